@@ -1,0 +1,1 @@
+//! Maps between molecules and flow features, with exact volume elements.

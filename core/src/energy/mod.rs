@@ -1,0 +1,1 @@
+//! Potential energies and forces in batches.

@@ -1,0 +1,1 @@
+//! A model: prior, coordinates, architecture and parameters in one file.

@@ -1,0 +1,1 @@
+//! Figures of merit: effective sample size, Pareto k-hat, distances, bootstrap.

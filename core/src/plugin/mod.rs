@@ -1,0 +1,1 @@
+//! Finding, loading and checking plugins; the registry of what is linked in.

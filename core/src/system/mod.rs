@@ -1,0 +1,1 @@
+//! Topology, units and trajectories.

@@ -1,0 +1,1 @@
+//! The operation table over candle: the only place that knows devices and kernels.

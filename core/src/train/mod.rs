@@ -1,0 +1,1 @@
+//! Objectives, optimiser, schedule and the training loop.

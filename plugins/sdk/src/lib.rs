@@ -1,0 +1,3 @@
+//! The RegFlow plugin ABI and the kit to write plugins.
+
+pub mod abi;
