@@ -11,6 +11,7 @@ mod geometry;
 mod npz;
 mod periodic;
 mod reserve;
+mod structure;
 mod symmetry;
 mod topology;
 mod trajectory;

@@ -263,6 +263,7 @@ impl Trajectory {
             frames,
             bytes,
             damage: Some(reason),
+            ..
         }) = &found
         {
             if *frames == 0 {
@@ -298,6 +299,12 @@ impl Trajectory {
                     })?,
                 );
             }
+        }
+        if found.as_ref().is_some_and(|found| found.unterminated) {
+            self.warn(
+                path,
+                "the last line has no end; if the file was cut there, the last number of the last frame is wrong",
+            );
         }
         let (trajectory, mut n_frames) = self
             .open_chemfiles(part.as_deref().unwrap_or(path))
@@ -484,8 +491,8 @@ impl Trajectory {
         for (atom, (name, kind)) in atoms.into_iter().enumerate() {
             let expected = &self.topology.atoms[atom];
             // LAMMPS dumps have the element in the name and a number as type; GRO files have "CA" in both.
-            let number = super::topology::lookup(&kind)
-                .or_else(|| super::topology::lookup(&name))
+            let number = super::structure::lookup(&kind)
+                .or_else(|| super::structure::lookup(&name))
                 .map(|e| e.1);
             if name != expected.name
                 && number.is_some_and(|number| number != expected.atomic_number)

@@ -7,13 +7,14 @@ use super::*;
 use crate::system::TrajectoryWriter;
 
 /// Extension and rounding error (nm) of formats that hold several frames: float32 (of up to 1 nm), XTC at 1e-5 nm, three
-/// decimals of an Angstrom, six digits of up to 10 Angstrom.
-const FORMATS: [(&str, f64); 7] = [
+/// decimals of an Angstrom (PDB) and of a nm (GRO), six digits of up to 10 Angstrom.
+const FORMATS: [(&str, f64); 8] = [
     ("dcd", 1e-7),
     ("trr", 1e-7),
     ("nc", 1e-7),
     ("xtc", 0.6e-5),
     ("pdb", 0.51e-4),
+    ("gro", 0.51e-3),
     ("xyz", 0.51e-6),
     ("xyz.gz", 0.51e-6),
 ];
@@ -247,7 +248,7 @@ fn truncated_files_name_the_frame() {
     let all = frames();
     let dump = folder.path().join("a.lammpstrj");
     fs::write(&dump, lammps_dump(false, [1000.0; 3])).unwrap();
-    for extension in ["dcd", "trr", "nc", "xtc", "pdb", "xyz", "lammpstrj"] {
+    for extension in ["dcd", "trr", "nc", "xtc", "pdb", "gro", "xyz", "lammpstrj"] {
         let path = folder.path().join(format!("a.{extension}"));
         if extension != "lammpstrj" {
             write(&path, &all);
@@ -326,6 +327,19 @@ fn truncated_files_name_the_frame() {
         assert!(read(&cut_path).is_err(), "{extension}");
         assert!(read_with(&cut_path, &damaged()).is_err(), "{extension}");
     }
+}
+
+#[test]
+fn a_missing_line_end_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xyz");
+    write(&path, &frames());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    let mut trajectory =
+        Trajectory::open(&[&path], &topology("aldp"), &ReadOptions::default()).unwrap();
+    assert_eq!(trajectory.read_all().unwrap().len(), 5);
+    assert!(trajectory.warnings()[0].contains("last line has no end"));
 }
 
 /// OpenMM ends multi-model PDB files with CONECT records behind the last model, which chemfiles takes for a frame.
