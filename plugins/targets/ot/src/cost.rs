@@ -27,8 +27,10 @@ pub fn squared_distances(x0: &[f32], x1: &[f32], circular: &[bool], cost: &mut [
     let (n0, n1) = (x0.len() / dims, x1.len() / dims);
     assert_eq!(cost.len(), n0 * n1, "cost matrix of {n0} x {n1} entries");
     // Linear features first, so that the inner loops have no branch.
-    let order: Vec<usize> =
-        (0..dims).filter(|&k| !circular[k]).chain((0..dims).filter(|&k| circular[k])).collect();
+    let order: Vec<usize> = (0..dims)
+        .filter(|&k| !circular[k])
+        .chain((0..dims).filter(|&k| circular[k]))
+        .collect();
     let linear = circular.iter().filter(|&&c| !c).count();
     let value = |points: &[f32], i: usize, k: usize| {
         let x = points[i * dims + order[k]];
@@ -36,34 +38,45 @@ pub fn squared_distances(x0: &[f32], x1: &[f32], circular: &[bool], cost: &mut [
     };
     // x1 in panels [panel][D][LANES]; the last one is padded with zeros.
     let mut panels = vec![0f32; n1.div_ceil(LANES) * dims * LANES];
-    panels.par_chunks_mut(dims * LANES).enumerate().for_each(|(panel, out)| {
-        for lane in 0..LANES.min(n1 - panel * LANES) {
-            for k in 0..dims {
-                out[k * LANES + lane] = value(x1, panel * LANES + lane, k);
+    panels
+        .par_chunks_mut(dims * LANES)
+        .enumerate()
+        .for_each(|(panel, out)| {
+            for lane in 0..LANES.min(n1 - panel * LANES) {
+                for k in 0..dims {
+                    out[k * LANES + lane] = value(x1, panel * LANES + lane, k);
+                }
             }
-        }
-    });
-    cost.par_chunks_mut(ROWS * n1).enumerate().for_each(|(group, out)| {
-        let rows = out.len() / n1;
-        let packed: Vec<f32> =
-            (0..rows).flat_map(|r| (0..dims).map(move |k| (r, k))).map(|(r, k)| value(x0, group * ROWS + r, k)).collect();
-        for (panel, columns) in panels.chunks_exact(dims * LANES).enumerate() {
-            let first = panel * LANES;
-            let width = LANES.min(n1 - first);
-            for (row, point) in out.chunks_exact_mut(n1).zip(packed.chunks_exact(dims)) {
-                let mut sums = [0f32; LANES];
-                add_squares(&point[..linear], &columns[..linear * LANES], &mut sums);
-                add_wrapped_squares(&point[linear..], &columns[linear * LANES..], &mut sums);
-                row[first..first + width].copy_from_slice(&sums[..width]);
+        });
+    cost.par_chunks_mut(ROWS * n1)
+        .enumerate()
+        .for_each(|(group, out)| {
+            let rows = out.len() / n1;
+            let packed: Vec<f32> = (0..rows)
+                .flat_map(|r| (0..dims).map(move |k| (r, k)))
+                .map(|(r, k)| value(x0, group * ROWS + r, k))
+                .collect();
+            for (panel, columns) in panels.chunks_exact(dims * LANES).enumerate() {
+                let first = panel * LANES;
+                let width = LANES.min(n1 - first);
+                for (row, point) in out.chunks_exact_mut(n1).zip(packed.chunks_exact(dims)) {
+                    let mut sums = [0f32; LANES];
+                    add_squares(&point[..linear], &columns[..linear * LANES], &mut sums);
+                    add_wrapped_squares(&point[linear..], &columns[linear * LANES..], &mut sums);
+                    row[first..first + width].copy_from_slice(&sums[..width]);
+                }
             }
-        }
-    });
+        });
 }
 
 /// `x` in (-pi, pi]; unchanged where it already is.
 fn wrap(x: f32) -> f32 {
     let wide = f64::from(x);
-    if wide > -PI - 1e-6 && wide <= PI + 1e-6 { x } else { (wide - 2.0 * PI * (wide / (2.0 * PI)).round()) as f32 }
+    if wide > -PI - 1e-6 && wide <= PI + 1e-6 {
+        x
+    } else {
+        (wide - 2.0 * PI * (wide / (2.0 * PI)).round()) as f32
+    }
 }
 
 /// `sums[l] += sum_k (point[k] - columns[k][l])^2`
@@ -109,7 +122,10 @@ mod tests {
     fn numbers(n: usize, seed: u64) -> Vec<f32> {
         (0..n as u64)
             .map(|i| {
-                let x = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                let x = (i + 1)
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    .wrapping_add(seed)
+                    .wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 ((x >> 40) as f32) / (1u64 << 23) as f32 - 1.0
             })
             .collect()
@@ -128,13 +144,20 @@ mod tests {
                     let truth: f64 = (0..dims)
                         .map(|k| {
                             let d = f64::from(x0[i * dims + k]) - f64::from(x1[j * dims + k]);
-                            let d = if circular[k] { d - 2.0 * PI * (d / (2.0 * PI)).round() } else { d };
+                            let d = if circular[k] {
+                                d - 2.0 * PI * (d / (2.0 * PI)).round()
+                            } else {
+                                d
+                            };
                             d * d
                         })
                         .sum();
                     // Each term is off by a few units in the last place of numbers up to 2 pi, squared.
                     let bound = 1e-6 * (1.0 + truth);
-                    assert!((f64::from(cost[i * n1 + j]) - truth).abs() < bound, "{i} {j} {truth}");
+                    assert!(
+                        (f64::from(cost[i * n1 + j]) - truth).abs() < bound,
+                        "{i} {j} {truth}"
+                    );
                 }
             }
         }

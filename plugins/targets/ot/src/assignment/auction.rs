@@ -18,8 +18,11 @@ pub fn bid(state: &mut State, candidates: &mut Candidates, epsilon: f64, max_bid
         if batch.is_empty() {
             // Lists that cannot tell are renewed in parallel, ahead of need.
             batch.extend(queue.drain(queue.len().saturating_sub(BATCH)..));
-            let stale: Vec<u32> =
-                batch.iter().copied().filter(|&row| best_two(candidates, &state.v, row).is_none()).collect();
+            let stale: Vec<u32> = batch
+                .iter()
+                .copied()
+                .filter(|&row| best_two(candidates, &state.v, row).is_none())
+                .collect();
             candidates.refresh_rows(&stale, &state.v);
         }
         let Some(row) = batch.pop() else { return };
@@ -45,7 +48,11 @@ pub fn bid(state: &mut State, candidates: &mut Candidates, epsilon: f64, max_bid
         let displaced = state.assign(row, column);
         if displaced != NONE {
             // The loser of a tie waits, so that rows that can make progress do so first.
-            if raise > 0.0 { queue.push_back(displaced) } else { queue.push_front(displaced) }
+            if raise > 0.0 {
+                queue.push_back(displaced)
+            } else {
+                queue.push_front(displaced)
+            }
         }
     }
 }
@@ -62,11 +69,21 @@ struct BestTwo {
 
 /// The two smallest `c - v` of a row, or `None` if the list cannot tell.
 fn best_two(candidates: &Candidates, v: &[f64], row: u32) -> Option<BestTwo> {
-    let mut two = BestTwo { best: f64::INFINITY, second: f64::INFINITY, column: NONE, next: NONE };
+    let mut two = BestTwo {
+        best: f64::INFINITY,
+        second: f64::INFINITY,
+        column: NONE,
+        next: NONE,
+    };
     for &(j, c) in candidates.edges(row) {
         let value = f64::from(c) - v[j as usize];
         if value < two.best {
-            two = BestTwo { best: value, second: two.best, column: j, next: two.column };
+            two = BestTwo {
+                best: value,
+                second: two.best,
+                column: j,
+                next: two.column,
+            };
         } else if value < two.second {
             (two.second, two.next) = (value, j);
         }

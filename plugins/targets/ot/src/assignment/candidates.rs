@@ -23,7 +23,11 @@ pub struct Candidates<'a> {
 impl<'a> Candidates<'a> {
     /// Empty lists over the matrix `cost: [n, n]`.
     pub fn new(cost: &'a [f32], n: usize) -> Self {
-        Candidates { cost, edges: vec![Vec::new(); n], floor: vec![f64::NEG_INFINITY; n] }
+        Candidates {
+            cost,
+            edges: vec![Vec::new(); n],
+            floor: vec![f64::NEG_INFINITY; n],
+        }
     }
 
     /// The whole row of the matrix.
@@ -49,8 +53,10 @@ impl<'a> Candidates<'a> {
 
     /// Lists some rows anew, in parallel.
     pub fn refresh_rows(&mut self, rows: &[u32], v: &[f64]) {
-        let mut taken: Vec<(u32, Vec<Edge>, f64)> =
-            rows.iter().map(|&row| (row, std::mem::take(&mut self.edges[row as usize]), 0.0)).collect();
+        let mut taken: Vec<(u32, Vec<Edge>, f64)> = rows
+            .iter()
+            .map(|&row| (row, std::mem::take(&mut self.edges[row as usize]), 0.0))
+            .collect();
         let (cost, n) = (self.cost, v.len());
         taken.par_iter_mut().for_each(|(row, edges, floor)| {
             let row = *row as usize;
@@ -77,7 +83,11 @@ impl<'a> Candidates<'a> {
 pub fn first_equal_row(cost: &[f32], n: usize) -> Vec<u32> {
     let row = |i: u32| &cost[i as usize * n..][..n];
     let compare = |&i: &u32, &j: &u32| {
-        let differing = row(i).iter().zip(row(j)).map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne());
+        let differing = row(i)
+            .iter()
+            .zip(row(j))
+            .map(|(a, b)| a.total_cmp(b))
+            .find(|o| o.is_ne());
         differing.unwrap_or(i.cmp(&j))
     };
     let mut order: Vec<u32> = (0..n as u32).collect();
@@ -103,7 +113,10 @@ fn list(cost: &[f32], v: &[f64], row: usize, edges: &mut Vec<Edge>) -> f64 {
     scan::group_minima(cost, v, &mut least);
     // The k-th smallest of the groups' minima bounds the k-th smallest value from above.
     let threshold = if least.len() > LENGTH {
-        *least.clone().select_nth_unstable_by(LENGTH, f64::total_cmp).1
+        *least
+            .clone()
+            .select_nth_unstable_by(LENGTH, f64::total_cmp)
+            .1
     } else {
         f64::INFINITY
     };
@@ -121,9 +134,14 @@ fn list(cost: &[f32], v: &[f64], row: usize, edges: &mut Vec<Edge>) -> f64 {
             }
         }
     }
-    let (_, &mut (floor, _), _) = kept.select_nth_unstable_by(LENGTH, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (_, &mut (floor, _), _) =
+        kept.select_nth_unstable_by(LENGTH, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     edges.extend(kept[..LENGTH].iter().map(|&(_, turned)| {
-        let j = if turned + row >= n { turned + row - n } else { turned + row };
+        let j = if turned + row >= n {
+            turned + row - n
+        } else {
+            turned + row
+        };
         (j as u32, cost[j])
     }));
     floor

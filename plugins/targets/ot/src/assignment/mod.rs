@@ -17,7 +17,6 @@ mod scan;
 use candidates::Candidates;
 use paths::Search;
 use rayon::prelude::*;
-use std::fmt;
 
 const NONE: u32 = u32::MAX;
 /// Increments of the auction, in units of the mean excess of a cost over the least of its row.
@@ -40,15 +39,20 @@ impl Assignment {
     /// How far above the optimum the cost can be at most, relative to the cost (0 if both vanish).
     pub fn relative_gap(&self) -> f64 {
         let gap = (self.cost - self.bound).max(0.0);
-        if gap == 0.0 { 0.0 } else { gap / self.cost.abs().max(self.bound.abs()) }
+        if gap == 0.0 {
+            0.0
+        } else {
+            gap / self.cost.abs().max(self.bound.abs())
+        }
     }
 }
 
 /// Why there is no assignment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssignmentError {
     /// The matrix does not have `n * n` entries.
+    #[error("cost matrix: expected {n} x {n} entries, found {found}")]
     Shape {
         /// Rows and columns.
         n: usize,
@@ -56,6 +60,9 @@ pub enum AssignmentError {
         found: usize,
     },
     /// A cost is infinite or not a number.
+    #[error(
+        "the cost of row {row} and column {column} is not finite: NaN, infinite or huge values in one of the points?"
+    )]
     NonFinite {
         /// Row of the entry.
         row: usize,
@@ -63,68 +70,92 @@ pub enum AssignmentError {
         column: usize,
     },
     /// The certificate does not close; a defect of the algorithm, never of the input.
+    #[error(
+        "assignment: cost {cost} and lower bound {bound} differ by more than {TOLERANCE:e}; please report this"
+    )]
     Gap {
         /// Cost of the assignment found.
         cost: f64,
         /// Lower bound found.
         bound: f64,
     },
+    /// `progress` returned false.
+    #[error("stopped on request")]
+    Stopped,
 }
-
-impl fmt::Display for AssignmentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shape { n, found } => write!(f, "cost matrix: expected {n} x {n} = {} entries, found {found}", n * n),
-            Self::NonFinite { row, column } => {
-                write!(f, "cost matrix: entry ({row}, {column}) is not finite; are there NaN or huge values in the points?")
-            }
-            Self::Gap { cost, bound } => write!(
-                f,
-                "assignment: cost {cost} and lower bound {bound} differ by more than {TOLERANCE:e}; please report this"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for AssignmentError {}
 
 /// Largest relative distance between the cost and its lower bound that is accepted.
 pub const TOLERANCE: f64 = 1e-6;
 
+/// What is told how much of the work is done; returns whether to go on.
+pub type Progress<'a> = &'a mut (dyn FnMut(f64) -> bool + Send);
+
 /// Solves the assignment problem for `cost: [n, n]` (row-major, finite) in the current rayon pool. `progress` is called
-/// with a fraction between 0 and 1 now and then. The result does not depend on the number of threads.
-pub fn assign(cost: &[f32], n: usize, progress: &mut dyn FnMut(f64)) -> Result<Assignment, AssignmentError> {
+/// with a fraction between 0 and 1 now and then, and stops the work by returning false. The result does not depend on the number of threads.
+pub fn assign(
+    cost: &[f32],
+    n: usize,
+    progress: Progress<'_>,
+) -> Result<Assignment, AssignmentError> {
     if cost.len() != n * n {
-        return Err(AssignmentError::Shape { n, found: cost.len() });
+        return Err(AssignmentError::Shape {
+            n,
+            found: cost.len(),
+        });
     }
     if n == 0 {
-        return Ok(Assignment { column_of: Vec::new(), cost: 0.0, bound: 0.0 });
+        return Ok(Assignment {
+            column_of: Vec::new(),
+            cost: 0.0,
+            bound: 0.0,
+        });
     }
     // Sums of finite single-precision costs are finite in double precision.
     let excesses: Vec<f64> = cost.par_chunks(n).map(excess).collect();
     if let Some(row) = excesses.iter().position(|x| !x.is_finite()) {
-        let column = cost[row * n..][..n].iter().position(|c| !c.is_finite()).unwrap_or(0);
+        let column = cost[row * n..][..n]
+            .iter()
+            .position(|c| !c.is_finite())
+            .unwrap_or(0);
         return Err(AssignmentError::NonFinite { row, column });
     }
     let scale = excesses.iter().sum::<f64>() / n as f64;
     let mut state = State::new(n);
-    solve(cost, &mut state, scale, progress);
+    solve(cost, &mut state, scale, progress)?;
     let assignment = certify(cost, state);
     if assignment.relative_gap() > TOLERANCE {
-        return Err(AssignmentError::Gap { cost: assignment.cost, bound: assignment.bound });
+        return Err(AssignmentError::Gap {
+            cost: assignment.cost,
+            bound: assignment.bound,
+        });
     }
-    progress(1.0);
     Ok(assignment)
 }
 
 fn certify(cost: &[f32], state: State) -> Assignment {
     let n = state.v.len();
-    let total = state.column_of.iter().enumerate().map(|(i, &j)| f64::from(cost[i * n + j as usize])).sum();
+    let total = state
+        .column_of
+        .iter()
+        .enumerate()
+        .map(|(i, &j)| f64::from(cost[i * n + j as usize]))
+        .sum();
     // The best u for given v: feasible by construction.
-    let u: Vec<f64> = (0..n).into_par_iter().map(|i| scan::min_reduced(&cost[i * n..][..n], &state.v)).collect();
-    // Pairwise, so that large duals of opposite sign do not cancel in the sum.
-    let bound = u.iter().zip(&state.column_of).map(|(&u, &j)| u + state.v[j as usize]).sum();
-    Assignment { column_of: state.column_of, cost: total, bound }
+    let u: Vec<f64> = (0..n)
+        .into_par_iter()
+        .map(|i| scan::min_reduced(&cost[i * n..][..n], &state.v))
+        .collect();
+    // Added pair by pair, so that large duals of opposite sign cancel before they are summed.
+    let bound = u
+        .iter()
+        .zip(&state.column_of)
+        .map(|(&u, &j)| u + state.v[j as usize])
+        .sum();
+    Assignment {
+        column_of: state.column_of,
+        cost: total,
+        bound,
+    }
 }
 
 /// Dual variables and the partial assignment. Every assigned pair is tight, `c = u + v` (not during the auction).
@@ -137,11 +168,19 @@ struct State {
 
 impl State {
     fn new(n: usize) -> Self {
-        State { u: vec![0.0; n], v: vec![0.0; n], column_of: vec![NONE; n], row_of: vec![NONE; n] }
+        State {
+            u: vec![0.0; n],
+            v: vec![0.0; n],
+            column_of: vec![NONE; n],
+            row_of: vec![NONE; n],
+        }
     }
 
     fn free_rows(&self) -> Vec<u32> {
-        (0..self.column_of.len() as u32).rev().filter(|&i| self.column_of[i as usize] == NONE).collect()
+        (0..self.column_of.len() as u32)
+            .rev()
+            .filter(|&i| self.column_of[i as usize] == NONE)
+            .collect()
     }
 
     /// Hands `column` to `row`; returns the row that loses it, or [`NONE`].
@@ -160,9 +199,20 @@ impl State {
     }
 }
 
-fn solve(cost: &[f32], state: &mut State, scale: f64, progress: &mut dyn FnMut(f64)) {
+fn solve(
+    cost: &[f32],
+    state: &mut State,
+    scale: f64,
+    progress: Progress<'_>,
+) -> Result<(), AssignmentError> {
+    let mut report = |fraction| {
+        if progress(fraction) {
+            Ok(())
+        } else {
+            Err(AssignmentError::Stopped)
+        }
+    };
     let n = state.v.len();
-    let t = std::time::Instant::now();
     let mut candidates = Candidates::new(cost, n);
     candidates.refresh_all(&state.v);
     for (phase, increment) in INCREMENTS.into_iter().enumerate() {
@@ -170,21 +220,19 @@ fn solve(cost: &[f32], state: &mut State, scale: f64, progress: &mut dyn FnMut(f
             state.release_all();
             auction::bid(state, &mut candidates, increment * scale, MAX_BIDS * n);
         }
-        progress(0.1 * (phase + 1) as f64);
-        eprintln!("  eps {} {:?}", scale * increment, t.elapsed());
+        report(0.12 * (phase + 1) as f64)?;
     }
     state.release_all();
     auction::bid(state, &mut candidates, 0.0, MAX_BIDS * n);
     let free = state.free_rows();
-    eprintln!("  free {} {:?}", free.len(), t.elapsed());
     let mut search = Search::new(candidates::first_equal_row(cost, n));
     for (done, &row) in free.iter().enumerate() {
         search.augment(state, &mut candidates, row);
         if done % 64 == 0 {
-            progress(0.6 + 0.4 * done as f64 / free.len() as f64);
+            report(0.6 + 0.4 * done as f64 / free.len() as f64)?;
         }
     }
-    eprintln!("  end {:?}", t.elapsed());
+    Ok(())
 }
 
 /// Mean minus least entry of a row.
@@ -192,3 +240,6 @@ fn excess(row: &[f32]) -> f64 {
     let sum: f64 = row.iter().map(|&c| f64::from(c)).sum();
     sum / row.len() as f64 - scan::min_reduced(row, &vec![0.0; row.len()])
 }
+
+#[cfg(test)]
+mod tests;

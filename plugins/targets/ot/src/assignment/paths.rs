@@ -31,7 +31,10 @@ impl PartialOrd for Reached {
 }
 impl Ord for Reached {
     fn cmp(&self, other: &Self) -> Ordering {
-        other.distance.total_cmp(&self.distance).then(other.place.cmp(&self.place))
+        other
+            .distance
+            .total_cmp(&self.distance)
+            .then(other.place.cmp(&self.place))
     }
 }
 
@@ -147,7 +150,10 @@ impl Search {
         }
         let distance = (self.offset[row as usize] + candidates.floor(row)).max(base);
         if distance < self.bound {
-            self.heap.push(Reached { distance, place: Place::Unlisted(row) });
+            self.heap.push(Reached {
+                distance,
+                place: Place::Unlisted(row),
+            });
         }
     }
 
@@ -178,7 +184,10 @@ impl Search {
         if state.row_of[column] == NONE {
             (self.sink, self.bound) = (j, through);
         } else {
-            self.heap.push(Reached { distance: through, place: Place::Column(j) });
+            self.heap.push(Reached {
+                distance: through,
+                place: Place::Column(j),
+            });
         }
     }
 

@@ -17,7 +17,10 @@ pub fn min_reduced(cost: &[f32], v: &[f64]) -> f64 {
             least[l] = if x < least[l] { x } else { least[l] };
         }
     }
-    let tail = cost_tail.iter().zip(v_tail).map(|(&c, &v)| f64::from(c) - v);
+    let tail = cost_tail
+        .iter()
+        .zip(v_tail)
+        .map(|(&c, &v)| f64::from(c) - v);
     least.into_iter().chain(tail).fold(f64::INFINITY, f64::min)
 }
 
@@ -35,7 +38,10 @@ pub fn group_minima(cost: &[f32], v: &[f64], least: &mut [f64]) {
         *least = smaller(smaller(x[0], x[2]), smaller(x[1], x[3]));
     }
     if let (false, Some(least)) = (cost_tail.is_empty(), least.get_mut(costs.len())) {
-        let tail = cost_tail.iter().zip(v_tail).map(|(&c, &v)| f64::from(c) - v);
+        let tail = cost_tail
+            .iter()
+            .zip(v_tail)
+            .map(|(&c, &v)| f64::from(c) - v);
         *least = tail.fold(f64::INFINITY, f64::min);
     }
 }
