@@ -22,7 +22,7 @@ const NONE: u32 = u32::MAX;
 /// Increments of the auction, in units of the mean excess of a cost over the least of its row.
 const INCREMENTS: [f64; 5] = [0.1, 0.02, 4e-3, 8e-4, 1.6e-4];
 /// Bids per row and phase after which the auction gives up (many ties or duplicates).
-const MAX_BIDS: usize = 40;
+const MAX_BIDS: usize = 20;
 
 /// An optimal assignment with its certificate.
 #[derive(Clone, Debug, PartialEq)]
