@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use regflow_core::tensor::Device;
+use regflow_core::tensor::{self, Device};
 
 use crate::status::Failure;
 
@@ -120,24 +120,9 @@ pub(crate) fn check_length(
     Ok(())
 }
 
-/// "cpu", "cuda" (the first GPU) or "cuda:N".
+/// "cpu" or "cuda:N".
 pub(crate) fn device(name: &str) -> Result<Device, Failure> {
-    let ordinal = match name {
-        "cpu" => return Ok(Device::Cpu),
-        "cuda" => Some(0),
-        _ => name
-            .strip_prefix("cuda:")
-            .and_then(|ordinal| ordinal.parse().ok()),
-    };
-    let Some(ordinal) = ordinal else {
-        return Err(Failure::UnknownDevice {
-            given: name.to_owned(),
-        });
-    };
-    Device::new_cuda(ordinal).map_err(|error| Failure::Device {
-        given: name.to_owned(),
-        source: error.into(),
-    })
+    tensor::device(name).map_err(Failure::Device)
 }
 
 #[cfg(test)]
@@ -179,18 +164,5 @@ mod tests {
             ));
             assert_eq!(results("x", pointer, 2).unwrap().len(), 2);
         }
-    }
-
-    #[test]
-    fn devices_are_recognised() {
-        assert!(matches!(device("cpu"), Ok(Device::Cpu)));
-        for name in ["", "CPU", "cuda:", "cuda:-1", "cuda:x", "gpu"] {
-            assert!(
-                matches!(device(name), Err(Failure::UnknownDevice { .. })),
-                "{name}"
-            );
-        }
-        #[cfg(not(feature = "cuda"))]
-        assert!(matches!(device("cuda:0"), Err(Failure::Device { .. })));
     }
 }

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use regflow_core::flow::FlowError;
+use regflow_core::tensor::TensorError;
 
 /// What every function returns: `REGFLOW_SUCCESS` or one of the `REGFLOW_ERROR_` codes. Later versions may add codes.
 pub type Status = i32;
@@ -57,13 +58,8 @@ pub(crate) enum Failure {
         n: usize,
         per_configuration: usize,
     },
-    #[error("argument `device` is \"{given}\", expected \"cpu\", \"cuda\" or \"cuda:N\"")]
-    UnknownDevice { given: String },
-    #[error("argument `device` is \"{given}\", which cannot be used")]
-    Device {
-        given: String,
-        source: Box<dyn Error + Send + Sync>,
-    },
+    #[error("argument `device`")]
+    Device(#[source] TensorError),
     #[error("argument `path`: cannot open \"{}\"", path.display())]
     Open {
         path: PathBuf,
@@ -83,9 +79,9 @@ impl Failure {
             | Self::Misaligned { .. }
             | Self::TooLarge { .. }
             | Self::IndexOverflow { .. }
-            | Self::UnknownDevice { .. } => REGFLOW_ERROR_ARGUMENT,
+            | Self::Device(TensorError::UnknownDevice { .. }) => REGFLOW_ERROR_ARGUMENT,
             Self::Length { .. } => REGFLOW_ERROR_LENGTH,
-            Self::Device { .. } => REGFLOW_ERROR_DEVICE,
+            Self::Device(_) => REGFLOW_ERROR_DEVICE,
             Self::Open { .. } => REGFLOW_ERROR_IO,
             Self::Model { .. } => REGFLOW_ERROR_MODEL,
             Self::Compute(_) => REGFLOW_ERROR_COMPUTE,
