@@ -48,27 +48,7 @@ use internal::Internal;
 pub use chirality::ChiralCentres;
 pub use error::{CoordinatesError, ZMatrixError};
 pub use internal::ZMatrix;
-
-/// What values a feature takes, and hence how an architecture must treat it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FeatureKind {
-    /// Any real number, of zero mean and unit variance over the data that the map was fitted to.
-    Real,
-    /// An angle in `(-pi, pi]`; densities are periodic.
-    Circular,
-}
-
-/// What one feature belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Feature {
-    /// Real or circular.
-    pub kind: FeatureKind,
-    /// Index of the atom that the feature places.
-    pub atom: u32,
-    /// 0, 1, 2: x, y, z, or bond, angle, torsion.
-    pub axis: u32,
-}
+pub use regflow_plugin::{Feature, FeatureKind};
 
 /// The kinds of coordinates; named `cartesian`, `gauge`, `internal` in configuration files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
