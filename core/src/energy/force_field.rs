@@ -9,7 +9,7 @@ use super::parameters::Parameters;
 use super::{Energy, EnergyError, system_xml};
 
 /// Configurations per block: two cache lines of f64, one AVX-512 register of f32.
-const LANES_DOUBLE: usize = 8;
+const LANES_DOUBLE: usize = 16;
 const LANES_MIXED: usize = 16;
 /// Blocks that one task evaluates.
 const BLOCKS_PER_TASK: usize = 4;

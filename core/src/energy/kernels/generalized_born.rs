@@ -217,16 +217,20 @@ fn polarisation<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool,
 #[inline(always)]
 fn chain<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
     for (gradient, slope) in work.born_gradient.iter_mut().zip(&work.born_slope) {
+        let (mut product, slope) = (*gradient, *slope);
         for l in 0..L {
-            gradient.0[l] = gradient.0[l] * slope.0[l];
+            product.0[l] = product.0[l] * slope.0[l];
         }
+        *gradient = product;
     }
     let slopes = work.slope.iter_mut().zip(&work.integral_slope);
-    for (&[i, j], (slope, integral_slope)) in tables.pairs.iter().zip(slopes) {
-        let (gi, gj) = (&work.born_gradient[i], &work.born_gradient[j]);
+    for (&[i, j], (place, &[slope_i, slope_j])) in tables.pairs.iter().zip(slopes) {
+        let (gi, gj) = (work.born_gradient[i], work.born_gradient[j]);
+        let mut slope = *place;
         for l in 0..L {
-            let from_i = gi.0[l].fma::<F>(integral_slope[0].0[l], slope.0[l]);
-            slope.0[l] = gj.0[l].fma::<F>(integral_slope[1].0[l], from_i);
+            let from_i = gi.0[l].fma::<F>(slope_i.0[l], slope.0[l]);
+            slope.0[l] = gj.0[l].fma::<F>(slope_j.0[l], from_i);
         }
+        *place = slope;
     }
 }

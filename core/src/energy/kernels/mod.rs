@@ -25,6 +25,15 @@ impl<R: Real, const L: usize> Lanes<R, L> {
     pub fn splat(value: R) -> Self {
         Lanes([value; L])
     }
+
+    /// `self + other`, by value: the compiler cannot rule out that two places in memory overlap.
+    #[inline(always)]
+    pub fn plus(mut self, other: &Self) -> Self {
+        for l in 0..L {
+            self.0[l] += other.0[l];
+        }
+        self
+    }
 }
 
 /// Instruction sets with a path of their own.
