@@ -18,8 +18,16 @@ fn add<const L: usize>(gradient: &mut [Lanes<f64, L>], i: usize, term: &[Lanes<f
 }
 
 #[inline(always)]
-fn difference<const L: usize>(a: &[Lanes<f64, L>; 3], b: &[Lanes<f64, L>; 3], l: usize) -> [f64; 3] {
-    [a[0].0[l] - b[0].0[l], a[1].0[l] - b[1].0[l], a[2].0[l] - b[2].0[l]]
+fn difference<const L: usize>(
+    a: &[Lanes<f64, L>; 3],
+    b: &[Lanes<f64, L>; 3],
+    l: usize,
+) -> [f64; 3] {
+    [
+        a[0].0[l] - b[0].0[l],
+        a[1].0[l] - b[1].0[l],
+        a[2].0[l] - b[2].0[l],
+    ]
 }
 
 #[inline(always)]
@@ -29,7 +37,11 @@ fn dot<const F: bool>(a: [f64; 3], b: [f64; 3]) -> f64 {
 
 #[inline(always)]
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 /// `k/2 (r - length)^2`
@@ -119,11 +131,20 @@ pub(super) fn torsions<R: Real, const L: usize, const FORCES: bool, const F: boo
     let mut energy = work.energy;
     for term in &tables.torsions {
         let [i, j, k, m] = term.atoms;
-        let (pi, pj, pk, pm) = (atom(&work.x, i), atom(&work.x, j), atom(&work.x, k), atom(&work.x, m));
+        let (pi, pj, pk, pm) = (
+            atom(&work.x, i),
+            atom(&work.x, j),
+            atom(&work.x, k),
+            atom(&work.x, m),
+        );
         let mut cos1 = Lanes::<f64, L>::splat(0.0);
         let mut sin1 = cos1;
         for l in 0..L {
-            let (b1, b2, b3) = (difference(&pj, &pi, l), difference(&pk, &pj, l), difference(&pm, &pk, l));
+            let (b1, b2, b3) = (
+                difference(&pj, &pi, l),
+                difference(&pk, &pj, l),
+                difference(&pm, &pk, l),
+            );
             let (m, n) = (cross(b1, b2), cross(b2, b3));
             let scale = 1.0 / (dot::<F>(m, m) * dot::<F>(n, n)).sqrt();
             cos1.0[l] = dot::<F>(m, n) * scale;
@@ -152,7 +173,11 @@ pub(super) fn torsions<R: Real, const L: usize, const FORCES: bool, const F: boo
         if FORCES {
             let mut gradients = [[Lanes::<f64, L>::splat(0.0); 3]; 4];
             for l in 0..L {
-                let (b1, b2, b3) = (difference(&pj, &pi, l), difference(&pk, &pj, l), difference(&pm, &pk, l));
+                let (b1, b2, b3) = (
+                    difference(&pj, &pi, l),
+                    difference(&pk, &pj, l),
+                    difference(&pm, &pk, l),
+                );
                 let (m, n) = (cross(b1, b2), cross(b2, b3));
                 let square = dot::<F>(b2, b2);
                 let length = square.sqrt() * slope.0[l];

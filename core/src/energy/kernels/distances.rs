@@ -4,12 +4,21 @@ use super::{Lanes, Real, Tables, Workspace};
 
 /// Squared and inverse distances of all pairs.
 #[inline(always)]
-pub(super) fn distances<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+pub(super) fn distances<R: Real, const L: usize, const F: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     let x = &work.x_pair[..3 * tables.n_atoms];
     let r2 = work.r2.iter_mut().zip(&mut work.inverse_r);
     for (&[i, j], (r2, inverse_r)) in tables.pairs.iter().zip(r2) {
-        let (a, b) = ([x[3 * i], x[3 * i + 1], x[3 * i + 2]], [x[3 * j], x[3 * j + 1], x[3 * j + 2]]);
-        let (mut squares, mut inverses) = (Lanes::<R, L>::splat(R::of(0.0)), Lanes::<R, L>::splat(R::of(0.0)));
+        let (a, b) = (
+            [x[3 * i], x[3 * i + 1], x[3 * i + 2]],
+            [x[3 * j], x[3 * j + 1], x[3 * j + 2]],
+        );
+        let (mut squares, mut inverses) = (
+            Lanes::<R, L>::splat(R::of(0.0)),
+            Lanes::<R, L>::splat(R::of(0.0)),
+        );
         for l in 0..L {
             let dx = b[0].0[l] - a[0].0[l];
             let dy = b[1].0[l] - a[1].0[l];
@@ -24,7 +33,10 @@ pub(super) fn distances<R: Real, const L: usize, const F: bool>(tables: &Tables<
 
 /// Adds `slope (x_j - x_i)` to the gradient of atom j and takes it from that of atom i.
 #[inline(always)]
-pub(super) fn pair_gradients<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+pub(super) fn pair_gradients<R: Real, const L: usize, const F: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     let x = &work.x_pair[..3 * tables.n_atoms];
     let gradient = &mut work.gradient_pair[..3 * tables.n_atoms];
     let (mut start, pairs) = (0, &tables.pairs);
