@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{FlowError, Prior};
 use crate::coordinates::Coordinates;
-use crate::plugin::{self, Flow, Parameters};
+use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, PluginError};
 use crate::system::Topology;
-use crate::tensor::{Device, Tensor};
+use crate::tensor::{DType, Device, Tensor};
 
 /// Configurations per network call on the CPU: large enough for the matrix products, small enough that the activations
 /// stay in cache and that all threads have work.
@@ -73,6 +73,12 @@ impl Model {
         device: &Device,
     ) -> Result<Model, FlowError> {
         let plugin = plugin::flow(architecture)?;
+        // With every default spelled out: a later version of the plugin may have others.
+        let config = plugin.info().complete_config(&config.to_string())?;
+        let config = serde_json::from_str(&config).map_err(|e| PluginError::Config {
+            plugin: architecture.to_owned(),
+            message: e.to_string(),
+        })?;
         let header = Header {
             format_version: super::FORMAT_VERSION,
             architecture: Architecture {
@@ -90,12 +96,12 @@ impl Model {
 
     pub(super) fn build(header: Header, seed: u64, device: &Device) -> Result<Model, FlowError> {
         let plugin = plugin::flow(&header.architecture.name)?;
-        let mut parameters = Parameters::new(seed, device);
+        let mut parameters = Parameters::new(device, DType::F32, seed);
         let features = header.coordinates.features();
         let flow = plugin.build(
             &header.architecture.config.to_string(),
             features,
-            &header.topology,
+            &molecule(&header.topology),
             &mut parameters,
         )?;
         let prior = Prior::new(features.iter().map(|f| f.kind).collect());
@@ -156,6 +162,20 @@ impl Model {
     /// Records how the model was trained; stored with it.
     pub fn set_training_record(&mut self, record: serde_json::Value) {
         self.header.training = Some(record);
+    }
+
+    /// Checks the architecture in double precision on the features of this model: `inverse(forward(x)) = x`, and both
+    /// log-determinants against numerical ones.
+    ///
+    /// # Errors
+    /// What the architecture does wrong.
+    pub fn check(&self) -> Result<CheckReport, FlowError> {
+        let architecture = &self.header.architecture;
+        Ok(plugin::flow(&architecture.name)?.check(
+            &architecture.config.to_string(),
+            self.coordinates().features(),
+            &molecule(self.topology()),
+        )?)
     }
 
     /// Rows that one network call takes.
@@ -262,9 +282,16 @@ impl Model {
     }
 }
 
+fn molecule(topology: &Topology) -> Molecule {
+    Molecule {
+        atomic_numbers: topology.atoms.iter().map(|a| a.atomic_number).collect(),
+        bonds: topology.bonds.iter().map(|b| b.map(|a| a as u32)).collect(),
+    }
+}
+
 fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, candle_core::Error> {
     tensor
-        .to_dtype(candle_core::DType::F64)?
+        .to_dtype(DType::F64)?
         .flatten_all()?
         .to_vec1()
 }

@@ -267,13 +267,7 @@ impl Trajectory {
         }) = &found
         {
             if *frames == 0 {
-                // A binary file may be of another format, which chemfiles says better.
-                let foreign = if is_text(&format) {
-                    None
-                } else {
-                    self.open_chemfiles(path).err()
-                };
-                let reason = foreign.unwrap_or_else(|| reason.clone());
+                let reason = reason.clone();
                 return Err(SystemError::Format {
                     path: path.to_owned(),
                     format,

@@ -149,12 +149,12 @@ impl Dataset {
             .par_chunks_mut(self.width)
             .zip(frames)
             .enumerate()
-            .for_each(|(i, (row, &frame))| {
+            .try_for_each(|(i, (row, &frame))| {
                 let mut random = self.random(purpose, (first_draw + i) as u64);
                 row.copy_from_slice(self.frame(frame));
                 self.permute(row, &mut random);
-                coordinates.augment(row, &mut random);
-            });
+                coordinates.augment(row, &mut random)
+            })?;
         let mut features = vec![0.0; frames.len() * coordinates.n_features()];
         let mut log_volume = vec![0.0; frames.len()];
         coordinates.to_features(&positions, &mut features, &mut log_volume)?;

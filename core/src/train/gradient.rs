@@ -22,7 +22,7 @@ pub(super) fn loss_and_gradient(
     let parts = map_chunks(model, batch, |x0, x1| {
         let sum = loss.sum(model, x0, x1)?;
         let store = sum.backward()?;
-        let mut gradient = Vec::with_capacity(model.parameters().n_elements());
+        let mut gradient = Vec::with_capacity(model.parameters().n_values());
         for (_, var) in model.parameters().iter() {
             match store.get(var.as_tensor()) {
                 Some(g) => append(&mut gradient, g)?,
@@ -78,7 +78,7 @@ fn map_chunks<T: Send>(
 
 /// All parameters in one vector, in the order of their names.
 pub(super) fn flatten(model: &Model) -> Result<Vec<f32>, TrainError> {
-    let mut flat = Vec::with_capacity(model.parameters().n_elements());
+    let mut flat = Vec::with_capacity(model.parameters().n_values());
     for (_, var) in model.parameters().iter() {
         append(&mut flat, var.as_tensor())?;
     }

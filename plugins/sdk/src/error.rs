@@ -1,16 +1,22 @@
 //! What can go wrong inside a plugin.
 
-use crate::abi::op;
-
 /// Error of a plugin. The host shows it with the plugin's name in front.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The host refused an operation; its message says why.
+    /// A function of the host failed.
     #[error("{operation}: {message}")]
     Host {
-        /// The operation or function of the host.
+        /// The function.
         operation: &'static str,
+        /// The host's message.
+        message: String,
+    },
+    /// The host refused a tensor operation; its message names the operation.
+    #[error("{message}")]
+    Operation {
+        /// Code of the operation.
+        code: u32,
         /// The host's message.
         message: String,
     },
@@ -60,13 +66,6 @@ impl Error {
     /// Wraps an error of the plugin's own, or a text.
     pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Error::Plugin(error.into())
-    }
-
-    pub(crate) fn of_operation(code: u32, message: String) -> Self {
-        Error::Host {
-            operation: op::name(code).unwrap_or("operation"),
-            message,
-        }
     }
 }
 

@@ -38,6 +38,14 @@ impl DType {
     }
 }
 
+fn operation_error(code: u32, message: &str) -> Error {
+    let name = op::name(code).unwrap_or("operation");
+    Error::Operation {
+        code,
+        message: format!("{name}: {message}"),
+    }
+}
+
 /// Element types that can be copied from and to tensors.
 pub trait Element: Copy + Default + sealed::Sealed {
     /// The tensor type.
@@ -143,7 +151,7 @@ impl Tensor {
     ) -> Result<[Tensor; N]> {
         const ON_STACK: usize = 8;
         let Some(first) = inputs.first() else {
-            return Err(Error::of_operation(code, "needs at least one input".into()));
+            return Err(operation_error(code, "needs at least one input"));
         };
         let host = first.host;
         let table = host.table();
@@ -177,11 +185,14 @@ impl Tensor {
             )
         };
         if status != crate::abi::STATUS_OK {
-            return Err(Error::of_operation(code, host.last_error()));
+            return Err(Error::Operation {
+                code,
+                message: host.last_error(),
+            });
         }
         let host = first.host;
         if outputs.iter().any(|handle| handle.is_null()) {
-            return Err(Error::of_operation(code, "the host wrote no output".into()));
+            return Err(operation_error(code, "the host wrote no output"));
         }
         // SAFETY: not null, and on success every output carries one reference for us.
         Ok(outputs.map(|handle| Tensor {

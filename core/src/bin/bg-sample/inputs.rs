@@ -30,6 +30,10 @@ pub struct FrameArguments {
     /// Use the frames before the damage of a truncated file
     #[arg(long)]
     accept_damaged: bool,
+    /// Accept bonds longer than 0.35 nm, which else tell of a molecule broken over a periodic boundary: for
+    /// configurations that a flow made
+    #[arg(long)]
+    accept_long_bonds: bool,
 }
 
 impl FrameArguments {
@@ -44,13 +48,9 @@ impl FrameArguments {
         })
     }
 
-    /// Opens the trajectory files.
-    pub fn open(
-        &self,
-        topology: &Topology,
-        selection: Option<AtomSelection>,
-    ) -> Outcome<Trajectory> {
-        let options = ReadOptions {
+    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
+    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
+        let mut options = ReadOptions {
             start: self.start,
             stop: self.stop,
             stride: self.stride,
@@ -58,12 +58,10 @@ impl FrameArguments {
             accept_damaged: self.accept_damaged,
             ..ReadOptions::default()
         };
-        Ok(Trajectory::open(&self.trajectory, topology, &options)?)
-    }
-
-    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
-    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
-        let mut trajectory = self.open(topology, selection)?;
+        if self.accept_long_bonds {
+            options.longest_bond = f64::INFINITY;
+        }
+        let mut trajectory = Trajectory::open(&self.trajectory, topology, &options)?;
         let frames = trajectory.read_all()?;
         for warning in trajectory.warnings() {
             eprintln!("warning: {warning}");

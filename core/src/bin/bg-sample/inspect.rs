@@ -43,7 +43,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         features,
         format!("{features}, of them {circular} circular"),
     );
-    let parameters = model.parameters().n_elements();
+    let parameters = model.parameters().n_values();
     figures.add("parameters", parameters, parameters.to_string());
     figures.add(
         "temperature",

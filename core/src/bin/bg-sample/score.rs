@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use regflow::sample::WeightedSamples;
 use regflow::system::Topology;
 
@@ -40,7 +42,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
             atoms
         }
     };
-    let positions = arguments.frames.read(model.topology(), selection)?;
+    let mut positions = arguments.frames.read(model.topology(), selection)?;
+    // Where features see the rigid motion, the target has a random one: frames get it here.
+    let mut random = ChaCha8Rng::seed_from_u64(common.seed);
+    model.coordinates().augment(&mut positions, &mut random)?;
     let log_q = model.log_density(&positions)?;
     let mut energies = vec![0.0; log_q.len()];
     energy.energies(&positions, &mut energies)?;

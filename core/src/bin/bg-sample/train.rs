@@ -173,7 +173,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         options.seed,
         &device,
     )?;
-    regflow::plugin::check_flow(model.flow(), model.prior(), &device)?;
+    model.check()?;
     let pairs = match options.objective {
         Objective::Likelihood => None,
         Objective::Regression { .. } => Some(arguments.make_pairs(&model, &dataset, &options)?),
@@ -230,8 +230,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     figures.add("stopped_early", summary.stopped_early, summary.stopped_early.to_string());
     figures.add(
         "parameters",
-        model.parameters().n_elements(),
-        model.parameters().n_elements().to_string(),
+        model.parameters().n_values(),
+        model.parameters().n_values().to_string(),
     );
     let path = |path: &Path| path.display().to_string();
     figures.add("model", path(&arguments.out), path(&arguments.out));
