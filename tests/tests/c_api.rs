@@ -4,19 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use tempfile::TempDir;
-
 struct Installed {
-    folder: TempDir,
+    folder: PathBuf,
 }
 
 impl Installed {
     fn lib(&self) -> PathBuf {
-        self.folder.path().join("lib")
+        self.folder.join("lib")
     }
 
     fn include(&self) -> PathBuf {
-        self.folder.path().join("include")
+        self.folder.join("include")
     }
 
     /// Compiles one file as strict C99 and links it to the installed shared library.
@@ -24,7 +22,6 @@ impl Installed {
         let source = root().join(source);
         let program = self
             .folder
-            .path()
             .join(source.file_stem().expect("a source file has a name"));
         run(Command::new("gcc")
             .args([
@@ -47,14 +44,15 @@ impl Installed {
     }
 }
 
-/// One installation for all tests of this file. Its folder outlives the process's tests, and is in `target/tmp`.
+/// One installation for all tests of this file, in `target/tmp`.
 static INSTALLED: LazyLock<Installed> = LazyLock::new(|| {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target/tmp is writable");
-    let prefix = format!("PREFIX={}", folder.path().display());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the last run's installation can be removed");
+    }
     run(Command::new("make")
-        .arg("--no-print-directory")
-        .arg("install")
-        .arg(prefix)
+        .args(["--no-print-directory", "install"])
+        .arg(format!("PREFIX={}", folder.display()))
         .current_dir(root()));
     Installed { folder }
 });
