@@ -1,1 +1,33 @@
-//! Topology, units and trajectories.
+//! The molecular system: topology, trajectories in and out, arrays beside them.
+//!
+//! Everything inside RegFlow is in nm, kJ/mol, K, ps and rad; [chemfiles](https://chemfiles.org) speaks Angstrom, and the
+//! conversion happens here and nowhere else.
+
+mod atomic_file;
+mod chem;
+mod error;
+mod extent;
+mod geometry;
+mod npz;
+mod periodic;
+mod reserve;
+mod structure;
+mod symmetry;
+mod topology;
+mod trajectory;
+mod writer;
+
+pub use atomic_file::write_atomically;
+pub use error::SystemError;
+pub use geometry::{angle, distance, torsion};
+pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};
+pub use symmetry::{Rotor, rotate};
+pub use topology::{Atom, AtomSelection, BackboneTorsions, Residue, Topology};
+pub use trajectory::{Frames, ReadOptions, Trajectory};
+pub use writer::TrajectoryWriter;
+
+/// Length of one Angstrom, the unit of chemfiles, in nm.
+const NM_PER_ANGSTROM: f64 = 0.1;
+
+#[cfg(test)]
+mod fixtures;

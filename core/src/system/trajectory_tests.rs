@@ -1,0 +1,602 @@
+//! Tests of reading and writing trajectories, over all formats that can be written here.
+
+use std::fs;
+
+use super::super::fixtures::{DATA, dipeptide_path, frames, reference, topology};
+use super::*;
+use crate::system::TrajectoryWriter;
+
+/// Extension and rounding error (nm) of formats that hold several frames: float32 (of up to 1 nm), XTC at 1e-5 nm, three
+/// decimals of an Angstrom (PDB) and of a nm (GRO), six digits of up to 10 Angstrom.
+const FORMATS: [(&str, f64); 8] = [
+    ("dcd", 1e-7),
+    ("trr", 1e-7),
+    ("nc", 1e-7),
+    ("xtc", 0.6e-5),
+    ("pdb", 0.51e-4),
+    ("gro", 0.51e-3),
+    ("xyz", 0.51e-6),
+    ("xyz.gz", 0.51e-6),
+];
+
+fn write(path: &Path, frames: &Frames) {
+    let mut writer = TrajectoryWriter::create(path, &topology("aldp")).unwrap();
+    writer.write(&frames.positions).unwrap();
+    writer.finish().unwrap();
+}
+
+fn read_with(path: &Path, options: &ReadOptions) -> Result<Frames, SystemError> {
+    Trajectory::open(&[path], &topology("aldp"), options)?.read_all()
+}
+
+fn read(path: &Path) -> Result<Frames, SystemError> {
+    read_with(path, &ReadOptions::default())
+}
+
+fn damaged() -> ReadOptions {
+    ReadOptions {
+        accept_damaged: true,
+        ..ReadOptions::default()
+    }
+}
+
+fn listing(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// A LAMMPS dump of the fixture, atoms in reverse order, optionally with elements.
+fn lammps_dump(elements: bool, cell: [f64; 3]) -> String {
+    let (frames, topology) = (frames(), topology("aldp"));
+    let mut text = String::new();
+    for frame in 0..frames.len() {
+        let bounds: String = cell
+            .iter()
+            .map(|length| format!("0.0 {length}\n"))
+            .collect();
+        text += &format!(
+            "ITEM: TIMESTEP\n{frame}\nITEM: NUMBER OF ATOMS\n22\nITEM: BOX BOUNDS pp pp pp\n{bounds}"
+        );
+        text += if elements {
+            "ITEM: ATOMS id type element x y z\n"
+        } else {
+            "ITEM: ATOMS id type x y z\n"
+        };
+        for atom in (0..22).rev() {
+            let x = &frames.frame(frame)[3 * atom..3 * atom + 3];
+            let element = if elements {
+                topology.atoms[atom].element.clone() + " "
+            } else {
+                String::new()
+            };
+            // Wrapped into the cell, as LAMMPS does.
+            let [x, y, z] = [0, 1, 2].map(|axis| (10.0 * x[axis]).rem_euclid(cell[axis]));
+            text += &format!("{} 1 {element}{x:.6} {y:.6} {z:.6}\n", atom + 1);
+        }
+    }
+    text
+}
+
+#[test]
+fn the_fixture_holds_the_stored_numbers() {
+    let bytes = fs::read(dipeptide_path()).unwrap();
+    let frames = frames();
+    assert_eq!((frames.len(), frames.n_atoms), (5, 22));
+    for frame in 0..5 {
+        for axis in 0..3 {
+            for atom in 0..22 {
+                let at = 116 + (3 * frame + axis) * 96 + 4 + 4 * atom;
+                let stored = f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+                assert_eq!(
+                    frames.frame(frame)[3 * atom + axis],
+                    f64::from(stored) * 0.1
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_format_comes_back_within_its_rounding() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = frames();
+    for (extension, error) in FORMATS {
+        let path = folder.path().join("a.b").with_extension(extension);
+        write(&path, &frames);
+        let mut trajectory =
+            Trajectory::open(&[&path], &topology("aldp"), &ReadOptions::default()).unwrap();
+        let found = trajectory.read_all().unwrap();
+        assert_eq!(found.len(), 5, "{extension}");
+        let largest = found
+            .positions
+            .iter()
+            .zip(&frames.positions)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        assert!(largest <= error, "{extension}: {largest}");
+        assert_eq!(trajectory.warnings(), [""; 0], "{extension}");
+    }
+    assert_eq!(
+        listing(folder.path()).len(),
+        FORMATS.len(),
+        "no temporary files are left"
+    );
+}
+
+#[test]
+fn a_written_pdb_is_a_topology_and_dcd_keeps_every_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pdb");
+    write(&path, &frames());
+    assert_eq!(Topology::read(&path).unwrap(), topology("aldp"));
+    let path = folder.path().join("a.dcd");
+    write(&path, &frames());
+    assert_eq!(read(&path).unwrap(), frames());
+}
+
+#[test]
+fn lammps_dumps_are_read_and_made_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.lammpstrj");
+    for elements in [false, true] {
+        fs::write(&path, lammps_dump(elements, [16.0, 17.0, 18.0])).unwrap();
+        let found = read(&path).unwrap();
+        for frame in 0..5 {
+            let (a, b) = (found.frame(frame), frames());
+            let b = b.frame(frame);
+            for k in 0..66 {
+                // Differences to the first atom: six decimals of an Angstrom each, twice.
+                assert!((a[k] - a[k % 3] - (b[k] - b[k % 3])).abs() < 1.1e-7);
+            }
+        }
+    }
+    // A dump of a group keeps the ids of the whole system, which chemfiles takes as indices.
+    fs::write(
+        &path,
+        lammps_dump(false, [16.0; 3]).replace("\n22 1 ", "\n522 1 "),
+    )
+    .unwrap();
+    let error = read(&path).unwrap_err().to_string();
+    assert!(error.contains("atom id 522 of 22"), "{error}");
+    let lj = format!("ITEM: UNITS\nlj\n{}", lammps_dump(false, [16.0; 3]));
+    fs::write(&path, lj).unwrap();
+    assert!(matches!(read(&path), Err(SystemError::Units { .. })));
+}
+
+#[test]
+fn ranges_strides_and_several_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a.dcd"), folder.path().join("b.trr"));
+    let all = frames();
+    let numbered = |n: usize, offset: f64| Frames {
+        n_atoms: 22,
+        positions: (0..n)
+            .flat_map(|k| all.frame(0).iter().map(move |x| x + offset + k as f64))
+            .collect(),
+    };
+    write(&first, &numbered(4, 0.0));
+    write(&second, &numbered(5, 4.0));
+    for start in 0..10 {
+        for stop in [None, Some(0), Some(3), Some(6), Some(9), Some(20)] {
+            for stride in [1, 2, 3, 7] {
+                let options = ReadOptions {
+                    start,
+                    stop,
+                    stride,
+                    ..ReadOptions::default()
+                };
+                let mut trajectory =
+                    Trajectory::open(&[&first, &second], &topology("aldp"), &options).unwrap();
+                let expected: Vec<usize> =
+                    (start..stop.unwrap_or(9).min(9)).step_by(stride).collect();
+                if expected.is_empty() {
+                    let error = trajectory.next().unwrap().unwrap_err().to_string();
+                    assert!(error.contains(&format!("start {start}")), "{error}");
+                    assert!(trajectory.next().is_none());
+                    continue;
+                }
+                let found: Vec<usize> = trajectory
+                    .map(|frame| (frame.unwrap()[0] - all.positions[0]).round() as usize)
+                    .collect();
+                assert_eq!(found, expected);
+            }
+        }
+    }
+    let zero = ReadOptions {
+        stride: 0,
+        ..ReadOptions::default()
+    };
+    assert!(matches!(
+        read_with(&first, &zero),
+        Err(SystemError::ZeroStride)
+    ));
+    assert!(matches!(
+        Trajectory::open::<&Path>(&[], &topology("aldp"), &damaged()),
+        Err(SystemError::NoFiles)
+    ));
+}
+
+#[test]
+fn selected_atoms_are_taken_from_larger_frames() {
+    let (part, selection) =
+        Topology::read_selection(&Path::new(DATA).join("aldp.pdb"), "resid 2").unwrap();
+    let options = ReadOptions {
+        selection: Some(selection),
+        ..ReadOptions::default()
+    };
+    let found = Trajectory::open(&[dipeptide_path()], &part, &options)
+        .unwrap()
+        .read_all()
+        .unwrap();
+    assert_eq!((found.len(), found.n_atoms), (5, 10));
+    for frame in 0..5 {
+        assert_eq!(found.frame(frame), &frames().frame(frame)[18..48]);
+    }
+    assert!(matches!(
+        Trajectory::open(&[dipeptide_path()], &topology("aldp"), &options),
+        Err(SystemError::Shape { .. })
+    ));
+}
+
+/// Cuts at several places in the fourth and the last frame: the error names file and frame, and the frames before it can be
+/// had.
+#[test]
+fn truncated_files_name_the_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = frames();
+    let dump = folder.path().join("a.lammpstrj");
+    fs::write(&dump, lammps_dump(false, [1000.0; 3])).unwrap();
+    for extension in ["dcd", "trr", "nc", "xtc", "pdb", "gro", "xyz", "lammpstrj"] {
+        let path = folder.path().join(format!("a.{extension}"));
+        if extension != "lammpstrj" {
+            write(&path, &all);
+        }
+        let whole = fs::read(&path).unwrap();
+        // The last byte of what a file of `n` frames needs.
+        let end = |n: usize| {
+            if extension == "lammpstrj" {
+                let starts = String::from_utf8(whole.clone()).unwrap();
+                return starts
+                    .match_indices("ITEM: TIMESTEP")
+                    .nth(n)
+                    .map_or(whole.len(), |found| found.0);
+            }
+            let part = folder.path().join(format!("part.{extension}"));
+            write(
+                &part,
+                &Frames {
+                    n_atoms: 22,
+                    positions: all.positions[..66 * n].to_vec(),
+                },
+            );
+            let tail = if extension == "pdb" {
+                fs::read_to_string(&part).unwrap().rfind("ENDMDL").unwrap()
+            } else {
+                0
+            };
+            if extension == "pdb" {
+                tail + 7
+            } else {
+                fs::metadata(&part).unwrap().len() as usize
+            }
+        };
+        for frame in [1, 3, 4] {
+            let (start, stop) = (end(frame), end(frame + 1));
+            for cut in [start + 60, (start + stop) / 2, stop - 120] {
+                let cut_path = folder.path().join(format!("cut.{extension}"));
+                fs::write(&cut_path, &whole[..cut]).unwrap();
+                let error = read(&cut_path).unwrap_err();
+                let SystemError::Truncated {
+                    path, frame: found, ..
+                } = &error
+                else {
+                    panic!("{extension}: {error}")
+                };
+                assert_eq!(
+                    (path, *found),
+                    (&cut_path, frame),
+                    "{extension} cut at {cut} of {start}..{stop}: {error}"
+                );
+                let mut trajectory =
+                    Trajectory::open(&[&cut_path], &topology("aldp"), &damaged()).unwrap();
+                assert_eq!(trajectory.read_all().unwrap().len(), frame, "{extension}");
+                assert!(
+                    trajectory
+                        .warnings()
+                        .iter()
+                        .any(|w| w.contains(&format!("frame {frame}"))),
+                    "{extension}"
+                );
+            }
+        }
+        // Cut exactly between frames: text formats cannot know.
+        let cut_path = folder.path().join(format!("between.{extension}"));
+        fs::write(&cut_path, &whole[..end(3)]).unwrap();
+        let promised = ["dcd", "nc"].contains(&extension);
+        match read(&cut_path) {
+            Ok(found) => assert!(!promised && found.len() == 3, "{extension}"),
+            Err(error) => assert!(
+                promised && error.to_string().contains("frame 3"),
+                "{extension}: {error}"
+            ),
+        }
+        // Cut within the first frame or the header: no frame to save.
+        fs::write(&cut_path, &whole[..end(1) / 2]).unwrap();
+        assert!(read(&cut_path).is_err(), "{extension}");
+        assert!(read_with(&cut_path, &damaged()).is_err(), "{extension}");
+    }
+}
+
+#[test]
+fn a_missing_line_end_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xyz");
+    write(&path, &frames());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    let mut trajectory =
+        Trajectory::open(&[&path], &topology("aldp"), &ReadOptions::default()).unwrap();
+    assert_eq!(trajectory.read_all().unwrap().len(), 5);
+    assert!(trajectory.warnings()[0].contains("last line has no end"));
+}
+
+/// OpenMM ends multi-model PDB files with CONECT records behind the last model, which chemfiles takes for a frame.
+#[test]
+fn records_behind_the_last_model_are_no_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pdb");
+    write(&path, &frames());
+    let text = fs::read_to_string(&path).unwrap();
+    let (models, _) = text.rsplit_once("END\n").unwrap();
+    fs::write(
+        &path,
+        format!("{models}CONECT    1    2    3    4    5\nEND\n"),
+    )
+    .unwrap();
+    assert_eq!(read(&path).unwrap().len(), 5);
+}
+
+#[test]
+fn damage_in_one_file_keeps_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("a.dcd"), folder.path().join("b.dcd"));
+    write(&first, &frames());
+    write(&second, &frames());
+    let whole = fs::read(&first).unwrap();
+    fs::write(&first, &whole[..whole.len() - 700]).unwrap();
+    let found = Trajectory::open(&[&first, &second], &topology("aldp"), &damaged())
+        .unwrap()
+        .read_all()
+        .unwrap();
+    assert_eq!(
+        found.positions,
+        [&frames().positions[..66 * 2], &frames().positions].concat()
+    );
+}
+
+#[test]
+fn a_header_that_was_never_updated_is_no_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.dcd");
+    let mut bytes = fs::read(dipeptide_path()).unwrap();
+    bytes[8..12].copy_from_slice(&0i32.to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(read(&path).unwrap(), frames());
+}
+
+#[test]
+fn wrong_atoms_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Trajectory::open(
+        &[dipeptide_path()],
+        &topology("al4"),
+        &ReadOptions::default(),
+    )
+    .unwrap()
+    .read_all()
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("expected 42 atoms") && error.contains("found 22"),
+        "{error}"
+    );
+    let path = folder.path().join("a.xyz");
+    write(&path, &frames());
+    let text = fs::read_to_string(&path).unwrap();
+    // chemfiles writes atom names; the fourth line is atom 1, "H1".
+    fs::write(&path, text.replacen("\nH1 ", "\nO ", 1)).unwrap();
+    let error = read(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("atom 1 is 'O'") && error.contains("H1 (H)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn numbers_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (bytes, name) in [(f32::NAN, "NaN"), (f32::NEG_INFINITY, "-inf")] {
+        let path = folder.path().join("a.dcd");
+        let mut file = fs::read(dipeptide_path()).unwrap();
+        // Frame 2, y of atom 7.
+        let at = 116 + 7 * 96 + 4 + 4 * 7;
+        file[at..at + 4].copy_from_slice(&bytes.to_le_bytes());
+        fs::write(&path, file).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("frame 2: coordinate y of atom 7") && error.contains(name),
+            "{error}"
+        );
+        assert!(error.contains("a.dcd"), "{error}");
+    }
+}
+
+#[test]
+fn frames_without_positions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.dcd");
+    write(
+        &path,
+        &Frames {
+            n_atoms: 22,
+            positions: vec![0.0; 66],
+        },
+    );
+    assert!(matches!(
+        read(&path),
+        Err(SystemError::NoPositions { frame: 0, .. })
+    ));
+}
+
+#[test]
+fn broken_molecules_are_mended_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.lammpstrj");
+    // Wrapped into a cell, then the cell taken away.
+    let text = lammps_dump(false, [15.0; 3]).replace("0.0 15\n", "0.0 0.0\n");
+    fs::write(&path, &text).unwrap();
+    let error = read(&path).unwrap_err();
+    assert!(
+        matches!(error, SystemError::BrokenMolecule { frame: 0, .. }),
+        "{error}"
+    );
+    // A placeholder cell is ignored.
+    let path = folder.path().join("b.lammpstrj");
+    let dump = lammps_dump(false, [1000.0; 3]).replace("0.0 1000\n", "0.0 1.0\n");
+    fs::write(&path, dump).unwrap();
+    let error = read(&path).unwrap_err().to_string();
+    assert!(error.contains("too small to be one"), "{error}");
+    let lenient = ReadOptions {
+        longest_bond: f64::INFINITY,
+        ..ReadOptions::default()
+    };
+    let mut trajectory = Trajectory::open(&[&path], &topology("aldp"), &lenient).unwrap();
+    assert_eq!(trajectory.read_all().unwrap().len(), 5);
+    assert!(trajectory.warnings()[0].contains("cell"));
+}
+
+#[test]
+fn files_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let message = |path: &Path| read(path).unwrap_err().to_string();
+    assert!(message(&at("none.dcd")).contains("none.dcd"));
+    fs::write(at("empty.dcd"), "").unwrap();
+    assert!(message(&at("empty.dcd")).contains("is empty"));
+    assert!(message(folder.path()).contains("not a regular file"));
+    for extension in [
+        "dcd",
+        "xtc",
+        "trr",
+        "nc",
+        "pdb",
+        "xyz",
+        "gro",
+        "lammpstrj",
+        "tng",
+        "mol2",
+        "cif",
+    ] {
+        for junk in [
+            &b"this is not a trajectory\n"[..],
+            &[0xff; 4096],
+            &[0; 4096],
+            &[84, 0, 0, 0, b'C', b'O', b'R', b'D'],
+        ] {
+            let path = at(&format!("junk.{extension}"));
+            fs::write(&path, junk).unwrap();
+            let error = message(&path);
+            assert!(error.contains("junk"), "{extension}: {error}");
+        }
+    }
+    fs::write(at("a.docx"), "x").unwrap();
+    let error = message(&at("a.docx"));
+    assert!(
+        error.contains(".xtc") && error.contains("a.docx"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unfinished_writer_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for extension in ["dcd", "xyz"] {
+        let path = folder.path().join(format!("a.{extension}"));
+        fs::write(&path, "old").unwrap();
+        let mut writer = TrajectoryWriter::create(&path, &topology("aldp")).unwrap();
+        writer.write(frames().frame(0)).unwrap();
+        assert!(matches!(
+            writer.write(&[0.0; 65]),
+            Err(SystemError::Shape {
+                expected: 66,
+                found: 65
+            })
+        ));
+        drop(writer);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        let writer = TrajectoryWriter::create(&path, &topology("aldp")).unwrap();
+        assert!(matches!(
+            writer.finish(),
+            Err(SystemError::Incomplete { expected: 0, .. })
+        ));
+    }
+    assert_eq!(listing(folder.path()).len(), 2);
+    for path in ["no/such/a.dcd", "a.mol3", "a.tng", "/dev/null"] {
+        assert!(
+            TrajectoryWriter::create(Path::new(path), &topology("aldp")).is_err(),
+            "{path}"
+        );
+    }
+}
+
+/// Set REGFLOW_FULL_DISK to a folder on a file system of a few MB (mount -t tmpfs -o size=2m tmpfs FOLDER).
+#[test]
+fn a_full_disk_is_an_error() {
+    let Some(folder) = std::env::var_os("REGFLOW_FULL_DISK").map(PathBuf::from) else {
+        println!("skipped: REGFLOW_FULL_DISK is not set");
+        return;
+    };
+    for extension in ["dcd", "trr", "nc", "xtc", "xyz", "pdb"] {
+        let path = folder.join(format!("a.{extension}"));
+        let mut writer = TrajectoryWriter::create(&path, &topology("aldp")).unwrap();
+        let error = (0..100_000)
+            .find_map(|_| writer.write(frames().frame(0)).err())
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("No space left") && error.contains(extension),
+            "{error}"
+        );
+        drop(writer);
+        assert!(listing(&folder).is_empty(), "{extension}");
+    }
+}
+
+#[test]
+fn the_shipped_example_is_every_tenth_frame_of_the_reference() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
+    let topology = Topology::read(&example.join("topology.pdb")).unwrap();
+    let mut shipped = Trajectory::open(
+        &[example.join("trajectory.dcd")],
+        &topology,
+        &ReadOptions::default(),
+    )
+    .unwrap();
+    let shipped_frames = shipped.read_all().unwrap();
+    assert_eq!(shipped_frames.len(), 10_000);
+    assert!(shipped.warnings().is_empty());
+    let Some(data) = reference("shipped frames against the whole trajectory") else {
+        return;
+    };
+    let options = ReadOptions {
+        stride: 10,
+        ..ReadOptions::default()
+    };
+    let whole = Trajectory::open(&[data.join("aldp/trajectory.dcd")], &topology, &options)
+        .unwrap()
+        .read_all()
+        .unwrap();
+    assert!(whole == shipped_frames);
+}

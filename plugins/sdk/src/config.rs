@@ -1,0 +1,19 @@
+//! Configurations: JSON in, JSON schema out.
+
+use crate::error::Result;
+
+/// A JSON schema that lives as long as the process.
+pub(crate) struct ConfigSchema(pub &'static str);
+
+pub(crate) fn schema<C: schemars::JsonSchema>() -> ConfigSchema {
+    let text = schemars::schema_for!(C).as_value().to_string();
+    ConfigSchema(Box::leak(text.into_boxed_str()))
+}
+
+/// Reads a configuration; empty text gives the defaults.
+pub(crate) fn read<C: serde::de::DeserializeOwned + Default>(text: &str) -> Result<C> {
+    if text.trim().is_empty() {
+        return Ok(C::default());
+    }
+    Ok(serde_json::from_str(text)?)
+}
