@@ -4,6 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
+use regflow::flow::Model;
+use regflow::system::{ReadOptions, Topology, Trajectory};
+use regflow::tensor::Device;
+use regflow_tests::{dipeptide, root, run};
+
 struct Installed {
     folder: PathBuf,
 }
@@ -57,22 +63,39 @@ static INSTALLED: LazyLock<Installed> = LazyLock::new(|| {
     Installed { folder }
 });
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn run(command: &mut Command) -> Output {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
+/// An untrained model of alanine dipeptide, whose parameters are random.
+fn model(folder: &Path) -> PathBuf {
+    let topology =
+        Topology::read(&dipeptide("topology.pdb")).expect("the shipped structure can be read");
+    let options = ReadOptions {
+        stride: 50,
+        ..ReadOptions::default()
+    };
+    let frames = Trajectory::open(&[dipeptide("trajectory.dcd")], &topology, &options)
+        .and_then(|mut trajectory| trajectory.read_all())
+        .expect("the shipped frames can be read");
+    let options = CoordinateOptions::default();
+    let coordinates = Coordinates::fit(
+        CoordinateKind::Internal,
+        &topology,
+        &frames.positions,
+        &options,
+    )
+    .expect("the shipped frames fit");
+    let config = serde_json::json!({"couplings": 4, "hidden": 16, "blocks": 1});
+    let path = folder.join("model.safetensors");
+    Model::new(
+        "realnvp",
+        config,
+        coordinates,
+        topology,
+        300.0,
+        1,
+        &Device::Cpu,
+    )
+    .and_then(|model| model.save(&path))
+    .expect("a model can be made and saved");
+    path
 }
 
 fn stdout(output: Output) -> String {
