@@ -1,1 +1,80 @@
-//! A model: prior, coordinates, architecture and parameters in one file.
+//! A model: prior, coordinates, architecture and parameters, kept in one file.
+//!
+//! [`Model`] is what samples and scores configurations. Symbols and directions are those of the generating map
+//! `f: x0 -> x1` from prior to data: `log q(x1) = log p0(x0) - logdet(x0)`.
+
+mod checkpoint;
+mod model;
+mod prior;
+
+pub use checkpoint::FORMAT_VERSION;
+pub use model::{Architecture, Header, Model, Samples};
+pub use prior::Prior;
+
+use std::path::PathBuf;
+
+/// What can go wrong with a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlowError {
+    /// The file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a model or is damaged.
+    #[error("{path} is not a usable model file: {reason}; expected a .safetensors file written by `bg-sample train`")]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The file was written by another version of the format.
+    #[error("{path} has model format version {found}, this program reads {expected}: train again or use a matching release")]
+    FormatVersion {
+        /// The file.
+        path: PathBuf,
+        /// Version that this program reads.
+        expected: u32,
+        /// Version of the file.
+        found: u64,
+    },
+    /// The stored parameters do not fit the architecture.
+    #[error("{path}: parameter {name} has shape {found}, the architecture {architecture} needs {expected}")]
+    Parameter {
+        /// The file.
+        path: PathBuf,
+        /// Name of the parameter.
+        name: String,
+        /// The architecture plugin.
+        architecture: String,
+        /// Shape that the architecture asks for.
+        expected: String,
+        /// What the file has.
+        found: String,
+    },
+    /// An array of positions does not fit the model's molecule.
+    #[error("{found} coordinates are not a whole number of configurations of {n_atoms} atoms ({} each)", 3 * n_atoms)]
+    Length {
+        /// Atoms of the model.
+        n_atoms: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// The architecture plugin failed.
+    #[error(transparent)]
+    Plugin(#[from] crate::plugin::PluginError),
+    /// The coordinate map failed.
+    #[error(transparent)]
+    Coordinates(#[from] crate::coordinates::CoordinatesError),
+    /// The file system failed.
+    #[error(transparent)]
+    System(#[from] crate::system::SystemError),
+    /// A tensor operation failed.
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

@@ -1,2 +1,97 @@
-//! placeholder
-fn main() {}
+//! `bg-sample`: train Boltzmann generators on trajectories, sample from them, score frames.
+
+mod config;
+mod diagnostics;
+mod energy;
+mod figures;
+mod inputs;
+mod inspect;
+mod plugins;
+mod progress;
+mod sample;
+mod score;
+mod train;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Boltzmann generators for molecular dynamics: normalizing flows trained on trajectories.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, args_override_self = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(clap::Args)]
+pub struct Common {
+    /// TOML file with options of the subcommand: `steps = 3000`, `trajectory = ["a.dcd", "b.dcd"]`; the command line wins
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Seed of everything random
+    #[arg(long, global = true, default_value_t = 0)]
+    seed: u64,
+    /// Where the flow runs: cpu, cuda:0, cuda:1, ...
+    #[arg(long, global = true, default_value = "cpu")]
+    device: String,
+    /// Threads on the CPU; all cores without it
+    #[arg(long, global = true)]
+    threads: Option<usize>,
+    /// Print the figures as one JSON object on standard output, everything else on standard error
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(Box<train::Arguments>),
+    Sample(sample::Arguments),
+    Score(score::Arguments),
+    Energy(energy::Arguments),
+    Plugins(plugins::Arguments),
+    Inspect(inspect::Arguments),
+}
+
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut cause = error.source();
+            while let Some(source) = cause {
+                if !error.to_string().contains(&source.to_string()) {
+                    eprintln!("  because: {source}");
+                }
+                cause = source.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome {
+    let arguments = config::merge(std::env::args_os().collect())?;
+    let Arguments { common, command } = Arguments::parse_from(arguments);
+    if let Some(threads) = common.threads {
+        regflow::tensor::set_threads(threads)?;
+    }
+    match command {
+        Command::Train(arguments) => train::run(&common, &arguments),
+        Command::Sample(arguments) => sample::run(&common, &arguments),
+        Command::Score(arguments) => score::run(&common, &arguments),
+        Command::Energy(arguments) => energy::run(&common, &arguments),
+        Command::Plugins(arguments) => plugins::run(&common, &arguments),
+        Command::Inspect(arguments) => inspect::run(&common, &arguments),
+    }
+}

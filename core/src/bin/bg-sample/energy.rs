@@ -1,0 +1,75 @@
+use std::path::PathBuf;
+
+use regflow::system::{ArrayData, NamedArray, write_npz};
+
+use crate::figures::Figures;
+use crate::inputs::{self, FrameArguments};
+use crate::{Common, Outcome};
+
+/// Energies (and forces) of the frames of a trajectory
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  \
+    bg-sample energy --energy system.xml --topology topology.pdb --trajectory trajectory.dcd --out energies.npz --forces")]
+pub struct Arguments {
+    /// Potential: an OpenMM System XML
+    #[arg(long, value_name = "FILE")]
+    energy: PathBuf,
+    /// Structure file with atoms and bonds (PDB, ...)
+    #[arg(long, value_name = "FILE")]
+    topology: PathBuf,
+    #[command(flatten)]
+    frames: FrameArguments,
+    /// Output: `energy` [frames] in kJ/mol, and with --forces `forces` [frames, atoms, 3] in kJ/mol/nm
+    #[arg(long, value_name = "FILE.npz")]
+    out: PathBuf,
+    /// Also write the forces
+    #[arg(long)]
+    forces: bool,
+}
+
+pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
+    let energy = inputs::energy(&arguments.energy, &topology)?;
+    let positions = arguments.frames.read(&topology, selection)?;
+    let n = positions.len() / (3 * topology.n_atoms());
+    let mut energies = vec![0.0; n];
+    let mut forces = Vec::new();
+    if arguments.forces {
+        forces.resize(positions.len(), 0.0);
+        energy.energies_and_forces(&positions, &mut energies, &mut forces)?;
+    } else {
+        energy.energies(&positions, &mut energies)?;
+    }
+    let shape = [n, topology.n_atoms(), 3];
+    let mut arrays = vec![NamedArray {
+        name: "energy",
+        shape: &shape[..1],
+        data: ArrayData::F64(&energies),
+    }];
+    if arguments.forces {
+        arrays.push(NamedArray {
+            name: "forces",
+            shape: &shape,
+            data: ArrayData::F64(&forces),
+        });
+    }
+    write_npz(&arguments.out, &arrays)?;
+
+    let finite: Vec<f64> = energies.iter().copied().filter(|e| e.is_finite()).collect();
+    let mean = finite.iter().sum::<f64>() / finite.len() as f64;
+    let mut figures = Figures::default();
+    figures.add("frames", n, n.to_string());
+    figures.add(
+        "mean_energy",
+        mean,
+        format!("{mean:.4} kJ/mol over the frames with a finite energy"),
+    );
+    let non_finite = n - finite.len();
+    figures.add("non_finite", non_finite, non_finite.to_string());
+    figures.add(
+        "out",
+        arguments.out.display().to_string(),
+        arguments.out.display().to_string(),
+    );
+    figures.print(common)
+}

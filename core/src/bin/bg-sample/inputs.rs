@@ -1,0 +1,109 @@
+//! Inputs that several subcommands share: structures, trajectories, energies, devices.
+
+use std::path::{Path, PathBuf};
+
+use regflow::energy::{Energy, ForceField};
+use regflow::flow::Model;
+use regflow::system::{AtomSelection, ReadOptions, Topology, Trajectory};
+use regflow::tensor::{self, Device};
+
+use crate::{Common, Outcome};
+
+/// Which frames of which files.
+#[derive(clap::Args)]
+pub struct FrameArguments {
+    /// Trajectory files, in the order of time, in any format that chemfiles reads (XTC, TRR, DCD, NetCDF, XYZ, PDB, ...)
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub trajectory: Vec<PathBuf>,
+    /// First frame, counted from 0 over all files
+    #[arg(long, default_value_t = 0)]
+    start: usize,
+    /// End of the range of frames, exclusive
+    #[arg(long)]
+    stop: Option<usize>,
+    /// Take every so many frames
+    #[arg(long, default_value_t = 1)]
+    stride: usize,
+    /// Atoms of the molecule where the files hold more, in chemfiles' selection language: "resname ACE ALA NME"
+    #[arg(long)]
+    selection: Option<String>,
+    /// Use the frames before the damage of a truncated file
+    #[arg(long)]
+    accept_damaged: bool,
+    /// Accept bonds longer than 0.35 nm, which else tell of a molecule broken over a periodic boundary: for
+    /// configurations that a flow made
+    #[arg(long)]
+    accept_long_bonds: bool,
+}
+
+impl FrameArguments {
+    /// The topology file's molecule, and which of its atoms are selected.
+    pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
+        Ok(match &self.selection {
+            None => (Topology::read(path)?, None),
+            Some(selection) => {
+                let (topology, atoms) = Topology::read_selection(path, selection)?;
+                (topology, Some(atoms))
+            }
+        })
+    }
+
+    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
+    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
+        let mut options = ReadOptions {
+            start: self.start,
+            stop: self.stop,
+            stride: self.stride,
+            selection,
+            accept_damaged: self.accept_damaged,
+            ..ReadOptions::default()
+        };
+        if self.accept_long_bonds {
+            options.longest_bond = f64::INFINITY;
+        }
+        let mut trajectory = Trajectory::open(&self.trajectory, topology, &options)?;
+        let frames = trajectory.read_all()?;
+        for warning in trajectory.warnings() {
+            eprintln!("warning: {warning}");
+        }
+        Ok(frames.positions)
+    }
+}
+
+/// The potential of a molecule.
+pub fn energy(path: &Path, topology: &Topology) -> Outcome<Box<dyn Energy>> {
+    let force_field = ForceField::from_system_xml(path)?;
+    if force_field.n_atoms() != topology.n_atoms() {
+        return Err(format!(
+            "{} describes {} particles, the molecule has {} atoms: give the System of this molecule, in its atom order",
+            path.display(),
+            force_field.n_atoms(),
+            topology.n_atoms()
+        )
+        .into());
+    }
+    // Hydrogen masses may have been repartitioned; a heavy atom in a hydrogen's place means another atom order.
+    for (index, (mass, atom)) in force_field.masses().iter().zip(&topology.atoms).enumerate() {
+        let is_heavy = |mass: f64| mass > 6.0;
+        if *mass != 0.0 && is_heavy(*mass) != is_heavy(atom.mass) {
+            return Err(format!(
+                "{}: particle {index} has mass {mass}, but atom {} of the molecule is {}: the atom orders differ",
+                path.display(),
+                topology.describe(index),
+                atom.element
+            )
+            .into());
+        }
+    }
+    Ok(Box::new(force_field))
+}
+
+/// A trained model on the chosen device.
+pub fn model(common: &Common, path: &Path) -> Outcome<Model> {
+    Ok(Model::load(path, &device(common)?)?)
+}
+
+/// The chosen device.
+pub fn device(common: &Common) -> Outcome<Device> {
+    Ok(tensor::device(&common.device)?)
+}

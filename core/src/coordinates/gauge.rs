@@ -1,0 +1,213 @@
+use serde::{Deserialize, Serialize};
+
+use super::batch::{self, ConfigurationMap, Fault, Shape};
+use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, set_point, sub};
+use super::standardise::Standardise;
+use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
+use crate::system::Topology;
+
+/// Frames that the choice of gauge atoms looks at, and the smallest sine of their angle that it likes.
+const SURVEYED_FRAMES: usize = 200;
+const GOOD_SINE: f64 = 0.3;
+
+/// Atom a at the origin, b on +x, c in the plane z = 0 with y > 0. The coordinates are `x_b, x_c, y_c`, then `x, y, z` of the
+/// other atoms in their order, standardised; volume element `x_b^2 y_c`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gauge {
+    atoms: [usize; 3],
+    standardise: Standardise,
+}
+
+impl Gauge {
+    pub(super) fn fit(
+        topology: &Topology,
+        positions: &[f64],
+        options: &CoordinateOptions,
+    ) -> Result<Self, CoordinatesError> {
+        let n_atoms = topology.atoms.len();
+        let atoms = match options.gauge_atoms {
+            Some(atoms) if valid_atoms(atoms, n_atoms) => atoms,
+            Some(atoms) => return Err(CoordinatesError::GaugeAtoms { atoms, n_atoms }),
+            None => choose_atoms(topology, positions)?,
+        };
+        let shape = Shape {
+            input: 3 * n_atoms,
+            output: 3 * n_atoms - 6,
+            scratch: 0,
+        };
+        let n = positions.len() / shape.input;
+        let (mut reduced, mut log_volume) = (vec![0.0; n * shape.output], vec![0.0; n]);
+        batch::run(
+            shape,
+            positions,
+            &mut reduced,
+            &mut log_volume,
+            |x, q, _| reduce(atoms, x, q),
+        )?;
+        let labels = features(atoms, n_atoms);
+        let columns: Vec<usize> = (0..shape.output).collect();
+        let name = |k: usize| {
+            (
+                ["x", "y", "z"][labels[k].axis as usize],
+                labels[k].atom as usize,
+            )
+        };
+        let standardise = Standardise::fit(&reduced, shape.output, &columns, options.whiten, name)?;
+        Ok(Self { atoms, standardise })
+    }
+
+    pub(super) fn validate(&self, n_atoms: usize) -> Result<(), &'static str> {
+        if !valid_atoms(self.atoms, n_atoms) {
+            return Err("the gauge atoms are not three different atoms");
+        }
+        self.standardise.validate(3 * n_atoms - 6)
+    }
+
+    pub(super) fn atoms(&self) -> [usize; 3] {
+        self.atoms
+    }
+
+    pub(super) fn features(&self, n_atoms: usize) -> Vec<Feature> {
+        features(self.atoms, n_atoms)
+    }
+}
+
+impl ConfigurationMap for Gauge {
+    fn scratch_len(&self) -> usize {
+        self.standardise.len()
+    }
+
+    fn to_features(&self, x: &[f64], z: &mut [f64], scratch: &mut [f64]) -> Result<f64, Fault> {
+        let log_volume = reduce(self.atoms, x, scratch)?;
+        self.standardise.forward(scratch, z);
+        Ok(log_volume + self.standardise.log_det())
+    }
+
+    fn to_positions(&self, z: &[f64], x: &mut [f64], scratch: &mut [f64]) -> f64 {
+        self.standardise.inverse(z, scratch);
+        let [a, b, c] = self.atoms;
+        set_point(x, a, [0.0; 3]);
+        set_point(x, b, [scratch[0], 0.0, 0.0]);
+        set_point(x, c, [scratch[1], scratch[2], 0.0]);
+        let others = (0..x.len() / 3).filter(|atom| !self.atoms.contains(atom));
+        for (atom, q) in others.zip(scratch[3..].chunks_exact(3)) {
+            set_point(x, atom, [q[0], q[1], q[2]]);
+        }
+        if scratch[0] > SMALLEST && scratch[2] > SMALLEST {
+            2.0 * scratch[0].ln() + scratch[2].ln() + self.standardise.log_det()
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+}
+
+fn valid_atoms([a, b, c]: [usize; 3], n_atoms: usize) -> bool {
+    a != b && b != c && c != a && a.max(b).max(c) < n_atoms
+}
+
+fn features(atoms: [usize; 3], n_atoms: usize) -> Vec<Feature> {
+    let feature = |atom: usize, axis| Feature {
+        kind: FeatureKind::Real,
+        atom: atom as u32,
+        axis,
+    };
+    let [_, b, c] = atoms;
+    let others = (0..n_atoms).filter(|atom| !atoms.contains(atom));
+    let first = [feature(b, 0), feature(c, 0), feature(c, 1)].into_iter();
+    first
+        .chain(others.flat_map(|atom| (0..3).map(move |axis| feature(atom, axis))))
+        .collect()
+}
+
+/// The `3N - 6` numbers of one configuration, and `log(x_b^2 y_c)`.
+fn reduce(atoms: [usize; 3], x: &[f64], q: &mut [f64]) -> Result<f64, Fault> {
+    let [a, b, c] = atoms;
+    let origin = point(x, a);
+    let (to_b, to_c) = (sub(point(x, b), origin), sub(point(x, c), origin));
+    let x_b = norm(to_b);
+    if x_b <= SMALLEST {
+        return Err(Fault::Collapsed([a, b]));
+    }
+    let e_x = scale(to_b, x_b.recip());
+    let normal = cross(e_x, to_c);
+    let y_c = norm(normal);
+    if y_c <= SMALLEST {
+        return Err(Fault::Collinear([b, a, c]));
+    }
+    let e_z = scale(normal, y_c.recip());
+    let axes: [Vec3; 3] = [e_x, cross(e_z, e_x), e_z];
+    q[..3].copy_from_slice(&[x_b, dot(e_x, to_c), y_c]);
+    let others = (0..x.len() / 3).filter(|atom| !atoms.contains(atom));
+    for (atom, q) in others.zip(q[3..].chunks_exact_mut(3)) {
+        let r = sub(point(x, atom), origin);
+        q.iter_mut()
+            .zip(axes)
+            .for_each(|(q, axis)| *q = dot(axis, r));
+    }
+    Ok(2.0 * x_b.ln() + y_c.ln())
+}
+
+/// A heavy atom a and two heavy atoms b, c bonded to it (any bonded atoms where there are no such heavy ones), with an angle
+/// that stays clear of 0 and pi, in whose frame the molecule has the smallest total variance over the data.
+fn choose_atoms(topology: &Topology, positions: &[f64]) -> Result<[usize; 3], CoordinatesError> {
+    let n_atoms = topology.atoms.len();
+    let frames: Vec<&[f64]> = {
+        let stride = (positions.len() / (3 * n_atoms)).div_ceil(SURVEYED_FRAMES);
+        positions
+            .chunks_exact(3 * n_atoms)
+            .step_by(stride)
+            .collect()
+    };
+    let neighbours = topology.neighbours();
+    for heavy_only in [true, false] {
+        let allowed = |atom: &usize| !heavy_only || topology.atoms[*atom].atomic_number > 1;
+        let mut best: Option<(bool, f64, [usize; 3])> = None;
+        for a in (0..n_atoms).filter(allowed) {
+            let bonded: Vec<usize> = neighbours[a].iter().copied().filter(allowed).collect();
+            for (k, &b) in bonded.iter().enumerate() {
+                for &c in &bonded[k + 1..] {
+                    let Some((sine, variance)) = survey([a, b, c], &frames) else {
+                        continue;
+                    };
+                    let candidate = (
+                        sine < GOOD_SINE,
+                        if sine < GOOD_SINE { -sine } else { variance },
+                        [a, b, c],
+                    );
+                    if best.is_none_or(|best| {
+                        candidate
+                            .partial_cmp(&best)
+                            .is_some_and(|order| order.is_lt())
+                    }) {
+                        best = Some(candidate);
+                    }
+                }
+            }
+        }
+        if let Some((_, _, atoms)) = best {
+            return Ok(atoms);
+        }
+    }
+    Err(CoordinatesError::NoGaugeAtoms)
+}
+
+/// Smallest sine of the angle b-a-c, and the variance of the gauge coordinates summed over them; none where degenerate.
+fn survey(atoms: [usize; 3], frames: &[&[f64]]) -> Option<(f64, f64)> {
+    let width = frames.first()?.len() - 6;
+    let (mut q, mut sum, mut squares) = (vec![0.0; width], vec![0.0; width], 0.0);
+    let mut smallest = f64::INFINITY;
+    for x in frames {
+        reduce(atoms, x, &mut q).ok()?;
+        smallest = smallest.min(q[2] / q[1].hypot(q[2]));
+        for (sum, q) in sum.iter_mut().zip(&q) {
+            *sum += q;
+            squares += q * q;
+        }
+    }
+    let n = frames.len() as f64;
+    Some((
+        smallest,
+        squares / n - sum.iter().map(|sum| (sum / n).powi(2)).sum::<f64>(),
+    ))
+}

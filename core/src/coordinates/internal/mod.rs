@@ -1,0 +1,294 @@
+//! Bonds, angles and torsions of a Z-matrix.
+
+mod turning;
+mod walk;
+mod z_matrix;
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use super::batch::{self, ConfigurationMap, Fault, Shape};
+use super::cut::Cut;
+use super::geometry::wrap;
+use super::standardise::Standardise;
+use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
+use crate::system::Topology;
+
+pub use z_matrix::ZMatrix;
+
+/// From bonds, angles and torsions to features, atom by atom in the order of the Z-matrix.
+///
+/// The torsion of an atom whose bond and angle reference are those of an earlier one (its leader) is replaced by its
+/// difference from the leader's: a shear of unit Jacobian. So a methyl or an amide group turns by its leader's torsion alone,
+/// and the differences hardly vary. Bonds, angles and torsions that do not turn are standardised together.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Record", into = "Record")]
+pub(super) struct Internal {
+    z_matrix: ZMatrix,
+    torsions: Vec<Torsion>,
+    standardise: Standardise,
+    /// Follow from the Z-matrix and the torsions.
+    leaders: Vec<Option<usize>>,
+    linear: Vec<usize>,
+}
+
+/// How the torsion of one row (or its difference from its leader's) becomes a feature.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Torsion {
+    /// Does not turn: its deviation from the circular mean (rad), in `(-pi, pi)`, is one of the linear features.
+    Linear { mean: f64 },
+    /// Turns: the angle itself.
+    Circular,
+    /// Turns, for an architecture that is not circular.
+    Cut(Cut),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    z_matrix: ZMatrix,
+    torsions: Vec<Torsion>,
+    standardise: Standardise,
+}
+
+impl From<Internal> for Record {
+    fn from(map: Internal) -> Self {
+        Self {
+            z_matrix: map.z_matrix,
+            torsions: map.torsions,
+            standardise: map.standardise,
+        }
+    }
+}
+
+impl TryFrom<Record> for Internal {
+    type Error = &'static str;
+
+    fn try_from(record: Record) -> Result<Self, &'static str> {
+        let Record {
+            z_matrix,
+            torsions,
+            standardise,
+        } = record;
+        if torsions.len() != z_matrix.rows().len() {
+            return Err("the Z-matrix has another number of torsions");
+        }
+        let linear = linear_columns(&torsions);
+        standardise.validate(linear.len())?;
+        for torsion in &torsions {
+            match torsion {
+                Torsion::Cut(cut) => cut.validate()?,
+                Torsion::Linear { mean } if mean.abs() > PI => {
+                    return Err("the mean of a torsion is no angle");
+                }
+                Torsion::Linear { .. } | Torsion::Circular => {}
+            }
+        }
+        let leaders = z_matrix.leaders();
+        Ok(Self {
+            z_matrix,
+            torsions,
+            standardise,
+            leaders,
+            linear,
+        })
+    }
+}
+
+impl Internal {
+    pub(super) fn fit(
+        topology: &Topology,
+        positions: &[f64],
+        options: &CoordinateOptions,
+    ) -> Result<Self, CoordinatesError> {
+        let n_atoms = topology.atoms.len();
+        let z_matrix = match &options.z_matrix {
+            Some(z_matrix) if z_matrix.n_atoms() == n_atoms => z_matrix.clone(),
+            Some(z_matrix) => {
+                return Err(CoordinatesError::ZMatrixAtoms {
+                    expected: n_atoms,
+                    found: z_matrix.n_atoms(),
+                });
+            }
+            None => walk::z_matrix(topology)?,
+        };
+        let leaders = z_matrix.leaders();
+        let shape = Shape {
+            input: 3 * n_atoms,
+            output: 3 * n_atoms - 6,
+            scratch: 0,
+        };
+        let n = positions.len() / shape.input;
+        let (mut data, mut log_volume) = (vec![0.0; n * shape.output], vec![0.0; n]);
+        batch::run(shape, positions, &mut data, &mut log_volume, |x, q, _| {
+            let volume = z_matrix.measure(x, q)?;
+            subtract_leaders(&leaders, q);
+            Ok(volume)
+        })?;
+        let mut torsions = Vec::with_capacity(leaders.len());
+        for row in 0..leaders.len() {
+            let column = torsion_column(row);
+            let angles = data.iter().skip(column).step_by(shape.output).copied();
+            let torsion = match turning::rest(angles.clone()) {
+                Some(mean) => Torsion::Linear { mean },
+                None if options.circular => Torsion::Circular,
+                None => Torsion::Cut(Cut::fit(angles)),
+            };
+            if let Torsion::Linear { mean } = torsion {
+                data.iter_mut()
+                    .skip(column)
+                    .step_by(shape.output)
+                    .for_each(|angle| *angle = wrap(*angle - mean));
+            }
+            torsions.push(torsion);
+        }
+        let linear = linear_columns(&torsions);
+        let labels: Vec<(usize, usize)> = z_matrix.labels().collect();
+        let name = |column: usize| {
+            (
+                ["bond", "angle", "torsion"][labels[column].1],
+                labels[column].0,
+            )
+        };
+        let standardise = Standardise::fit(&data, shape.output, &linear, options.whiten, name)?;
+        Ok(Self {
+            z_matrix,
+            torsions,
+            standardise,
+            leaders,
+            linear,
+        })
+    }
+
+    pub(super) fn validate(&self, n_atoms: usize) -> Result<(), &'static str> {
+        if self.z_matrix.n_atoms() == n_atoms {
+            Ok(())
+        } else {
+            Err("the Z-matrix has another number of atoms")
+        }
+    }
+
+    pub(super) fn z_matrix(&self) -> &ZMatrix {
+        &self.z_matrix
+    }
+
+    pub(super) fn features(&self) -> Vec<Feature> {
+        let mut features: Vec<Feature> = self
+            .z_matrix
+            .labels()
+            .map(|(atom, axis)| Feature {
+                kind: FeatureKind::Real,
+                atom: atom as u32,
+                axis: axis as u32,
+            })
+            .collect();
+        for (row, torsion) in self.torsions.iter().enumerate() {
+            if *torsion == Torsion::Circular {
+                features[torsion_column(row)].kind = FeatureKind::Circular;
+            }
+        }
+        features
+    }
+
+    /// `3N - 6` coordinates, and twice the linear features.
+    fn split<'a>(&self, scratch: &'a mut [f64]) -> [&'a mut [f64]; 3] {
+        let (q, linear) = scratch.split_at_mut(3 * self.z_matrix.n_atoms() - 6);
+        let (y, z) = linear.split_at_mut(self.linear.len());
+        [q, y, z]
+    }
+}
+
+impl ConfigurationMap for Internal {
+    fn scratch_len(&self) -> usize {
+        3 * self.z_matrix.n_atoms() - 6 + 2 * self.linear.len()
+    }
+
+    fn to_features(&self, x: &[f64], z: &mut [f64], scratch: &mut [f64]) -> Result<f64, Fault> {
+        let [q, linear_q, linear_z] = self.split(scratch);
+        let mut log_volume = self.z_matrix.measure(x, q)? + self.standardise.log_det();
+        subtract_leaders(&self.leaders, q);
+        for (row, torsion) in self.torsions.iter().enumerate() {
+            let column = torsion_column(row);
+            match torsion {
+                Torsion::Linear { mean } => q[column] = wrap(q[column] - mean),
+                Torsion::Circular => z[column] = q[column],
+                Torsion::Cut(cut) => {
+                    let (feature, log_slope) = cut.forward(q[column]);
+                    z[column] = feature;
+                    log_volume += log_slope;
+                }
+            }
+        }
+        linear_q
+            .iter_mut()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| *value = q[column]);
+        self.standardise.forward(linear_q, linear_z);
+        linear_z
+            .iter()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| z[column] = *value);
+        Ok(log_volume)
+    }
+
+    fn to_positions(&self, z: &[f64], x: &mut [f64], scratch: &mut [f64]) -> f64 {
+        let [q, linear_q, linear_z] = self.split(scratch);
+        linear_z
+            .iter_mut()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| *value = z[column]);
+        self.standardise.inverse(linear_z, linear_q);
+        linear_q
+            .iter()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| q[column] = *value);
+        let mut log_volume = self.standardise.log_det();
+        for (row, torsion) in self.torsions.iter().enumerate() {
+            let column = torsion_column(row);
+            match torsion {
+                Torsion::Linear { mean } => {
+                    if q[column].abs() >= PI {
+                        log_volume = f64::NEG_INFINITY;
+                    }
+                    q[column] += mean;
+                }
+                Torsion::Circular => q[column] = z[column],
+                Torsion::Cut(cut) => {
+                    let (angle, log_slope) = cut.inverse(z[column]);
+                    q[column] = angle;
+                    log_volume += log_slope;
+                }
+            }
+            // Leaders come first, and are whole by now.
+            if let Some(leader) = self.leaders[row] {
+                q[column] += q[torsion_column(leader)];
+            }
+        }
+        log_volume + self.z_matrix.place(q, x)
+    }
+}
+
+/// Column of the torsion of a row among the `3N - 6` coordinates.
+fn torsion_column(row: usize) -> usize {
+    3 * row + 5
+}
+
+fn subtract_leaders(leaders: &[Option<usize>], q: &mut [f64]) {
+    for (row, leader) in leaders.iter().enumerate() {
+        if let Some(leader) = leader {
+            q[torsion_column(row)] = wrap(q[torsion_column(row)] - q[torsion_column(*leader)]);
+        }
+    }
+}
+
+/// The columns that are standardised: all bonds and angles, and the torsions that do not turn.
+fn linear_columns(torsions: &[Torsion]) -> Vec<usize> {
+    let is_linear = |column: &usize| {
+        *column < 5
+            || column % 3 != 2
+            || matches!(torsions[(column - 5) / 3], Torsion::Linear { .. })
+    };
+    (0..3 + 3 * torsions.len()).filter(is_linear).collect()
+}

@@ -1,0 +1,566 @@
+//! Tests of the whole maps, on frames of three alanine peptides (see tests/data/coordinates/make.py).
+
+use std::f64::consts::{PI, TAU};
+
+use nalgebra::DMatrix;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::geometry::{cross, dot, point, sub, wrap};
+use super::*;
+
+#[derive(Deserialize)]
+struct Fixture {
+    topology: Topology,
+    positions: Vec<f64>,
+}
+
+fn fixtures() -> [Fixture; 3] {
+    [
+        include_str!("../../../tests/data/coordinates/aldp.json"),
+        include_str!("../../../tests/data/coordinates/al3.json"),
+        include_str!("../../../tests/data/coordinates/al4.json"),
+    ]
+    .map(|text| serde_json::from_str(text).unwrap())
+}
+
+fn aldp() -> Fixture {
+    let [aldp, ..] = fixtures();
+    aldp
+}
+
+impl Fixture {
+    fn fit(&self, kind: CoordinateKind, options: &CoordinateOptions) -> Coordinates {
+        Coordinates::fit(kind, &self.topology, &self.positions, options).unwrap()
+    }
+
+    fn n(&self) -> usize {
+        self.positions.len() / (3 * self.topology.atoms.len())
+    }
+}
+
+/// Every kind with every option that changes the map.
+fn variants() -> Vec<(CoordinateKind, CoordinateOptions)> {
+    let mut variants = vec![(CoordinateKind::Cartesian, CoordinateOptions::default())];
+    for whiten in [true, false] {
+        variants.push((
+            CoordinateKind::Gauge,
+            CoordinateOptions {
+                whiten,
+                ..Default::default()
+            },
+        ));
+        for circular in [true, false] {
+            variants.push((
+                CoordinateKind::Internal,
+                CoordinateOptions {
+                    whiten,
+                    circular,
+                    ..Default::default()
+                },
+            ));
+        }
+    }
+    variants
+}
+
+fn features_of(map: &Coordinates, positions: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let n = positions.len() / (3 * map.n_atoms());
+    let (mut z, mut log_volume) = (vec![f64::NAN; n * map.n_features()], vec![f64::NAN; n]);
+    map.to_features(positions, &mut z, &mut log_volume).unwrap();
+    (z, log_volume)
+}
+
+fn positions_of(map: &Coordinates, z: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let n = z.len() / map.n_features();
+    let (mut x, mut log_volume) = (vec![f64::NAN; 3 * n * map.n_atoms()], vec![f64::NAN; n]);
+    map.to_positions(z, &mut x, &mut log_volume).unwrap();
+    (x, log_volume)
+}
+
+/// What a prior draws: normal numbers, uniform angles.
+fn draw<R: Rng>(map: &Coordinates, n: usize, rng: &mut R) -> Vec<f64> {
+    let kinds = map
+        .features()
+        .iter()
+        .map(|feature| feature.kind)
+        .cycle()
+        .take(n * map.n_features());
+    kinds
+        .map(|kind| match kind {
+            FeatureKind::Real => StandardNormal.sample(rng),
+            FeatureKind::Circular => rng.random_range(-PI..PI),
+        })
+        .collect()
+}
+
+/// Largest difference of two configurations in the frames of the same three atoms: rigid motion removed, handedness kept.
+fn difference(x: &[f64], y: &[f64], frame: [usize; 3]) -> f64 {
+    let reduce = |x: &[f64]| -> Vec<f64> {
+        let [a, b, c] = frame.map(|atom| point(x, atom));
+        let (u, v) = (sub(b, a), sub(c, a));
+        let w = cross(u, v);
+        let axes = [u, cross(w, u), w].map(|axis| axis.map(|k| k / dot(axis, axis).sqrt()));
+        (0..x.len() / 3)
+            .flat_map(|atom| axes.map(|axis| dot(axis, sub(point(x, atom), a))))
+            .collect()
+    };
+    reduce(x)
+        .iter()
+        .zip(reduce(y))
+        .map(|(x, y)| (x - y).abs())
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn positions_round_trip_up_to_rigid_motion() {
+    for fixture in fixtures() {
+        for (kind, options) in variants() {
+            let map = fixture.fit(kind, &options);
+            let (z, to) = features_of(&map, &fixture.positions);
+            let (x, from) = positions_of(&map, &z);
+            let width = 3 * map.n_atoms();
+            for (k, (x, y)) in x
+                .chunks_exact(width)
+                .zip(fixture.positions.chunks_exact(width))
+                .enumerate()
+            {
+                let [a, b, c] = fixture
+                    .fit(CoordinateKind::Gauge, &options)
+                    .gauge_atoms()
+                    .unwrap();
+                let found = if map.needs_rotations() {
+                    x.iter()
+                        .zip(y)
+                        .map(|(x, y)| (x - y).abs())
+                        .fold(0.0, f64::max)
+                } else {
+                    difference(x, y, [a, b, c])
+                };
+                assert!(found < 1e-10, "{kind} {options:?} frame {k}: {found:e}");
+                assert!(
+                    (to[k] - from[k]).abs() < 1e-9,
+                    "{kind} {options:?} frame {k}: {} {}",
+                    to[k],
+                    from[k]
+                );
+                if k > 20 {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn features_round_trip() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for fixture in fixtures() {
+        for (kind, options) in variants() {
+            let map = fixture.fit(kind, &options);
+            let z = draw(&map, 200, &mut rng);
+            let (x, from) = positions_of(&map, &z);
+            let (back, to) = features_of(&map, &x);
+            assert!(from.iter().all(|volume| volume.is_finite()));
+            let differences = z.iter().zip(&back).zip(map.features().iter().cycle()).map(
+                |((z, back), feature)| {
+                    let difference = back - z;
+                    if feature.kind == FeatureKind::Circular {
+                        wrap(difference).abs()
+                    } else {
+                        difference.abs()
+                    }
+                },
+            );
+            let largest = differences.fold(0.0, f64::max);
+            assert!(largest < 1e-9, "{kind} {options:?}: {largest:e}");
+            assert!(
+                from.iter()
+                    .zip(&to)
+                    .all(|(from, to)| (from - to).abs() < 1e-9),
+                "{kind} {options:?}"
+            );
+        }
+    }
+}
+
+/// `x(t, alpha, beta, gamma, z) = R_z(alpha) R_y(beta) R_z(gamma) x(z) + t` covers all of configuration space, and the rigid
+/// motion's own measure is `dt sin(beta) dalpha dbeta dgamma`. So the determinant of its `3N x 3N` Jacobian is
+/// `sin(beta) exp(log_volume)`: a test of the whole map against central differences, whatever its parts are.
+#[test]
+fn log_volume_is_that_of_the_whole_map() {
+    for fixture in fixtures() {
+        for (kind, options) in variants()
+            .into_iter()
+            .filter(|(kind, _)| *kind != CoordinateKind::Cartesian)
+        {
+            let map = fixture.fit(kind, &options);
+            let (z, log_volume) = features_of(&map, &fixture.positions);
+            let whole = |parameters: &[f64]| -> Vec<f64> {
+                let (x, _) = positions_of(&map, &parameters[6..]);
+                let turn = |[p, q]: [f64; 2], angle: f64| {
+                    let (s, c) = angle.sin_cos();
+                    [c * p - s * q, s * p + c * q]
+                };
+                let rotate = |r: &[f64]| {
+                    let [x, y] = turn([r[0], r[1]], parameters[5]);
+                    let [z, x] = turn([r[2], x], parameters[4]);
+                    let [x, y] = turn([x, y], parameters[3]);
+                    [x + parameters[0], y + parameters[1], z + parameters[2]]
+                };
+                x.chunks_exact(3).flat_map(rotate).collect()
+            };
+            for frame in [0, fixture.n() / 2, fixture.n() - 1] {
+                let mut at = vec![0.3, -0.1, 0.2, 0.7, 1.1, -2.0];
+                at.extend_from_slice(&z[frame * map.n_features()..][..map.n_features()]);
+                let size = at.len();
+                let mut jacobian = DMatrix::zeros(size, size);
+                for column in 0..size {
+                    let h = 2e-4;
+                    let shifted = |by: f64| {
+                        let mut at = at.clone();
+                        at[column] += by;
+                        whole(&at)
+                    };
+                    // Fourth order, so that the error (h^4) is below that of rounding (1e-16 / h).
+                    let [a, b, c, d] = [2.0 * h, h, -h, -2.0 * h].map(shifted);
+                    for row in 0..size {
+                        jacobian[(row, column)] =
+                            (8.0 * (b[row] - c[row]) - (a[row] - d[row])) / (12.0 * h);
+                    }
+                }
+                let lu = jacobian.lu();
+                let numerical: f64 = lu.u().diagonal().iter().map(|pivot| pivot.abs().ln()).sum();
+                let expected = 1.1f64.sin().ln() + log_volume[frame];
+                assert!(
+                    (numerical - expected).abs() < 1e-6,
+                    "{kind} {options:?} {frame}: {numerical} {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn cartesian_volume_is_the_scale_and_the_density_of_the_centre() {
+    let fixture = aldp();
+    let map = fixture.fit(CoordinateKind::Cartesian, &CoordinateOptions::default());
+    let mut positions = fixture.positions.clone();
+    map.augment(&mut positions, &mut ChaCha8Rng::seed_from_u64(4))
+        .unwrap();
+    let (z, log_volume) = features_of(&map, &positions);
+    let sigma = positions[0] / z[0];
+    let s = sigma / 22f64.sqrt();
+    let c: [f64; 3] = std::array::from_fn(|axis| {
+        (0..22).map(|atom| positions[3 * atom + axis]).sum::<f64>() / 22.0
+    });
+    let density: f64 = c
+        .iter()
+        .map(|c| (-c * c / (2.0 * s * s)).exp() / (s * TAU.sqrt()))
+        .product();
+    assert!((log_volume[0] - (66.0 * sigma.ln() + density.ln())).abs() < 1e-10);
+    // Centred features have unit variance by construction, and the centre adds 1/22; 5 standard errors of the latter.
+    let variance = z.iter().map(|z| z * z).sum::<f64>() / z.len() as f64;
+    assert!(
+        (variance - 1.0 - 1.0 / 22.0).abs() < 5.0 * (2.0f64 / 360.0).sqrt() / 22.0,
+        "{variance}"
+    );
+    let gauge = fixture.fit(CoordinateKind::Gauge, &CoordinateOptions::default());
+    let mut same = positions.clone();
+    gauge
+        .augment(&mut same, &mut ChaCha8Rng::seed_from_u64(4))
+        .unwrap();
+    assert_eq!(same, positions);
+}
+
+#[test]
+fn linear_features_are_standard_and_torsions_that_turn_are_found() {
+    for (fixture, turning) in fixtures().iter().zip([
+        // phi and psi, the rotors of methyls and, for the zwitterion, of its ammonium (its first phi, last psi: carboxylate).
+        2 + 3,
+        5 + 3 + 1,
+        6 + 5,
+    ]) {
+        let map = fixture.fit(
+            CoordinateKind::Internal,
+            &CoordinateOptions {
+                circular: true,
+                ..Default::default()
+            },
+        );
+        let circular: Vec<&Feature> = map
+            .features()
+            .iter()
+            .filter(|f| f.kind == FeatureKind::Circular)
+            .collect();
+        let names: Vec<&str> = circular
+            .iter()
+            .map(|f| fixture.topology.atoms[f.atom as usize].name.as_str())
+            .collect();
+        assert!(circular.iter().all(|feature| feature.axis == 2));
+        assert_eq!(circular.len(), turning, "{names:?}");
+        let bonds = &fixture.topology.bonds;
+        let bonded = |a: usize, b: usize| bonds.contains(&[a.min(b), a.max(b)]);
+        for row in map.z_matrix().unwrap().rows() {
+            assert!(bonded(row[0], row[1]) && bonded(row[1], row[2]), "{row:?}");
+        }
+        for (kind, options) in variants() {
+            let map = fixture.fit(kind, &options);
+            let (z, _) = features_of(&map, &fixture.positions);
+            for (k, feature) in map.features().iter().enumerate() {
+                if feature.kind == FeatureKind::Real && kind != CoordinateKind::Cartesian {
+                    let column = || z.iter().skip(k).step_by(map.n_features());
+                    let mean = column().sum::<f64>() / fixture.n() as f64;
+                    let variance = column().map(|z| z * z).sum::<f64>() / fixture.n() as f64;
+                    // A cut torsion is divided by n, a linear feature by n - 1.
+                    assert!(
+                        mean.abs() < 1e-8 && (variance - 1.0).abs() < 1.01 / fixture.n() as f64,
+                        "{kind} {feature:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn backbone_torsions_of_alanine_dipeptide_are_features() {
+    let fixture = aldp();
+    let map = fixture.fit(
+        CoordinateKind::Internal,
+        &CoordinateOptions {
+            circular: true,
+            ..Default::default()
+        },
+    );
+    let rows = map.z_matrix().unwrap().rows();
+    let (z, _) = features_of(&map, &fixture.positions);
+    for atoms in [[4, 6, 8, 10], [16, 10, 8, 6]] {
+        let row = rows.iter().position(|row| *row == atoms).unwrap();
+        let [i, j, k, l] = atoms.map(|atom| point(&fixture.positions, atom));
+        let (first, second) = (cross(sub(j, i), sub(k, j)), cross(sub(k, j), sub(l, k)));
+        let cosine = dot(first, second) / (dot(first, first) * dot(second, second)).sqrt();
+        let sign = dot(first, sub(l, k)).signum();
+        assert!((z[5 + 3 * row] - sign * cosine.acos()).abs() < 1e-9);
+    }
+}
+
+/// Whatever a flow does, nothing panics, and what is no molecule has no volume.
+#[test]
+fn features_outside_the_domain_have_no_volume() {
+    let fixture = aldp();
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for (kind, options) in variants() {
+        let map = fixture.fit(kind, &options);
+        let width = map.n_features();
+        for factor in [1e2, 1e4, 1e200, f64::INFINITY, f64::NAN] {
+            let z: Vec<f64> = draw(&map, 50, &mut rng)
+                .iter()
+                .map(|z| z * factor)
+                .collect();
+            let (x, log_volume) = positions_of(&map, &z);
+            for (k, x) in x.chunks_exact(66).enumerate() {
+                assert!(!log_volume[k].is_nan() && log_volume[k] < f64::INFINITY);
+                let sound = x
+                    .iter()
+                    .chain(&z[k * width..(k + 1) * width])
+                    .all(|value| value.is_finite());
+                assert!(sound || log_volume[k] == f64::NEG_INFINITY);
+                assert!(
+                    !z.iter().all(|z| z.abs() < 1e100) || x.iter().all(|x| x.is_finite()),
+                    "{kind} {options:?} {factor}"
+                );
+            }
+        }
+    }
+    // The first bond (feature 0) at 0.14 nm, and its standard deviation 0.003 nm: 60 of them are too many below.
+    let map = fixture.fit(
+        CoordinateKind::Internal,
+        &CoordinateOptions {
+            whiten: false,
+            ..Default::default()
+        },
+    );
+    let (z, _) = features_of(&map, &fixture.positions[..66]);
+    let volume = |feature: usize, value: f64| {
+        let mut z = z.clone();
+        z[feature] = value;
+        positions_of(&map, &z).1[0]
+    };
+    assert!(volume(0, -10.0).is_finite() && volume(0, -80.0) == f64::NEG_INFINITY);
+    // A torsion that does not turn (the first siblings hang on the second seed) may not leave (-pi, pi) about its mean.
+    assert!(volume(5, 3.0).is_finite());
+    assert!(volume(5, 200.0) == f64::NEG_INFINITY && volume(5, -200.0) == f64::NEG_INFINITY);
+}
+
+#[test]
+fn serialisation_keeps_every_bit_and_damage_is_refused() {
+    let fixture = aldp();
+    for (kind, options) in variants() {
+        let map = fixture.fit(kind, &options);
+        let text = serde_json::to_string(&map).unwrap();
+        let copy: Coordinates = serde_json::from_str(&text).unwrap();
+        assert_eq!(map, copy);
+        let bits = |map: &Coordinates| {
+            let (z, v) = features_of(map, &fixture.positions);
+            let (x, w) = positions_of(map, &z);
+            z.iter()
+                .chain(&v)
+                .chain(&x)
+                .chain(&w)
+                .map(|value| value.to_bits())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&map), bits(&copy), "{kind} {options:?}");
+        for n_atoms in ["0", "2", "21", "23"]
+            .iter()
+            .filter(|n| kind != CoordinateKind::Cartesian || **n == "0")
+        {
+            let damaged = text.replacen("\"n_atoms\":22", &format!("\"n_atoms\":{n_atoms}"), 1);
+            let error = serde_json::from_str::<Coordinates>(&damaged)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("damaged"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn batches_of_any_size_give_the_same_numbers() {
+    let fixture = aldp();
+    let map = fixture.fit(CoordinateKind::Internal, &CoordinateOptions::default());
+    let (z, log_volume) = features_of(&map, &fixture.positions);
+    for k in [0, 31, 32, 119] {
+        let (single, volume) = features_of(&map, &fixture.positions[66 * k..66 * (k + 1)]);
+        assert_eq!(single, z[60 * k..60 * (k + 1)]);
+        assert_eq!(volume[0], log_volume[k]);
+    }
+    assert!(features_of(&map, &[]).0.is_empty());
+}
+
+#[test]
+fn bad_input_is_named() {
+    let fixture = aldp();
+    let options = CoordinateOptions::default();
+    let fit = |kind, positions: &[f64], options: &CoordinateOptions| {
+        Coordinates::fit(kind, &fixture.topology, positions, options)
+            .unwrap_err()
+            .to_string()
+    };
+    let internal = CoordinateKind::Internal;
+    assert!(
+        fit(internal, &fixture.positions[..65], &options)
+            .contains("65 numbers are no whole number of configurations")
+    );
+    let few = fit(internal, &fixture.positions[..66 * 20], &options);
+    assert!(
+        few.contains("at least 56 frames, there are 20") && few.contains("whiten = false"),
+        "{few}"
+    );
+    let mut damaged = fixture.positions.clone();
+    damaged[66 * 7 + 5] = f64::NAN;
+    assert!(
+        fit(CoordinateKind::Cartesian, &damaged, &options)
+            .contains("configuration 7 has a position")
+    );
+    let mut collapsed = fixture.positions.clone();
+    collapsed.copy_within(66 * 9 + 18..66 * 9 + 21, 66 * 9 + 24);
+    assert!(fit(internal, &collapsed, &options).contains("configuration 9: atoms"));
+    let same = CoordinateOptions {
+        gauge_atoms: Some([3, 3, 90]),
+        ..options.clone()
+    };
+    assert!(
+        fit(CoordinateKind::Gauge, &fixture.positions, &same)
+            .contains("[3, 3, 90] are not three different atoms")
+    );
+    let other = serde_json::from_str("[[0],[1,0],[2,1,0]]").unwrap();
+    let other = CoordinateOptions {
+        z_matrix: Some(other),
+        ..options.clone()
+    };
+    assert!(
+        fit(internal, &fixture.positions, &other).contains("places 3 atoms, the topology has 22")
+    );
+    assert!(serde_json::from_str::<CoordinateOptions>("{\"whitening\": true}").is_err());
+    assert!(
+        "zmatrix"
+            .parse::<CoordinateKind>()
+            .unwrap_err()
+            .to_string()
+            .contains("cartesian, gauge, internal")
+    );
+    assert_eq!("gauge".parse(), Ok(CoordinateKind::Gauge));
+
+    let map = fixture.fit(internal, &options);
+    let (mut z, mut volume) = (vec![0.0; 120 * 60], vec![0.0; 120]);
+    let error = map.to_features(&damaged, &mut z, &mut volume).unwrap_err();
+    assert_eq!(error, CoordinatesError::NotFinite { configuration: 7 });
+    let error = map
+        .to_features(&collapsed, &mut z, &mut volume)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            CoordinatesError::Collapsed {
+                configuration: 9,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let error = map
+        .to_features(&fixture.positions, &mut z[1..], &mut volume)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("features must hold 120 x 60 = 7200 numbers, it holds 7199"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_users_z_matrix_is_used() {
+    let fixture = aldp();
+    let built = fixture.fit(CoordinateKind::Internal, &CoordinateOptions::default());
+    // Another order (the automatic rows but with absolute references of the last hydrogens to a far atom) is as exact.
+    let mut lists: Vec<Vec<usize>> = built.z_matrix().unwrap().clone().into();
+    let first = lists[0][0];
+    if let Some(last) = lists.last_mut() {
+        last[3] = first;
+    }
+    let z_matrix = ZMatrix::try_from(lists).unwrap();
+    let options = CoordinateOptions {
+        z_matrix: Some(z_matrix.clone()),
+        ..Default::default()
+    };
+    let map = fixture.fit(CoordinateKind::Internal, &options);
+    assert_eq!(map.z_matrix(), Some(&z_matrix));
+    let (z, to) = features_of(&map, &fixture.positions);
+    let (x, from) = positions_of(&map, &z);
+    assert!(difference(&x[..66], &fixture.positions[..66], [6, 8, 10]) < 1e-10);
+    assert!(
+        to.iter()
+            .zip(&from)
+            .all(|(to, from)| (to - from).abs() < 1e-9)
+    );
+}
+
+#[test]
+fn handedness_is_kept_and_reported() {
+    for (fixture, centres) in fixtures().iter().zip([1, 3, 3]) {
+        let chiral = ChiralCentres::find(&fixture.topology);
+        assert_eq!(chiral.len(), centres);
+        let mirrored: Vec<f64> = fixture.positions.iter().map(|x| -x).collect();
+        for (kind, options) in variants() {
+            let map = fixture.fit(kind, &options);
+            for (positions, inverted) in [(&fixture.positions, 0), (&mirrored, centres)] {
+                let x = positions_of(&map, &features_of(&map, positions).0).0;
+                for x in x.chunks_exact(3 * map.n_atoms()) {
+                    assert_eq!(chiral.inverted(x), inverted);
+                }
+            }
+        }
+    }
+}

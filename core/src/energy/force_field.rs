@@ -1,0 +1,205 @@
+//! A molecular-mechanics potential, evaluated in blocks of configurations by all threads of the rayon pool.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::kernels::{self, Isa, Real, Tables, Workspace};
+use super::parameters::Parameters;
+use super::{Energy, EnergyError, system_xml};
+
+/// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
+/// the compiler unrolls the loops over lanes before it could vectorise them.
+const LANES: usize = 16;
+/// Blocks that one task evaluates.
+const BLOCKS_PER_TASK: usize = 4;
+
+/// Arithmetic of the pair terms (nonbonded and solvation). Bonded terms and all sums over terms are in f64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// f64 throughout.
+    #[default]
+    Double,
+    /// Pair terms in f32, on coordinates relative to the first atom: about twice as fast.
+    Mixed,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Double(Tables<f64>),
+    Mixed(Tables<f32>),
+}
+
+/// The potential of an OpenMM System: bonds, angles, torsions, Lennard-Jones and Coulomb terms, implicit solvent.
+///
+/// See [`ForceField::from_xml`] for what is supported.
+#[derive(Debug, Clone)]
+pub struct ForceField {
+    parameters: Parameters,
+    engine: Engine,
+    isa: Isa,
+}
+
+impl ForceField {
+    /// Reads a file with the System XML that OpenMM's `XmlSerializer` writes; see [`ForceField::from_xml`].
+    ///
+    /// # Errors
+    /// As [`ForceField::from_xml`], with the path; or the file cannot be read.
+    pub fn from_system_xml(path: &Path) -> Result<Self, EnergyError> {
+        let text = std::fs::read_to_string(path).map_err(|source| EnergyError::Read {
+            path: path.into(),
+            source,
+        })?;
+        Self::from_xml(&text).map_err(|source| EnergyError::File {
+            path: path.into(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Reads the text of a System XML.
+    ///
+    /// Supported forces: HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, RBTorsionForce, NonbondedForce
+    /// (NoCutoff and CutoffNonPeriodic, with reaction field, switching function and exceptions), GBSAOBCForce, and the
+    /// CustomGBForce that OpenMM's `implicit/obc1.xml` and `implicit/obc2.xml` write. CMMotionRemover is ignored, since
+    /// it has no energy.
+    ///
+    /// # Errors
+    /// Anything else is refused: other forces, periodic boundaries, parameter offsets, virtual sites, and constraints
+    /// (a constrained system lives in another configuration space, whose volume element this library does not have).
+    pub fn from_xml(text: &str) -> Result<Self, EnergyError> {
+        let parameters = system_xml::parse(text)?;
+        let engine = Engine::Double(Tables::new(&parameters));
+        let isa = Isa::available().last().copied().unwrap_or(Isa::Baseline);
+        Ok(ForceField {
+            parameters,
+            engine,
+            isa,
+        })
+    }
+
+    /// The same potential in another precision. Energies and forces are f64 in either case.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.engine = match precision {
+            Precision::Double => Engine::Double(Tables::new(&self.parameters)),
+            Precision::Mixed => Engine::Mixed(Tables::new(&self.parameters)),
+        };
+        self
+    }
+
+    /// Precision of the pair terms.
+    pub fn precision(&self) -> Precision {
+        match self.engine {
+            Engine::Double(_) => Precision::Double,
+            Engine::Mixed(_) => Precision::Mixed,
+        }
+    }
+
+    /// Masses in u.
+    pub fn masses(&self) -> &[f64] {
+        &self.parameters.masses
+    }
+
+    /// Instruction set in use, for logs and benchmarks.
+    pub fn instruction_set(&self) -> &'static str {
+        self.isa.name()
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_isa(mut self, isa: Isa) -> Self {
+        self.isa = isa;
+        self
+    }
+
+    fn evaluate(
+        &self,
+        positions: &[f64],
+        energies: &mut [f64],
+        forces: Option<&mut [f64]>,
+    ) -> Result<(), EnergyError> {
+        let width = 3 * self.n_atoms();
+        let check = |what, expected, found| match expected == found {
+            true => Ok(()),
+            false => Err(EnergyError::Shape {
+                what,
+                expected,
+                found,
+            }),
+        };
+        check("positions", energies.len() * width, positions.len())?;
+        if let Some(forces) = &forces {
+            check("forces", positions.len(), forces.len())?;
+        }
+        match &self.engine {
+            Engine::Double(tables) => {
+                run::<f64, LANES>(self.isa, tables, positions, energies, forces)
+            }
+            Engine::Mixed(tables) => {
+                run::<f32, LANES>(self.isa, tables, positions, energies, forces)
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a batch into tasks for the thread pool.
+fn run<R: Real, const L: usize>(
+    isa: Isa,
+    tables: &Tables<R>,
+    positions: &[f64],
+    energies: &mut [f64],
+    forces: Option<&mut [f64]>,
+) {
+    let width = 3 * tables.n_atoms;
+    let task = L * BLOCKS_PER_TASK;
+    let inputs = positions
+        .par_chunks(task * width)
+        .zip(energies.par_chunks_mut(task));
+    if let Some(forces) = forces {
+        let create = || Workspace::<R, L>::new(tables, true);
+        inputs
+            .zip(forces.par_chunks_mut(task * width))
+            .for_each_init(create, |work, ((positions, energies), forces)| {
+                let blocks = positions.chunks(L * width).zip(energies.chunks_mut(L));
+                for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(L * width)) {
+                    work.load(positions);
+                    kernels::evaluate::<R, L, true>(isa, tables, work);
+                    let results = energies.iter_mut().zip(forces.chunks_mut(width));
+                    for (lane, (energy, forces)) in results.enumerate() {
+                        *energy = work.energy(lane);
+                        work.forces(lane, forces);
+                    }
+                }
+            });
+    } else {
+        let create = || Workspace::<R, L>::new(tables, false);
+        inputs.for_each_init(create, |work, (positions, energies)| {
+            for (positions, energies) in positions.chunks(L * width).zip(energies.chunks_mut(L)) {
+                work.load(positions);
+                kernels::evaluate::<R, L, false>(isa, tables, work);
+                for (lane, energy) in energies.iter_mut().enumerate() {
+                    *energy = work.energy(lane);
+                }
+            }
+        });
+    }
+}
+
+impl Energy for ForceField {
+    fn n_atoms(&self) -> usize {
+        self.parameters.masses.len()
+    }
+
+    fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+        self.evaluate(positions, energies, None)
+    }
+
+    fn energies_and_forces(
+        &self,
+        positions: &[f64],
+        energies: &mut [f64],
+        forces: &mut [f64],
+    ) -> Result<(), EnergyError> {
+        self.evaluate(positions, energies, Some(forces))
+    }
+}

@@ -1,0 +1,160 @@
+//! Evaluation of one block of `L` configurations, one configuration per SIMD lane.
+//!
+//! Every kernel is a plain loop over lanes around branch-free arithmetic, generic over the floating-point type, and is
+//! inlined into one function per instruction set, where the compiler vectorises it.
+
+mod bonded;
+mod distances;
+mod generalized_born;
+pub(super) mod math;
+mod nonbonded;
+mod tables;
+mod workspace;
+
+pub(super) use math::Real;
+pub(super) use tables::Tables;
+pub(super) use workspace::Workspace;
+
+/// One number for each of `L` configurations.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Lanes<R, const L: usize>(pub [R; L]);
+
+impl<R: Real, const L: usize> Lanes<R, L> {
+    #[inline(always)]
+    pub fn splat(value: R) -> Self {
+        Lanes([value; L])
+    }
+
+    /// `self + other`, by value: the compiler cannot rule out that two places in memory overlap.
+    #[inline(always)]
+    pub fn plus(mut self, other: &Self) -> Self {
+        for l in 0..L {
+            self.0[l] += other.0[l];
+        }
+        self
+    }
+}
+
+/// Instruction sets with a path of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isa {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    const ALL: &[Isa] = &[
+        Isa::Baseline,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+    ];
+
+    /// Those that this machine can run, the fastest last.
+    pub fn available() -> Vec<Isa> {
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(|isa| isa.is_available())
+            .collect()
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Isa::Baseline => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Baseline => "baseline",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "AVX-512",
+        }
+    }
+}
+
+/// Computes energies (`work.energy`) and, if `FORCES`, gradients of the configurations loaded into `work`.
+pub(super) fn evaluate<R: Real, const L: usize, const FORCES: bool>(
+    isa: Isa,
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
+    match isa {
+        Isa::Baseline => baseline::<R, L, FORCES>(tables, work),
+        // SAFETY: values of `Isa` other than `Baseline` come from `Isa::available`, which checked every feature that
+        // the function called enables.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2::<R, L, FORCES>(tables, work) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512::<R, L, FORCES>(tables, work) },
+    }
+}
+
+fn baseline<R: Real, const L: usize, const FORCES: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
+    // NEON has fused multiply-add from the start, x86-64 has not.
+    block::<R, L, FORCES, { cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64") }>(
+        tables, work,
+    );
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<R: Real, const L: usize, const FORCES: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
+    block::<R, L, FORCES, true>(tables, work);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")]
+fn avx512<R: Real, const L: usize, const FORCES: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
+    block::<R, L, FORCES, true>(tables, work);
+}
+
+#[inline(always)]
+fn block<R: Real, const L: usize, const FORCES: bool, const F: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
+    bonded::bonds::<R, L, FORCES, F>(tables, work);
+    bonded::angles::<R, L, FORCES, F>(tables, work);
+    bonded::torsions::<R, L, FORCES, F>(tables, work);
+    distances::distances::<R, L, F>(tables, work);
+    nonbonded::nonbonded::<R, L, FORCES, F>(tables, work);
+    if let Some(solvent) = &tables.generalized_born {
+        if solvent.cutoff2.is_some() {
+            generalized_born::solvation::<R, L, FORCES, true, F>(tables, solvent, work);
+        } else {
+            generalized_born::solvation::<R, L, FORCES, false, F>(tables, solvent, work);
+        }
+    }
+    if FORCES {
+        distances::pair_gradients::<R, L, F>(tables, work);
+    }
+}

@@ -1,0 +1,129 @@
+//! Reads the System XML of OpenMM's `XmlSerializer`.
+
+mod element;
+mod forces;
+mod generalized_born;
+mod nonbonded;
+
+use roxmltree::Document;
+
+use self::element::Element;
+use super::EnergyError;
+use super::parameters::{Parameters, TorsionSeries};
+
+/// Vacuum Coulomb constant of OpenMM 8.1 and later, kJ nm/(mol e^2): 1/(4 pi eps0) from CODATA 2018.
+const COULOMB: f64 = 138.935_457_644_381_98;
+
+const SUPPORTED: &str = "HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, RBTorsionForce, NonbondedForce, \
+                         GBSAOBCForce, CustomGBForce (obc1, obc2), CMMotionRemover (ignored)";
+
+/// Reads a whole System.
+pub(super) fn parse(text: &str) -> Result<Parameters, EnergyError> {
+    let document = Document::parse(text)?;
+    let system = Element::new(document.root_element());
+    if system.name() != "System" {
+        return Err(EnergyError::NotASystem {
+            found: system.name().to_owned(),
+        });
+    }
+    let mut parameters = Parameters {
+        masses: masses(&system)?,
+        ..Parameters::default()
+    };
+    refuse_constraints(&system)?;
+    let mut torsions = TorsionSeries::default();
+    for force in system.child("Forces")?.children() {
+        read_force(&force, &mut parameters, &mut torsions)?;
+    }
+    parameters.torsions = torsions.finish();
+    Ok(parameters)
+}
+
+fn masses(system: &Element) -> Result<Vec<f64>, EnergyError> {
+    let particles = system.child("Particles")?;
+    let mut masses = Vec::new();
+    for particle in particles.children() {
+        if let Some(site) = particle.children().next() {
+            return Err(EnergyError::UnsupportedOption {
+                force: "System",
+                option: format!(
+                    "the virtual site <{}> of particle {}",
+                    site.name(),
+                    masses.len()
+                ),
+                remedy: "use a model whose particles are all atoms",
+            });
+        }
+        masses.push(particle.number("mass")?);
+    }
+    if masses.is_empty() {
+        return Err(particles.missing("Particle"));
+    }
+    Ok(masses)
+}
+
+fn refuse_constraints(system: &Element) -> Result<(), EnergyError> {
+    match system
+        .optional_child("Constraints")
+        .map_or(0, |c| c.children().count())
+    {
+        0 => Ok(()),
+        count => Err(EnergyError::UnsupportedOption {
+            force: "System",
+            option: format!(
+                "{count} constraints: a constrained system has another configuration space, which"
+            ),
+            remedy: "create the System with constraints=None and rigidWater=False",
+        }),
+    }
+}
+
+fn read_force(
+    force: &Element,
+    parameters: &mut Parameters,
+    torsions: &mut TorsionSeries,
+) -> Result<(), EnergyError> {
+    let n = parameters.masses.len();
+    match force.text("type")? {
+        "HarmonicBondForce" => parameters.bonds.extend(forces::bonds(force, n)?),
+        "HarmonicAngleForce" => parameters.angles.extend(forces::angles(force, n)?),
+        "PeriodicTorsionForce" => forces::periodic_torsions(force, n, torsions)?,
+        "RBTorsionForce" => forces::ryckaert_bellemans(force, n, torsions)?,
+        "NonbondedForce" => once(
+            "NonbondedForce",
+            &mut parameters.nonbonded,
+            nonbonded::read(force, n)?,
+        )?,
+        "GBSAOBCForce" => once(
+            "GBSAOBCForce",
+            &mut parameters.generalized_born,
+            generalized_born::gbsa_obc(force, n)?,
+        )?,
+        "CustomGBForce" => once(
+            "CustomGBForce",
+            &mut parameters.generalized_born,
+            generalized_born::custom(force, n)?,
+        )?,
+        "CMMotionRemover" => {}
+        other => {
+            return Err(EnergyError::UnsupportedForce {
+                force: other.to_owned(),
+                line: force.line(),
+                supported: SUPPORTED.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Stores a force of which a System may have one.
+fn once<T>(force: &'static str, place: &mut Option<T>, value: T) -> Result<(), EnergyError> {
+    if place.replace(value).is_some() {
+        return Err(EnergyError::UnsupportedOption {
+            force,
+            option: "a second force of this kind in one System".to_owned(),
+            remedy: "merge them into one",
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! NonbondedForce without periodic boundaries.
+
+use std::collections::BTreeMap;
+
+use super::super::EnergyError;
+use super::super::parameters::{Cutoff, Nonbonded, NonbondedPair};
+use super::COULOMB;
+use super::element::Element;
+
+const FORCE: &str = "NonbondedForce";
+
+struct Particle {
+    q: f64,
+    sigma: f64,
+    epsilon: f64,
+}
+
+pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> {
+    force.refuse_periodic(FORCE, "exceptionsUsePeriodic")?;
+    for offsets in ["ParticleOffsets", "ExceptionOffsets"] {
+        if force
+            .optional_child(offsets)
+            .is_some_and(|o| o.children().next().is_some())
+        {
+            return Err(EnergyError::UnsupportedOption {
+                force: FORCE,
+                option: format!("<{offsets}> (parameter offsets)"),
+                remedy: "set the parameters themselves",
+            });
+        }
+    }
+    if !force.flag("includeDirectSpace", true)? {
+        return Err(EnergyError::UnsupportedOption {
+            force: FORCE,
+            option: "includeDirectSpace=\"0\"".to_owned(),
+            remedy: "include the direct space",
+        });
+    }
+    let cutoff = match force.cutoff(FORCE)? {
+        None => None,
+        Some(distance) => Some(read_cutoff(force, distance)?),
+    };
+    let particles = read_particles(force, n)?;
+    let mut pairs = BTreeMap::new();
+    for (i, a) in particles.iter().enumerate() {
+        for (j, b) in particles.iter().enumerate().skip(i + 1) {
+            let pair = NonbondedPair {
+                atoms: [i, j],
+                charges: COULOMB * a.q * b.q,
+                sigma: 0.5 * (a.sigma + b.sigma),
+                epsilon: (a.epsilon * b.epsilon).sqrt(),
+                exception: false,
+            };
+            pairs.insert([i, j], pair);
+        }
+    }
+    for exception in force.child("Exceptions")?.children() {
+        let mut atoms: [usize; 2] = exception.particles(n)?;
+        atoms.sort_unstable();
+        let pair = NonbondedPair {
+            atoms,
+            charges: COULOMB * exception.number("q")?,
+            sigma: exception.number("sig")?,
+            epsilon: exception.number("eps")?,
+            exception: true,
+        };
+        if pairs
+            .insert(atoms, pair)
+            .is_some_and(|before| before.exception)
+        {
+            return Err(exception.invalid("p2", "a pair that no other exception names"));
+        }
+    }
+    let pairs = pairs
+        .into_values()
+        .filter(|p| p.charges != 0.0 || p.epsilon != 0.0)
+        .collect();
+    Ok(Nonbonded { cutoff, pairs })
+}
+
+fn read_cutoff(force: &Element, distance: f64) -> Result<Cutoff, EnergyError> {
+    let dielectric = force.positive("rfDielectric")?;
+    let switch = if force.flag("useSwitchingFunction", false)? {
+        let start = force.number("switchingDistance")?;
+        if !(0.0..distance).contains(&start) {
+            return Err(force.invalid(
+                "switchingDistance",
+                format!("a distance from 0 to below the cutoff, {distance} nm"),
+            ));
+        }
+        Some(start)
+    } else {
+        None
+    };
+    Ok(Cutoff {
+        distance,
+        k_rf: (dielectric - 1.0) / (2.0 * dielectric + 1.0) / distance.powi(3),
+        c_rf: 3.0 * dielectric / (2.0 * dielectric + 1.0) / distance,
+        switch,
+    })
+}
+
+fn read_particles(force: &Element, n: usize) -> Result<Vec<Particle>, EnergyError> {
+    let read = |p: Element| {
+        let epsilon = p.number("eps")?;
+        if epsilon < 0.0 {
+            return Err(p.invalid("eps", "a number of at least 0"));
+        }
+        Ok(Particle {
+            q: p.number("q")?,
+            sigma: p.number("sig")?,
+            epsilon,
+        })
+    };
+    let particles: Vec<Particle> = force
+        .child("Particles")?
+        .children()
+        .map(read)
+        .collect::<Result<_, _>>()?;
+    if particles.len() != n {
+        return Err(EnergyError::ParticleCount {
+            force: FORCE,
+            expected: n,
+            found: particles.len(),
+        });
+    }
+    Ok(particles)
+}

@@ -1,0 +1,297 @@
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{FlowError, Prior};
+use crate::coordinates::Coordinates;
+use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, PluginError};
+use crate::system::Topology;
+use crate::tensor::{DType, Device, Tensor};
+
+/// Configurations per network call on the CPU: large enough for the matrix products, small enough that the activations
+/// stay in cache and that all threads have work.
+const ROWS_CPU: usize = 512;
+/// Configurations per network call on a GPU.
+const ROWS_GPU: usize = 16384;
+
+/// Which architecture plugin a model uses, and how it is configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Name (or path) by which the plugin is found.
+    pub name: String,
+    /// Version of the plugin that trained the model.
+    pub version: String,
+    /// The plugin's own configuration.
+    pub config: serde_json::Value,
+}
+
+/// Everything about a model but its parameters; stored as JSON in the model file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of the file format.
+    pub format_version: u32,
+    /// The flow.
+    pub architecture: Architecture,
+    /// The molecule.
+    pub topology: Topology,
+    /// Temperature of the training data, K.
+    pub temperature: f64,
+    /// Fitted map between molecule and features.
+    pub coordinates: Coordinates,
+    /// Settings and figures of the training run; `None` for an untrained model.
+    pub training: Option<serde_json::Value>,
+}
+
+/// Configurations drawn from a model.
+pub struct Samples {
+    /// `[n, N, 3]`, nm.
+    pub positions: Vec<f64>,
+    /// `[n]`, log density of each configuration, such that `-u(x) - log_q` is its log weight.
+    pub log_q: Vec<f64>,
+}
+
+/// A Boltzmann generator: a flow over the features of one molecule.
+pub struct Model {
+    pub(super) header: Header,
+    pub(super) flow: Flow,
+    pub(super) parameters: Parameters,
+    prior: Prior,
+    device: Device,
+}
+
+impl Model {
+    /// An untrained model, its parameters drawn from `seed`.
+    ///
+    /// # Errors
+    /// The plugin is not found, or refuses its configuration or the features.
+    pub fn new(
+        architecture: &str,
+        config: serde_json::Value,
+        coordinates: Coordinates,
+        topology: Topology,
+        temperature: f64,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Model, FlowError> {
+        let plugin = plugin::flow(architecture)?;
+        // With every default spelled out: a later version of the plugin may have others.
+        let config = plugin.info().complete_config(&config.to_string())?;
+        let config = serde_json::from_str(&config).map_err(|e| PluginError::Config {
+            plugin: architecture.to_owned(),
+            message: e.to_string(),
+        })?;
+        let header = Header {
+            format_version: super::FORMAT_VERSION,
+            architecture: Architecture {
+                name: architecture.to_owned(),
+                version: plugin.info().version.clone(),
+                config,
+            },
+            topology,
+            temperature,
+            coordinates,
+            training: None,
+        };
+        Model::build(header, seed, device)
+    }
+
+    pub(super) fn build(header: Header, seed: u64, device: &Device) -> Result<Model, FlowError> {
+        let plugin = plugin::flow(&header.architecture.name)?;
+        let mut parameters = Parameters::new(device, DType::F32, seed);
+        let features = header.coordinates.features();
+        let flow = plugin.build(
+            &header.architecture.config.to_string(),
+            features,
+            &molecule(&header.topology),
+            &mut parameters,
+        )?;
+        let prior = Prior::new(features.iter().map(|f| f.kind).collect());
+        Ok(Model {
+            header,
+            flow,
+            parameters,
+            prior,
+            device: device.clone(),
+        })
+    }
+
+    /// Everything about the model but its parameters.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The molecule.
+    pub fn topology(&self) -> &Topology {
+        &self.header.topology
+    }
+
+    /// Number of atoms N.
+    pub fn n_atoms(&self) -> usize {
+        self.header.topology.n_atoms()
+    }
+
+    /// Temperature of the model's target, K.
+    pub fn temperature(&self) -> f64 {
+        self.header.temperature
+    }
+
+    /// Map between molecule and features.
+    pub fn coordinates(&self) -> &Coordinates {
+        &self.header.coordinates
+    }
+
+    /// Distribution of the flow's input.
+    pub fn prior(&self) -> &Prior {
+        &self.prior
+    }
+
+    /// The flow itself, on tensors of features.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// Trainable parameters by name.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Where the parameters live.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Records how the model was trained; stored with it.
+    pub fn set_training_record(&mut self, record: serde_json::Value) {
+        self.header.training = Some(record);
+    }
+
+    /// Checks the architecture in double precision on the features of this model: `inverse(forward(x)) = x`, and both
+    /// log-determinants against numerical ones.
+    ///
+    /// # Errors
+    /// What the architecture does wrong.
+    pub fn check(&self) -> Result<CheckReport, FlowError> {
+        let architecture = &self.header.architecture;
+        Ok(plugin::flow(&architecture.name)?.check(
+            &architecture.config.to_string(),
+            self.coordinates().features(),
+            &molecule(self.topology()),
+        )?)
+    }
+
+    /// Rows that one network call takes.
+    pub(crate) fn rows_per_call(&self) -> usize {
+        if self.device.is_cpu() { ROWS_CPU } else { ROWS_GPU }
+    }
+
+    /// Draws `n` configurations, those with indices `first_index..first_index + n` of the stream that `seed` defines:
+    /// the same configurations come out however they are divided into calls (up to rounding of the f32 network).
+    ///
+    /// A proposal whose features lie outside the domain of the coordinate map (a negative bond length, say) has
+    /// `log_q = +inf`, hence weight 0.
+    ///
+    /// # Errors
+    /// The architecture plugin or the device fails.
+    pub fn sample(&self, n: usize, seed: u64, first_index: u64) -> Result<Samples, FlowError> {
+        let width = 3 * self.n_atoms();
+        let mut positions = vec![0.0; n * width];
+        let mut log_q = vec![0.0; n];
+        let rows = self.rows_per_call();
+        positions
+            .par_chunks_mut(rows * width)
+            .zip(log_q.par_chunks_mut(rows))
+            .enumerate()
+            .try_for_each(|(chunk, (positions, log_q))| {
+                let first = first_index + (chunk * rows) as u64;
+                self.sample_chunk(seed, first, positions, log_q)
+            })?;
+        Ok(Samples { positions, log_q })
+    }
+
+    fn sample_chunk(
+        &self,
+        seed: u64,
+        first_index: u64,
+        positions: &mut [f64],
+        log_q: &mut [f64],
+    ) -> Result<(), FlowError> {
+        let n = log_q.len();
+        let x0 = self.prior.sample(seed, first_index, n);
+        let log_prior = self.prior.log_density(&x0);
+        let x0 = Tensor::from_vec(x0, (n, self.prior.dimension()), &self.device)?;
+        let (x1, log_det) = self.flow.forward(&x0)?;
+        let features = to_f64(&x1)?;
+        let log_det = to_f64(&log_det)?;
+        self.coordinates()
+            .to_positions(&features, positions, log_q)?;
+        for ((log_q, prior), log_det) in log_q.iter_mut().zip(log_prior).zip(log_det) {
+            *log_q = prior - log_det - *log_q;
+        }
+        Ok(())
+    }
+
+    /// `log q` of given configurations (`positions`: `[n, N, 3]`, nm), in the convention of [`Samples::log_q`].
+    ///
+    /// # Errors
+    /// The length does not fit the molecule, a configuration is degenerate (coincident or collinear reference atoms), or
+    /// the plugin or device fails.
+    pub fn log_density(&self, positions: &[f64]) -> Result<Vec<f64>, FlowError> {
+        let width = 3 * self.n_atoms();
+        if !positions.len().is_multiple_of(width) {
+            return Err(FlowError::Length {
+                n_atoms: self.n_atoms(),
+                found: positions.len(),
+            });
+        }
+        let rows = self.rows_per_call();
+        let mut log_q = vec![0.0; positions.len() / width];
+        log_q
+            .par_chunks_mut(rows)
+            .zip(positions.par_chunks(rows * width))
+            .try_for_each(|(log_q, positions)| self.log_density_chunk(positions, log_q))?;
+        Ok(log_q)
+    }
+
+    fn log_density_chunk(&self, positions: &[f64], log_q: &mut [f64]) -> Result<(), FlowError> {
+        let dimension = self.prior.dimension();
+        let mut features = vec![0.0; log_q.len() * dimension];
+        self.coordinates()
+            .to_features(positions, &mut features, log_q)?;
+        let features: Vec<f32> = features.iter().map(|&z| z as f32).collect();
+        let log_z = self.feature_log_density(features)?;
+        for (log_q, log_z) in log_q.iter_mut().zip(log_z) {
+            *log_q = log_z - *log_q;
+        }
+        Ok(())
+    }
+
+    /// Log density of features (`[n, D]`) under the flow, without the coordinate map.
+    pub(crate) fn feature_log_density(&self, features: Vec<f32>) -> Result<Vec<f64>, FlowError> {
+        let dimension = self.prior.dimension();
+        let rows = features.len() / dimension;
+        let x1 = Tensor::from_vec(features, (rows, dimension), &self.device)?;
+        let (x0, log_det) = self.flow.inverse(&x1)?;
+        let x0 = x0.flatten_all()?.to_vec1::<f32>()?;
+        let log_det = to_f64(&log_det)?;
+        Ok(self
+            .prior
+            .log_density(&x0)
+            .into_iter()
+            .zip(log_det)
+            .map(|(prior, log_det)| prior + log_det)
+            .collect())
+    }
+}
+
+fn molecule(topology: &Topology) -> Molecule {
+    Molecule {
+        atomic_numbers: topology.atoms.iter().map(|a| a.atomic_number).collect(),
+        bonds: topology.bonds.iter().map(|b| b.map(|a| a as u32)).collect(),
+    }
+}
+
+fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, candle_core::Error> {
+    tensor
+        .to_dtype(DType::F64)?
+        .flatten_all()?
+        .to_vec1()
+}

@@ -1,0 +1,189 @@
+//! Frames for training: split by time, augmented by exact symmetries, turned into features batch by batch.
+
+use rand::RngExt;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{TrainError, TrainOptions};
+use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
+use crate::system::{Rotor, Topology};
+
+/// Blocks of time from which whole ones are held out: neighbouring frames are correlated, so that single held-out frames
+/// would be known from their neighbours.
+const BLOCKS: usize = 20;
+/// Fewest frames from which a flow can be trained.
+const FEWEST_FRAMES: usize = 2 * BLOCKS;
+/// Most held-out frames that one validation evaluates.
+const MOST_VALIDATION: usize = 4096;
+
+/// Streams of random numbers that must not coincide.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Fit = 1,
+    Epoch = 2,
+    Augmentation = 3,
+    Validation = 4,
+}
+
+/// Frames of one molecule, divided into training and validation frames.
+pub struct Dataset {
+    positions: Vec<f64>,
+    width: usize,
+    rotors: Vec<Rotor>,
+    training: Vec<u32>,
+    validation: Vec<u32>,
+    seed: u64,
+}
+
+impl Dataset {
+    /// Divides `positions` (`[n, N, 3]`, nm, in the order of time) into blocks and holds some of them out.
+    ///
+    /// # Errors
+    /// Fewer than 40 frames.
+    pub fn new(
+        positions: Vec<f64>,
+        topology: &Topology,
+        options: &TrainOptions,
+    ) -> Result<Dataset, TrainError> {
+        let width = 3 * topology.n_atoms();
+        let n = positions.len() / width;
+        if n < FEWEST_FRAMES {
+            return Err(TrainError::TooFewFrames {
+                found: n,
+                needed: FEWEST_FRAMES,
+            });
+        }
+        let held_out = ((options.validation_fraction * BLOCKS as f64).round() as usize).max(1);
+        let spacing = BLOCKS / held_out;
+        let is_held_out = |frame: usize| {
+            let block = frame * BLOCKS / n;
+            block % spacing == spacing / 2 && block / spacing < held_out
+        };
+        let (validation, training) = (0..n as u32).partition(|&frame| is_held_out(frame as usize));
+        Ok(Dataset {
+            positions,
+            width,
+            rotors: if options.symmetry {
+                topology.rotors()
+            } else {
+                Vec::new()
+            },
+            training,
+            validation,
+            seed: options.seed,
+        })
+    }
+
+    /// Number of training frames.
+    pub fn n_training(&self) -> usize {
+        self.training.len()
+    }
+
+    /// Number of held-out frames.
+    pub fn n_validation(&self) -> usize {
+        self.validation.len()
+    }
+
+    /// Coordinates fitted to the (symmetry-augmented) training frames.
+    ///
+    /// # Errors
+    /// The map cannot be fitted to these frames.
+    pub fn fit_coordinates(
+        &self,
+        kind: CoordinateKind,
+        topology: &Topology,
+        options: &CoordinateOptions,
+    ) -> Result<Coordinates, TrainError> {
+        let mut positions = vec![0.0; self.training.len() * self.width];
+        positions
+            .par_chunks_mut(self.width)
+            .zip(&self.training)
+            .enumerate()
+            .for_each(|(draw, (row, &frame))| {
+                row.copy_from_slice(self.frame(frame));
+                self.permute(row, &mut self.random(Purpose::Fit, draw as u64));
+            });
+        Ok(Coordinates::fit(kind, topology, &positions, options)?)
+    }
+
+    /// Features of `count` training frames, `[count, D]`: those from `first` on of an endless sequence in which every epoch
+    /// is a new permutation and every frame is augmented anew.
+    pub(crate) fn training_features(
+        &self,
+        coordinates: &Coordinates,
+        first: usize,
+        count: usize,
+    ) -> Result<Vec<f32>, TrainError> {
+        let n = self.training.len();
+        let mut frames = Vec::with_capacity(count);
+        for epoch in first / n..=(first + count - 1) / n {
+            let order = self.epoch_order(epoch);
+            let begin = first.max(epoch * n) - epoch * n;
+            let end = (first + count).min((epoch + 1) * n) - epoch * n;
+            frames.extend_from_slice(&order[begin..end]);
+        }
+        self.features(coordinates, &frames, Purpose::Augmentation, first)
+    }
+
+    /// Features of up to `most` held-out frames, spread evenly, augmented the same way every time.
+    pub(crate) fn validation_features(
+        &self,
+        coordinates: &Coordinates,
+    ) -> Result<Vec<f32>, TrainError> {
+        let n = self.validation.len();
+        let count = n.min(MOST_VALIDATION);
+        let frames: Vec<u32> = (0..count).map(|i| self.validation[i * n / count]).collect();
+        self.features(coordinates, &frames, Purpose::Validation, 0)
+    }
+
+    fn features(
+        &self,
+        coordinates: &Coordinates,
+        frames: &[u32],
+        purpose: Purpose,
+        first_draw: usize,
+    ) -> Result<Vec<f32>, TrainError> {
+        let mut positions = vec![0.0; frames.len() * self.width];
+        positions
+            .par_chunks_mut(self.width)
+            .zip(frames)
+            .enumerate()
+            .try_for_each(|(i, (row, &frame))| {
+                let mut random = self.random(purpose, (first_draw + i) as u64);
+                row.copy_from_slice(self.frame(frame));
+                self.permute(row, &mut random);
+                coordinates.augment(row, &mut random)
+            })?;
+        let mut features = vec![0.0; frames.len() * coordinates.n_features()];
+        let mut log_volume = vec![0.0; frames.len()];
+        coordinates.to_features(&positions, &mut features, &mut log_volume)?;
+        Ok(features.iter().map(|&z| z as f32).collect())
+    }
+
+    fn frame(&self, frame: u32) -> &[f64] {
+        &self.positions[frame as usize * self.width..][..self.width]
+    }
+
+    fn permute(&self, positions: &mut [f64], random: &mut ChaCha8Rng) {
+        for rotor in &self.rotors {
+            let turns = random.random_range(0..rotor.hydrogens.len());
+            crate::system::rotate(positions, rotor, turns);
+        }
+    }
+
+    fn epoch_order(&self, epoch: usize) -> Vec<u32> {
+        let mut order = self.training.clone();
+        let mut random = self.random(Purpose::Epoch, epoch as u64);
+        for i in (1..order.len()).rev() {
+            order.swap(i, random.random_range(0..=i));
+        }
+        order
+    }
+
+    fn random(&self, purpose: Purpose, stream: u64) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(((purpose as u64) << 56) | stream);
+        random
+    }
+}

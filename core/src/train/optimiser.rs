@@ -1,0 +1,132 @@
+//! AdamW (arXiv 1711.05101) with gradient clipping and an exponential moving average, over one flat vector.
+//!
+//! The whole update is a single threaded pass over five arrays of P numbers (28 bytes read, 20 written per parameter), which
+//! on the CPU costs less than one elementwise tensor operation per array and is the same code for every device.
+
+use rayon::prelude::*;
+
+use super::TrainOptions;
+
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+const CHUNK: usize = 1 << 14;
+
+pub(super) struct AdamW {
+    first: Vec<f32>,
+    second: Vec<f32>,
+    average: Vec<f32>,
+    step: i32,
+    weight_decay: f64,
+    clip: f64,
+    ema: f64,
+}
+
+impl AdamW {
+    pub fn new(parameters: &[f32], options: &TrainOptions) -> Self {
+        AdamW {
+            first: vec![0.0; parameters.len()],
+            second: vec![0.0; parameters.len()],
+            average: parameters.to_vec(),
+            step: 0,
+            weight_decay: options.weight_decay,
+            clip: options.clip,
+            ema: options.ema,
+        }
+    }
+
+    /// Moving average of the parameters. Early in a run it follows them faster, so that it forgets the initial ones.
+    pub fn average(&self) -> &[f32] {
+        &self.average
+    }
+
+    /// One step; returns the norm of the gradient before clipping.
+    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> f64 {
+        // Chunks have a fixed size and are added in order: the same norm for any number of threads.
+        let norm = gradient
+            .par_chunks(CHUNK)
+            .map(|chunk| chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum())
+            .collect::<Vec<f64>>()
+            .iter()
+            .sum::<f64>()
+            .sqrt();
+        if !norm.is_finite() {
+            return norm;
+        }
+        self.step += 1;
+        let scale = (self.clip / norm).min(1.0) as f32;
+        let correction1 = 1.0 - BETA1.powi(self.step);
+        let correction2 = 1.0 - BETA2.powi(self.step);
+        let rate = (learning_rate / correction1) as f32;
+        let second_scale = (1.0 / correction2) as f32;
+        let shrink = (1.0 - learning_rate * self.weight_decay) as f32;
+        let t = f64::from(self.step);
+        let follow = (1.0 - self.ema.min((1.0 + t) / (10.0 + t))) as f32;
+        let (beta1, beta2) = (BETA1 as f32, BETA2 as f32);
+        parameters
+            .par_chunks_mut(CHUNK)
+            .zip(gradient.par_chunks(CHUNK))
+            .zip(self.first.par_chunks_mut(CHUNK))
+            .zip(self.second.par_chunks_mut(CHUNK))
+            .zip(self.average.par_chunks_mut(CHUNK))
+            .for_each(|((((parameters, gradient), first), second), average)| {
+                for i in 0..parameters.len() {
+                    let g = gradient[i] * scale;
+                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
+                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
+                    let denominator = (second[i] * second_scale).sqrt() + EPSILON as f32;
+                    parameters[i] = parameters[i] * shrink - rate * first[i] / denominator;
+                    average[i] += follow * (parameters[i] - average[i]);
+                }
+            });
+        norm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The update written as in the paper, in f64, for one parameter.
+    #[test]
+    fn follows_the_published_update() {
+        let options = TrainOptions {
+            weight_decay: 0.1,
+            clip: 2.0,
+            ..TrainOptions::default()
+        };
+        let mut parameters = vec![1.5f32];
+        let mut optimiser = AdamW::new(&parameters, &options);
+        let (mut theta, mut m, mut v, mut ema) = (1.5f64, 0.0f64, 0.0f64, 1.5f64);
+        for t in 1..=20i32 {
+            let raw = 3.0 * (f64::from(t) * 0.7).sin();
+            let g = if raw.abs() > 2.0 {
+                raw.signum() * 2.0
+            } else {
+                raw
+            };
+            m = 0.9 * m + 0.1 * g;
+            v = 0.999 * v + 0.001 * g * g;
+            let m_hat = m / (1.0 - 0.9f64.powi(t));
+            let v_hat = v / (1.0 - 0.999f64.powi(t));
+            theta -= 0.01 * (m_hat / (v_hat.sqrt() + 1e-8) + 0.1 * theta);
+            let decay = options
+                .ema
+                .min((1.0 + f64::from(t)) / (10.0 + f64::from(t)));
+            ema = decay * ema + (1.0 - decay) * theta;
+            let norm = optimiser.step(&mut parameters, &[raw as f32], 0.01);
+            assert!((norm - raw.abs()).abs() < 1e-6);
+        }
+        assert!((f64::from(parameters[0]) - theta).abs() < 1e-5);
+        assert!((f64::from(optimiser.average()[0]) - ema).abs() < 1e-5);
+    }
+
+    #[test]
+    fn leaves_everything_alone_on_a_non_finite_gradient() {
+        let mut parameters = vec![1.0f32, 2.0];
+        let mut optimiser = AdamW::new(&parameters, &TrainOptions::default());
+        let norm = optimiser.step(&mut parameters, &[f32::NAN, 1.0], 0.1);
+        assert!(norm.is_nan());
+        assert_eq!(parameters, [1.0, 2.0]);
+    }
+}
