@@ -171,3 +171,137 @@ pub fn default_basins(topology: &Topology) -> (Vec<[usize; 4]>, Vec<Basin>) {
     }
     (torsions, basins)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::fixtures::{numbers, table};
+    use crate::system::{Atom, Residue};
+
+    #[test]
+    fn adjacent_ranges_share_nothing_and_leave_nothing_out() {
+        let bounds = [-170.0, -110.0, 0.0, 80.0, 179.5];
+        let ranges: Vec<TorsionRange> = (0..bounds.len())
+            .map(|i| TorsionRange::degrees(0, bounds[i], bounds[(i + 1) % bounds.len()]))
+            .collect();
+        let mut angles: Vec<f64> = (-3600..=3600).map(|i| f64::from(i) * 0.1).collect();
+        angles.extend(bounds);
+        let mut angles: Vec<f64> = angles.into_iter().map(f64::to_radians).collect();
+        angles.extend([
+            PI,
+            -PI,
+            0.0,
+            -0.0,
+            1e-300,
+            -1e-300,
+            PI.next_down(),
+            PI.next_up(),
+        ]);
+        for angle in angles {
+            let holding = ranges.iter().filter(|range| range.contains(angle)).count();
+            assert_eq!(holding, 1, "{angle}");
+        }
+    }
+
+    #[test]
+    fn bounds_wrap_around_the_circle() {
+        let around_trans = TorsionRange::degrees(0, 90.0, -90.0);
+        assert!(around_trans.contains(PI) && around_trans.contains(-PI));
+        assert!(around_trans.contains(-2.0) && !around_trans.contains(0.5));
+        // The lower bound belongs to the range, the upper one does not; turns do not matter.
+        let range = TorsionRange::new(0, 1.0, 2.0);
+        assert!(range.contains(1.0) && !range.contains(2.0));
+        assert_eq!(TorsionRange::degrees(3, 270.0, 450.0).torsion(), 3);
+        assert!(TorsionRange::degrees(0, 270.0, 450.0).contains(0.0));
+        // From -180 to 0 holds an angle of +180, which is the same one.
+        assert!(TorsionRange::degrees(0, -180.0, 0.0).contains(PI));
+        let circle = TorsionRange::degrees(0, -180.0, 180.0);
+        assert!(
+            [-PI, -1.0, 0.0, 3.0, PI]
+                .iter()
+                .all(|&a| circle.contains(a))
+        );
+        assert!(!circle.contains(f64::NAN));
+    }
+
+    /// The dipeptide's backbone, and an isolated amino acid without phi or psi.
+    fn dipeptide() -> Topology {
+        let names = [("C", 0), ("N", 1), ("CA", 1), ("C", 1), ("N", 2)];
+        let atom = |&(name, residue): &(&str, usize)| Atom {
+            name: name.to_owned(),
+            element: name[..1].to_owned(),
+            atomic_number: 6,
+            mass: 12.0,
+            residue,
+        };
+        let residue = |(name, id): (&str, i64)| Residue {
+            name: name.to_owned(),
+            id,
+            chain: String::new(),
+        };
+        Topology {
+            atoms: names.iter().map(atom).collect(),
+            residues: [("ACE", 1), ("ALA", 2), ("NME", 3)].map(residue).to_vec(),
+            bonds: vec![[0, 1], [1, 2], [2, 3], [3, 4]],
+        }
+    }
+
+    #[test]
+    fn populations_of_a_trajectory_agree_with_numpy() {
+        let (torsions, basins) = default_basins(&dipeptide());
+        assert_eq!(torsions, [[0, 1, 2, 3], [1, 2, 3, 4]]);
+        let (phi, psi) = (numbers("torsions.csv", 0), numbers("torsions.csv", 1));
+        let frames: Vec<f64> = phi.iter().zip(psi).flat_map(|(&a, b)| [a, b]).collect();
+        let found = block_populations(&basins, &frames, 2, 10).unwrap();
+        let expected = table("populations.csv");
+        assert_eq!(expected.len(), 3);
+        for ((basin, found), row) in basins.iter().zip(&found).zip(expected) {
+            assert_eq!(basin.name, format!("ALA2 {}", row[0]));
+            let [population, error]: [f64; 2] = [1, 2].map(|i| row[i].parse().unwrap());
+            assert!((found.value - population).abs() < 1e-14);
+            assert!((found.error - error).abs() < 1e-14);
+        }
+        assert!((found.iter().map(|e| e.value).sum::<f64>() - 1.0).abs() < 1e-14);
+
+        // Equal weights give the same populations, with the binomial error of independent frames.
+        let weights = vec![-7.0; phi.len()];
+        let equal = weighted_populations(&basins, &frames, 2, &weights).unwrap();
+        for (equal, found) in equal.iter().zip(&found) {
+            let p = found.value;
+            assert!((equal.value - p).abs() < 1e-14);
+            assert!((equal.error - (p * (1.0 - p) / phi.len() as f64).sqrt()).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn weights_move_populations() {
+        let basins = [Basin {
+            name: "right".to_owned(),
+            ranges: vec![TorsionRange::degrees(0, 0.0, 180.0)],
+        }];
+        let weights = [0.0, 3f64.ln(), f64::NEG_INFINITY];
+        let found = weighted_populations(&basins, &[-1.0, 1.0, 1.0], 1, &weights).unwrap();
+        // As in the test of weighted averages: 3/4, sqrt(18) / 16.
+        assert!((found[0].value - 0.75).abs() < 1e-15);
+        assert!((found[0].error - 18f64.sqrt() / 16.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn refusals() {
+        let (_, basins) = default_basins(&dipeptide());
+        let found = block_populations(&basins, &[0.0; 4], 1, 2).unwrap_err();
+        assert!(
+            found.to_string().contains("\"ALA2 alpha\" uses torsion 1"),
+            "{found}"
+        );
+        assert!(block_populations(&basins, &[0.0; 3], 2, 2).is_err());
+        assert!(weighted_populations(&basins, &[0.0; 4], 2, &[0.0]).is_err());
+        let none = weighted_populations(&basins, &[0.0; 2], 2, &[f64::NAN]);
+        assert_eq!(none, Err(MetricError::NoWeight { n: 1 }));
+        let bare = Topology {
+            bonds: Vec::new(),
+            ..dipeptide()
+        };
+        assert_eq!(default_basins(&bare), (Vec::new(), Vec::new()));
+    }
+}
