@@ -46,8 +46,8 @@ install: build
 	install -m 755 $(TARGET_DIR)/bg-sample $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 include/regflow.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(TARGET_DIR)/libregflow.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(TARGET_DIR)/libregflow.so $(DESTDIR)$(PREFIX)/lib/libregflow.so.$(SOVERSION).$(VERSION)
-	ln -sf libregflow.so.$(SOVERSION).$(VERSION) $(DESTDIR)$(PREFIX)/lib/libregflow.so.$(SOVERSION)
+	install -m 755 $(TARGET_DIR)/libregflow.so $(DESTDIR)$(PREFIX)/lib/libregflow.so.$(VERSION)
+	ln -sf libregflow.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libregflow.so.$(SOVERSION)
 	ln -sf libregflow.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libregflow.so
 
 header: tools

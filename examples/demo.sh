@@ -23,6 +23,10 @@ run sample --model "$out/model.safetensors" --energy "$data/system.xml" -n 20000
 run score --model "$out/model.safetensors" --energy "$data/system.xml" --trajectory "$data/trajectory.dcd" \
     --out "$out/scores.npz" --json >"$out/score.json"
 
-echo >&2
-echo "The model, the samples and their weights are in $out/. Figures of 20,000 samples after $SECONDS s:" >&2
-cat "$out/sample.json"
+# The value of a key of a file with one JSON object.
+value() { sed -n "s/.*\"$2\":\([^,}]*\).*/\1/p" "$out/$1.json"; }
+
+echo "The model, the samples and their weights are in $out/ (see $out/sample.json for all figures)." >&2
+echo "alanine dipeptide: ESS/N $(value sample ess_per_n), Pareto k $(value sample k_hat)," \
+    "log Z $(value sample log_z) +- $(value sample log_z_error), $(value sample n) samples;" \
+    "trained in $(value train seconds) s, all in $SECONDS s"

@@ -78,7 +78,6 @@ static void with_model(const char *path) {
     const char *density = "regflow_model_log_density: ";
     regflow_model_t *model = NULL;
     size_t n_atoms = 0;
-    size_t n_atoms_again = 0;
     double temperature = 0.0;
     double log_q[3] = {7.0, 7.0, 7.0};
     double again[3];

@@ -4,19 +4,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use tempfile::TempDir;
+use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
+use regflow::flow::Model;
+use regflow::system::{ReadOptions, Topology, Trajectory};
+use regflow::tensor::Device;
+use regflow_tests::{dipeptide, root, run};
 
 struct Installed {
-    folder: TempDir,
+    folder: PathBuf,
 }
 
 impl Installed {
     fn lib(&self) -> PathBuf {
-        self.folder.path().join("lib")
+        self.folder.join("lib")
     }
 
     fn include(&self) -> PathBuf {
-        self.folder.path().join("include")
+        self.folder.join("include")
     }
 
     /// Compiles one file as strict C99 and links it to the installed shared library.
@@ -24,7 +28,6 @@ impl Installed {
         let source = root().join(source);
         let program = self
             .folder
-            .path()
             .join(source.file_stem().expect("a source file has a name"));
         run(Command::new("gcc")
             .args([
@@ -47,34 +50,52 @@ impl Installed {
     }
 }
 
-/// One installation for all tests of this file. Its folder outlives the process's tests, and is in `target/tmp`.
+/// One installation for all tests of this file, in `target/tmp`.
 static INSTALLED: LazyLock<Installed> = LazyLock::new(|| {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("target/tmp is writable");
-    let prefix = format!("PREFIX={}", folder.path().display());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the last run's installation can be removed");
+    }
     run(Command::new("make")
-        .arg("--no-print-directory")
-        .arg("install")
-        .arg(prefix)
+        .args(["--no-print-directory", "install"])
+        .arg(format!("PREFIX={}", folder.display()))
         .current_dir(root()));
     Installed { folder }
 });
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn run(command: &mut Command) -> Output {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
+/// An untrained model of alanine dipeptide, whose parameters are random.
+fn model(folder: &Path) -> PathBuf {
+    let topology =
+        Topology::read(&dipeptide("topology.pdb")).expect("the shipped structure can be read");
+    let options = ReadOptions {
+        stride: 50,
+        ..ReadOptions::default()
+    };
+    let frames = Trajectory::open(&[dipeptide("trajectory.dcd")], &topology, &options)
+        .and_then(|mut trajectory| trajectory.read_all())
+        .expect("the shipped frames can be read");
+    let options = CoordinateOptions::default();
+    let coordinates = Coordinates::fit(
+        CoordinateKind::Internal,
+        &topology,
+        &frames.positions,
+        &options,
+    )
+    .expect("the shipped frames fit");
+    let config = serde_json::json!({"couplings": 4, "hidden": 16, "blocks": 1});
+    let path = folder.join("model.safetensors");
+    Model::new(
+        "realnvp",
+        config,
+        coordinates,
+        topology,
+        300.0,
+        1,
+        &Device::Cpu,
+    )
+    .and_then(|model| model.save(&path))
+    .expect("a model can be made and saved");
+    path
 }
 
 fn stdout(output: Output) -> String {

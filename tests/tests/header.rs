@@ -1,10 +1,6 @@
 //! `include/regflow.h` is what cbindgen makes of the C ABI's source.
 
-use std::path::{Path, PathBuf};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use regflow_tests::root;
 
 fn generate() -> String {
     let ffi = root().join("ffi");

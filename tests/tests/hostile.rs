@@ -147,7 +147,11 @@ fn truncated_trajectory() {
 fn damaged_and_foreign_models() {
     let folder = TempDir::new().unwrap();
     let garbage = folder.path().join("garbage.safetensors");
-    std::fs::write(&garbage, b"not a model at all, but long enough to have a header").unwrap();
+    std::fs::write(
+        &garbage,
+        b"not a model at all, but long enough to have a header",
+    )
+    .unwrap();
     assert_names(
         &failure(&["inspect", text(&garbage)]),
         &["garbage.safetensors", "not a usable model"],
@@ -224,10 +228,7 @@ fn bad_options() {
     assert_names(&train(&["--stride", "1000"]), &["10 frames", "40"]);
     assert_names(&train(&["--device", "tpu"]), &["tpu", "cpu"]);
     assert_names(&train(&["--seed", "x"]), &["seed"]);
-    assert_names(
-        &train(&["--config", "/nowhere.toml"]),
-        &["/nowhere.toml"],
-    );
+    assert_names(&train(&["--config", "/nowhere.toml"]), &["/nowhere.toml"]);
     let config = folder.path().join("c.toml");
     std::fs::write(&config, "stepz = 3").unwrap();
     assert_names(&train(&["--config", text(&config)]), &["--stepz"]);

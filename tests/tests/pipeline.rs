@@ -196,9 +196,6 @@ fn regression_on_optimal_transport_pairs_trains_realnvp_in_all_coordinates() {
         let drawn = sample(&out, &folder.path().join("s.xtc"), &[]);
         assert!(drawn["ess_per_n"].as_f64().unwrap() > 0.0, "{drawn}");
         // So little training gives no usable weights, and the program says so.
-        assert!(
-            !drawn["warnings"].as_array().unwrap().is_empty(),
-            "{drawn}"
-        );
+        assert!(!drawn["warnings"].as_array().unwrap().is_empty(), "{drawn}");
     }
 }
