@@ -1,1 +1,29 @@
-//! Importance sampling, resampling, random streams.
+//! Importance sampling: weights of drawn configurations, what they are worth, and resampling by weight.
+
+mod importance;
+mod resample;
+
+pub use crate::system::{R, kt};
+pub use importance::{Diagnostics, WeightedSamples, mean_reduced_energy};
+pub use resample::{Resampling, resample};
+
+/// What can go wrong with weighted samples.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SampleError {
+    /// There is nothing to draw from.
+    #[error(
+        "all {n} weights are zero, so there is nothing to resample: no configuration has a finite energy and density; \
+         check that the potential and the model describe the same molecule"
+    )]
+    NoWeight {
+        /// Number of samples.
+        n: usize,
+    },
+    /// The name of a resampling method is unknown.
+    #[error("unknown resampling method {found:?}, expected systematic or multinomial")]
+    UnknownResampling {
+        /// The name given.
+        found: String,
+    },
+}

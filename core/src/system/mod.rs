@@ -15,6 +15,7 @@ mod structure;
 mod symmetry;
 mod topology;
 mod trajectory;
+mod units;
 mod writer;
 
 pub use atomic_file::write_atomically;
@@ -24,6 +25,7 @@ pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};
 pub use symmetry::{Rotor, rotate};
 pub use topology::{Atom, AtomSelection, BackboneTorsions, Residue, Topology};
 pub use trajectory::{Frames, ReadOptions, Trajectory};
+pub use units::{R, kt};
 pub use writer::TrajectoryWriter;
 
 /// Length of one Angstrom, the unit of chemfiles, in nm.
