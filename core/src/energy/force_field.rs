@@ -8,9 +8,9 @@ use super::kernels::{self, Isa, Real, Tables, Workspace};
 use super::parameters::Parameters;
 use super::{Energy, EnergyError, system_xml};
 
-/// Configurations per block: two cache lines of f64, one AVX-512 register of f32.
-const LANES_DOUBLE: usize = 8;
-const LANES_MIXED: usize = 16;
+/// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
+/// the compiler unrolls the loops over lanes before it could vectorise them.
+const LANES: usize = 16;
 /// Blocks that one task evaluates.
 const BLOCKS_PER_TASK: usize = 4;
 
@@ -46,8 +46,14 @@ impl ForceField {
     /// # Errors
     /// As [`ForceField::from_xml`], with the path; or the file cannot be read.
     pub fn from_system_xml(path: &Path) -> Result<Self, EnergyError> {
-        let text = std::fs::read_to_string(path).map_err(|source| EnergyError::Read { path: path.into(), source })?;
-        Self::from_xml(&text).map_err(|source| EnergyError::File { path: path.into(), source: Box::new(source) })
+        let text = std::fs::read_to_string(path).map_err(|source| EnergyError::Read {
+            path: path.into(),
+            source,
+        })?;
+        Self::from_xml(&text).map_err(|source| EnergyError::File {
+            path: path.into(),
+            source: Box::new(source),
+        })
     }
 
     /// Reads the text of a System XML.
@@ -64,7 +70,11 @@ impl ForceField {
         let parameters = system_xml::parse(text)?;
         let engine = Engine::Double(Tables::new(&parameters));
         let isa = Isa::available().last().copied().unwrap_or(Isa::Baseline);
-        Ok(ForceField { parameters, engine, isa })
+        Ok(ForceField {
+            parameters,
+            engine,
+            isa,
+        })
     }
 
     /// The same potential in another precision. Energies and forces are f64 in either case.
@@ -101,19 +111,32 @@ impl ForceField {
         self
     }
 
-    fn evaluate(&self, positions: &[f64], energies: &mut [f64], forces: Option<&mut [f64]>) -> Result<(), EnergyError> {
+    fn evaluate(
+        &self,
+        positions: &[f64],
+        energies: &mut [f64],
+        forces: Option<&mut [f64]>,
+    ) -> Result<(), EnergyError> {
         let width = 3 * self.n_atoms();
         let check = |what, expected, found| match expected == found {
             true => Ok(()),
-            false => Err(EnergyError::Shape { what, expected, found }),
+            false => Err(EnergyError::Shape {
+                what,
+                expected,
+                found,
+            }),
         };
         check("positions", energies.len() * width, positions.len())?;
         if let Some(forces) = &forces {
             check("forces", positions.len(), forces.len())?;
         }
         match &self.engine {
-            Engine::Double(tables) => run::<f64, LANES_DOUBLE>(self.isa, tables, positions, energies, forces),
-            Engine::Mixed(tables) => run::<f32, LANES_MIXED>(self.isa, tables, positions, energies, forces),
+            Engine::Double(tables) => {
+                run::<f64, LANES>(self.isa, tables, positions, energies, forces)
+            }
+            Engine::Mixed(tables) => {
+                run::<f32, LANES>(self.isa, tables, positions, energies, forces)
+            }
         }
         Ok(())
     }
@@ -129,21 +152,25 @@ fn run<R: Real, const L: usize>(
 ) {
     let width = 3 * tables.n_atoms;
     let task = L * BLOCKS_PER_TASK;
-    let inputs = positions.par_chunks(task * width).zip(energies.par_chunks_mut(task));
+    let inputs = positions
+        .par_chunks(task * width)
+        .zip(energies.par_chunks_mut(task));
     if let Some(forces) = forces {
         let create = || Workspace::<R, L>::new(tables, true);
-        inputs.zip(forces.par_chunks_mut(task * width)).for_each_init(create, |work, ((positions, energies), forces)| {
-            let blocks = positions.chunks(L * width).zip(energies.chunks_mut(L));
-            for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(L * width)) {
-                work.load(positions);
-                kernels::evaluate::<R, L, true>(isa, tables, work);
-                let results = energies.iter_mut().zip(forces.chunks_mut(width));
-                for (lane, (energy, forces)) in results.enumerate() {
-                    *energy = work.energy(lane);
-                    work.forces(lane, forces);
+        inputs
+            .zip(forces.par_chunks_mut(task * width))
+            .for_each_init(create, |work, ((positions, energies), forces)| {
+                let blocks = positions.chunks(L * width).zip(energies.chunks_mut(L));
+                for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(L * width)) {
+                    work.load(positions);
+                    kernels::evaluate::<R, L, true>(isa, tables, work);
+                    let results = energies.iter_mut().zip(forces.chunks_mut(width));
+                    for (lane, (energy, forces)) in results.enumerate() {
+                        *energy = work.energy(lane);
+                        work.forces(lane, forces);
+                    }
                 }
-            }
-        });
+            });
     } else {
         let create = || Workspace::<R, L>::new(tables, false);
         inputs.for_each_init(create, |work, (positions, energies)| {

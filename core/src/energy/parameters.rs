@@ -39,7 +39,11 @@ impl TorsionSeries {
     pub fn add(&mut self, atoms: [usize; 4], n: usize, cos: f64, sin: f64) {
         let [a, b, c, d] = atoms;
         // phi(a,b,c,d) = phi(d,c,b,a)
-        let key = if (a, b) <= (d, c) { atoms } else { [d, c, b, a] };
+        let key = if (a, b) <= (d, c) {
+            atoms
+        } else {
+            [d, c, b, a]
+        };
         let (cosines, sines) = self.0.entry(key).or_default();
         if cosines.len() <= n {
             cosines.resize(n + 1, 0.0);

@@ -12,16 +12,22 @@ fn atom<const L: usize>(x: &[Lanes<f64, L>], i: usize) -> [Lanes<f64, L>; 3] {
 /// Adds to the gradient of one atom.
 #[inline(always)]
 fn add<const L: usize>(gradient: &mut [Lanes<f64, L>], i: usize, term: &[Lanes<f64, L>; 3]) {
-    for (sum, term) in gradient[3 * i..3 * i + 3].iter_mut().zip(term) {
-        for l in 0..L {
-            sum.0[l] += term.0[l];
-        }
+    for (place, term) in gradient[3 * i..3 * i + 3].iter_mut().zip(term) {
+        *place = place.plus(term);
     }
 }
 
 #[inline(always)]
-fn difference<const L: usize>(a: &[Lanes<f64, L>; 3], b: &[Lanes<f64, L>; 3], l: usize) -> [f64; 3] {
-    [a[0].0[l] - b[0].0[l], a[1].0[l] - b[1].0[l], a[2].0[l] - b[2].0[l]]
+fn difference<const L: usize>(
+    a: &[Lanes<f64, L>; 3],
+    b: &[Lanes<f64, L>; 3],
+    l: usize,
+) -> [f64; 3] {
+    [
+        a[0].0[l] - b[0].0[l],
+        a[1].0[l] - b[1].0[l],
+        a[2].0[l] - b[2].0[l],
+    ]
 }
 
 #[inline(always)]
@@ -31,7 +37,11 @@ fn dot<const F: bool>(a: [f64; 3], b: [f64; 3]) -> f64 {
 
 #[inline(always)]
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 /// `k/2 (r - length)^2`
@@ -76,18 +86,24 @@ pub(super) fn angles<R: Real, const L: usize, const FORCES: bool, const F: bool>
     for term in &tables.angles {
         let [i, j, k] = term.atoms;
         let (pi, pj, pk) = (atom(&work.x, i), atom(&work.x, j), atom(&work.x, k));
-        let mut gradients = [[Lanes::<f64, L>::splat(0.0); 3]; 3];
+        let mut slope = Lanes::<f64, L>::splat(0.0);
         for l in 0..L {
             let (a, b) = (difference(&pi, &pj, l), difference(&pk, &pj, l));
             let normal = cross(a, b);
-            let cosine = dot::<F>(a, b);
             let sine = dot::<F>(normal, normal).sqrt();
-            let bend = angle::<F>(sine, cosine) - term.angle;
+            let bend = angle::<F>(sine, dot::<F>(a, b)) - term.angle;
             energy.0[l] += 0.5 * term.k * bend * bend;
-            if FORCES {
-                // dtheta/da = (a x (a x b)) / (|a|^2 |a x b|); a straight angle has no defined direction: no force.
-                let slope = if sine > 0.0 { term.k * bend / sine } else { 0.0 };
-                let (sa, sb) = (slope / dot::<F>(a, a), -slope / dot::<F>(b, b));
+            // A straight angle has no direction in which it bends: no force.
+            let steep = term.k * bend / sine;
+            slope.0[l] = if sine > 0.0 { steep } else { 0.0 };
+        }
+        if FORCES {
+            let mut gradients = [[Lanes::<f64, L>::splat(0.0); 3]; 3];
+            for l in 0..L {
+                // dtheta/da = (a x (a x b)) / (|a|^2 |a x b|)
+                let (a, b) = (difference(&pi, &pj, l), difference(&pk, &pj, l));
+                let normal = cross(a, b);
+                let (sa, sb) = (slope.0[l] / dot::<F>(a, a), -slope.0[l] / dot::<F>(b, b));
                 let (ga, gb) = (cross(a, normal), cross(b, normal));
                 for c in 0..3 {
                     let (first, last) = (sa * ga[c], sb * gb[c]);
@@ -96,11 +112,9 @@ pub(super) fn angles<R: Real, const L: usize, const FORCES: bool, const F: bool>
                     gradients[2][c].0[l] = last;
                 }
             }
-        }
-        if FORCES {
-            add(&mut work.gradient, i, &gradients[0]);
-            add(&mut work.gradient, j, &gradients[1]);
-            add(&mut work.gradient, k, &gradients[2]);
+            for (atom, gradient) in term.atoms.iter().zip(&gradients) {
+                add(&mut work.gradient, *atom, gradient);
+            }
         }
     }
     work.energy = energy;
@@ -117,11 +131,20 @@ pub(super) fn torsions<R: Real, const L: usize, const FORCES: bool, const F: boo
     let mut energy = work.energy;
     for term in &tables.torsions {
         let [i, j, k, m] = term.atoms;
-        let (pi, pj, pk, pm) = (atom(&work.x, i), atom(&work.x, j), atom(&work.x, k), atom(&work.x, m));
+        let (pi, pj, pk, pm) = (
+            atom(&work.x, i),
+            atom(&work.x, j),
+            atom(&work.x, k),
+            atom(&work.x, m),
+        );
         let mut cos1 = Lanes::<f64, L>::splat(0.0);
         let mut sin1 = cos1;
         for l in 0..L {
-            let (b1, b2, b3) = (difference(&pj, &pi, l), difference(&pk, &pj, l), difference(&pm, &pk, l));
+            let (b1, b2, b3) = (
+                difference(&pj, &pi, l),
+                difference(&pk, &pj, l),
+                difference(&pm, &pk, l),
+            );
             let (m, n) = (cross(b1, b2), cross(b2, b3));
             let scale = 1.0 / (dot::<F>(m, m) * dot::<F>(n, n)).sqrt();
             cos1.0[l] = dot::<F>(m, n) * scale;
@@ -150,7 +173,11 @@ pub(super) fn torsions<R: Real, const L: usize, const FORCES: bool, const F: boo
         if FORCES {
             let mut gradients = [[Lanes::<f64, L>::splat(0.0); 3]; 4];
             for l in 0..L {
-                let (b1, b2, b3) = (difference(&pj, &pi, l), difference(&pk, &pj, l), difference(&pm, &pk, l));
+                let (b1, b2, b3) = (
+                    difference(&pj, &pi, l),
+                    difference(&pk, &pj, l),
+                    difference(&pm, &pk, l),
+                );
                 let (m, n) = (cross(b1, b2), cross(b2, b3));
                 let square = dot::<F>(b2, b2);
                 let length = square.sqrt() * slope.0[l];

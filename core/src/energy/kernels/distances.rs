@@ -4,25 +4,39 @@ use super::{Lanes, Real, Tables, Workspace};
 
 /// Squared and inverse distances of all pairs.
 #[inline(always)]
-pub(super) fn distances<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+pub(super) fn distances<R: Real, const L: usize, const F: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     let x = &work.x_pair[..3 * tables.n_atoms];
     let r2 = work.r2.iter_mut().zip(&mut work.inverse_r);
     for (&[i, j], (r2, inverse_r)) in tables.pairs.iter().zip(r2) {
-        let (a, b) = (&x[3 * i..3 * i + 3], &x[3 * j..3 * j + 3]);
+        let (a, b) = (
+            [x[3 * i], x[3 * i + 1], x[3 * i + 2]],
+            [x[3 * j], x[3 * j + 1], x[3 * j + 2]],
+        );
+        let (mut squares, mut inverses) = (
+            Lanes::<R, L>::splat(R::of(0.0)),
+            Lanes::<R, L>::splat(R::of(0.0)),
+        );
         for l in 0..L {
             let dx = b[0].0[l] - a[0].0[l];
             let dy = b[1].0[l] - a[1].0[l];
             let dz = b[2].0[l] - a[2].0[l];
             let square = dx.fma::<F>(dx, dy.fma::<F>(dy, dz * dz));
-            r2.0[l] = square;
-            inverse_r.0[l] = R::of(1.0) / square.sqrt();
+            squares.0[l] = square;
+            inverses.0[l] = R::of(1.0) / square.sqrt();
         }
+        (*r2, *inverse_r) = (squares, inverses);
     }
 }
 
 /// Adds `slope (x_j - x_i)` to the gradient of atom j and takes it from that of atom i.
 #[inline(always)]
-pub(super) fn pair_gradients<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+pub(super) fn pair_gradients<R: Real, const L: usize, const F: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     let x = &work.x_pair[..3 * tables.n_atoms];
     let gradient = &mut work.gradient_pair[..3 * tables.n_atoms];
     let (mut start, pairs) = (0, &tables.pairs);
@@ -31,21 +45,20 @@ pub(super) fn pair_gradients<R: Real, const L: usize, const F: bool>(tables: &Ta
         let end = start + pairs[start..].iter().take_while(|p| p[0] == i).count();
         let a = [x[3 * i], x[3 * i + 1], x[3 * i + 2]];
         let mut row = [Lanes::<R, L>::splat(R::of(0.0)); 3];
-        for (&[_, j], slope) in pairs[start..end].iter().zip(&work.slope[start..end]) {
+        for (&[_, j], &slope) in pairs[start..end].iter().zip(&work.slope[start..end]) {
             for d in 0..3 {
-                let b = &x[3 * j + d];
-                let g = &mut gradient[3 * j + d];
+                let b = x[3 * j + d];
+                let mut sum = gradient[3 * j + d];
                 for l in 0..L {
                     let term = slope.0[l] * (b.0[l] - a[d].0[l]);
-                    g.0[l] += term;
+                    sum.0[l] += term;
                     row[d].0[l] -= term;
                 }
+                gradient[3 * j + d] = sum;
             }
         }
         for d in 0..3 {
-            for l in 0..L {
-                gradient[3 * i + d].0[l] += row[d].0[l];
-            }
+            gradient[3 * i + d] = gradient[3 * i + d].plus(&row[d]);
         }
         start = end;
     }

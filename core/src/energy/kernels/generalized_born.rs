@@ -6,7 +6,13 @@ use super::{Lanes, Real, Tables, Workspace};
 
 /// Adds the solvation energy and its derivatives.
 #[inline(always)]
-pub(super) fn solvation<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, const F: bool>(
+pub(super) fn solvation<
+    R: Real,
+    const L: usize,
+    const FORCES: bool,
+    const CUTOFF: bool,
+    const F: bool,
+>(
     tables: &Tables<R>,
     solvent: &SolventTables<R>,
     work: &mut Workspace<R, L>,
@@ -31,11 +37,15 @@ fn integral<R: Real, const FORCES: bool, const F: bool>(
 ) -> (R, R) {
     let (zero, half, one) = (R::of(0.0), R::of(0.5), R::of(1.0));
     let distance = (r - scaled_radius).abs();
-    let lower = if distance > offset_radius { distance } else { offset_radius };
+    let lower = if distance > offset_radius {
+        distance
+    } else {
+        offset_radius
+    };
     let upper = r + scaled_radius;
     let common = one / (lower * upper);
     let (inverse_lower, inverse_upper) = (upper * common, lower * common);
-    let log = (upper * inverse_lower).ln::<F>();
+    let log = (upper * inverse_lower).ln_lane::<F>();
     let ratio = scaled_radius * inverse_r;
     let (difference, sum) = (inverse_lower - inverse_upper, inverse_lower + inverse_upper);
     // I = 1/2 [1/L - 1/U + (r - s^2/r)(1/U^2 - 1/L^2)/4 + ln(L/U)/(2r)]
@@ -51,12 +61,23 @@ fn integral<R: Real, const FORCES: bool, const F: bool>(
     };
     let engulfed = offset_radius < scaled_radius - r;
     if engulfed_term {
-        value += if engulfed { inverse_offset_radius - inverse_lower } else { zero };
+        value += if engulfed {
+            inverse_offset_radius - inverse_lower
+        } else {
+            zero
+        };
     } else if FORCES {
-        slope += if engulfed { inverse_lower * inverse_lower * inverse_r } else { zero };
+        slope += if engulfed {
+            inverse_lower * inverse_lower * inverse_r
+        } else {
+            zero
+        };
     }
     let apart = upper < offset_radius;
-    (if apart { zero } else { value }, if apart { zero } else { slope })
+    (
+        if apart { zero } else { value },
+        if apart { zero } else { slope },
+    )
 }
 
 /// Descreening integrals `I_i`, and their derivatives with respect to each distance.
@@ -71,23 +92,41 @@ fn descreening<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, 
     let engulfed_term = solvent.engulfed_term;
     let mut start = 0;
     for i in 0..tables.n_atoms {
-        let (offset_i, inverse_i, scaled_i) =
-            (solvent.offset_radii[i], solvent.inverse_offset_radii[i], solvent.scaled_radii[i]);
+        let (offset_i, inverse_i, scaled_i) = (
+            solvent.offset_radii[i],
+            solvent.inverse_offset_radii[i],
+            solvent.scaled_radii[i],
+        );
         let mut integral_i = work.integral[i];
         for j in i + 1..tables.n_atoms {
             let pair = start + j - i - 1;
             let (r2, inverse_r) = (work.r2[pair], work.inverse_r[pair]);
-            let (offset_j, inverse_j, scaled_j) =
-                (solvent.offset_radii[j], solvent.inverse_offset_radii[j], solvent.scaled_radii[j]);
+            let (offset_j, inverse_j, scaled_j) = (
+                solvent.offset_radii[j],
+                solvent.inverse_offset_radii[j],
+                solvent.scaled_radii[j],
+            );
             let mut integral_j = work.integral[j];
             let mut slopes = [Lanes::<R, L>::splat(zero); 2];
             for l in 0..L {
                 let inverse = inverse_r.0[l];
                 let r = r2.0[l] * inverse;
-                let (mut vi, mut si) =
-                    integral::<R, FORCES, F>(r, inverse, offset_i, inverse_i, scaled_j, engulfed_term);
-                let (mut vj, mut sj) =
-                    integral::<R, FORCES, F>(r, inverse, offset_j, inverse_j, scaled_i, engulfed_term);
+                let (mut vi, mut si) = integral::<R, FORCES, F>(
+                    r,
+                    inverse,
+                    offset_i,
+                    inverse_i,
+                    scaled_j,
+                    engulfed_term,
+                );
+                let (mut vj, mut sj) = integral::<R, FORCES, F>(
+                    r,
+                    inverse,
+                    offset_j,
+                    inverse_j,
+                    scaled_i,
+                    engulfed_term,
+                );
                 if CUTOFF {
                     let outside = r2.0[l] > cutoff2;
                     vi = if outside { zero } else { vi };
@@ -132,7 +171,7 @@ fn radii<R: Real, const L: usize, const FORCES: bool, const F: bool>(
         for l in 0..L {
             let psi = integral.0[l] * offset;
             let argument = psi * (alpha + psi * (gamma * psi - beta));
-            let tanh = argument.tanh::<F>();
+            let tanh = argument.tanh_lane::<F>();
             let inverse = inverse_offset - tanh * inverse_radius;
             let b = one / inverse;
             let cube = inverse * inverse * inverse;
@@ -142,7 +181,8 @@ fn radii<R: Real, const L: usize, const FORCES: bool, const F: bool>(
             inverse_born.0[l] = inverse;
             if FORCES {
                 let argument_slope = alpha + psi * (R::of(3.0) * gamma * psi - R::of(2.0) * beta);
-                born_slope.0[l] = b * b * inverse_radius * (one - tanh * tanh) * argument_slope * offset;
+                born_slope.0[l] =
+                    b * b * inverse_radius * (one - tanh * tanh) * argument_slope * offset;
                 gradient.0[l] = -(self_energy * inverse + R::of(6.0) * surface_energy) * inverse;
             }
         }
@@ -177,7 +217,11 @@ fn polarisation<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool,
             let (born_j, inverse_j) = (work.born[j], work.inverse_born[j]);
             let q = charge * solvent.charges[j];
             let mut gradient_j = work.born_gradient[j];
-            let mut slope = if FORCES { work.slope[pair] } else { Lanes::splat(zero) };
+            let mut slope = if FORCES {
+                work.slope[pair]
+            } else {
+                Lanes::splat(zero)
+            };
             for l in 0..L {
                 let square = r2.0[l];
                 let d = R::of(0.25) * square * (inverse_i.0[l] * inverse_j.0[l]);
@@ -217,16 +261,20 @@ fn polarisation<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool,
 #[inline(always)]
 fn chain<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
     for (gradient, slope) in work.born_gradient.iter_mut().zip(&work.born_slope) {
+        let (mut product, slope) = (*gradient, *slope);
         for l in 0..L {
-            gradient.0[l] = gradient.0[l] * slope.0[l];
+            product.0[l] = product.0[l] * slope.0[l];
         }
+        *gradient = product;
     }
     let slopes = work.slope.iter_mut().zip(&work.integral_slope);
-    for (&[i, j], (slope, integral_slope)) in tables.pairs.iter().zip(slopes) {
-        let (gi, gj) = (&work.born_gradient[i], &work.born_gradient[j]);
+    for (&[i, j], (place, &[slope_i, slope_j])) in tables.pairs.iter().zip(slopes) {
+        let (gi, gj) = (work.born_gradient[i], work.born_gradient[j]);
+        let mut slope = *place;
         for l in 0..L {
-            let from_i = gi.0[l].fma::<F>(integral_slope[0].0[l], slope.0[l]);
-            slope.0[l] = gj.0[l].fma::<F>(integral_slope[1].0[l], from_i);
+            let from_i = gi.0[l].fma::<F>(slope_i.0[l], slope.0[l]);
+            slope.0[l] = gj.0[l].fma::<F>(slope_j.0[l], from_i);
         }
+        *place = slope;
     }
 }

@@ -29,11 +29,11 @@ pub(crate) trait Real:
     /// `exp(x)` for `x <= 0`; 0 below the smallest normal number.
     fn exp_neg<const F: bool>(self) -> Self;
     /// `ln(x)` for positive, normal, finite `x`; a meaningless value (never a trap) otherwise.
-    fn ln<const F: bool>(self) -> Self;
+    fn ln_lane<const F: bool>(self) -> Self;
 
     /// `tanh(x)`, with an absolute error near the rounding unit.
     #[inline(always)]
-    fn tanh<const F: bool>(self) -> Self {
+    fn tanh_lane<const F: bool>(self) -> Self {
         let one = Self::of(1.0);
         let e = (Self::of(-2.0) * self.abs()).exp_neg::<F>();
         let t = (one - e) / (one + e);
@@ -91,7 +91,7 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn ln<const F: bool>(self) -> Self {
+    fn ln_lane<const F: bool>(self) -> Self {
         // x = 2^k m, sqrt(1/2) <= m < sqrt(2); ln m = 2 atanh(s), s = (m-1)/(m+1). Coefficients of FreeBSD's e_log.c.
         const BIAS: u64 = 1024;
         const TWO52: u64 = 0x4330_0000_0000_0000;
@@ -159,7 +159,7 @@ impl Real for f32 {
     }
 
     #[inline(always)]
-    fn ln<const F: bool>(self) -> Self {
+    fn ln_lane<const F: bool>(self) -> Self {
         // As for f64; coefficients of FreeBSD's e_logf.c.
         const BIAS: u32 = 128;
         const TWO23: u32 = 0x4b00_0000;
@@ -212,7 +212,12 @@ mod tests {
     use super::*;
 
     /// Largest error of `f` against `truth`, relative to `scale(truth)`.
-    fn worst(xs: impl Iterator<Item = f64>, f: impl Fn(f64) -> f64, truth: impl Fn(f64) -> f64, relative: bool) -> f64 {
+    fn worst(
+        xs: impl Iterator<Item = f64>,
+        f: impl Fn(f64) -> f64,
+        truth: impl Fn(f64) -> f64,
+        relative: bool,
+    ) -> f64 {
         xs.map(|x| {
             let t = truth(x);
             (f(x) - t).abs() / if relative { t.abs() } else { 1.0 }
@@ -226,7 +231,14 @@ mod tests {
         assert!(worst(xs(), |x| x.exp_neg::<true>(), f64::exp, true) < 1e-14);
         assert!(worst(xs(), |x| x.exp_neg::<false>(), f64::exp, true) < 1e-14);
         let xs = || (0..86_000).map(|i| f64::from(-(i as f32) * 1e-3));
-        assert!(worst(xs(), |x| f64::from((x as f32).exp_neg::<true>()), f64::exp, true) < 3e-7);
+        assert!(
+            worst(
+                xs(),
+                |x| f64::from((x as f32).exp_neg::<true>()),
+                f64::exp,
+                true
+            ) < 3e-7
+        );
         assert_eq!((-1e300_f64).exp_neg::<true>(), 0.0);
         assert_eq!((-1e30_f32).exp_neg::<false>(), 0.0);
         assert!(f64::NAN.exp_neg::<true>().is_nan());
@@ -234,26 +246,76 @@ mod tests {
 
     #[test]
     fn logarithm() {
-        let xs = || (1..200_000).map(|i| f64::from(i) * 1e-3).chain((-300..300).map(|i| 10f64.powi(i)));
-        assert!(worst(xs().filter(|&x| x != 1.0), |x| x.ln::<true>(), f64::ln, true) < 1e-15);
-        assert!(worst(xs().filter(|&x| x != 1.0), |x| x.ln::<false>(), f64::ln, true) < 1e-15);
-        let xs = || (1..200_000).map(|i| f64::from(i as f32 * 1e-3)).filter(|&x| x != 1.0);
-        assert!(worst(xs(), |x| f64::from((x as f32).ln::<true>()), f64::ln, true) < 3e-7);
-        assert_eq!(1f64.ln::<true>(), 0.0);
+        let xs = || {
+            (1..200_000)
+                .map(|i| f64::from(i) * 1e-3)
+                .chain((-300..300).map(|i| 10f64.powi(i)))
+        };
+        assert!(
+            worst(
+                xs().filter(|&x| x != 1.0),
+                |x| x.ln_lane::<true>(),
+                f64::ln,
+                true
+            ) < 1e-15
+        );
+        assert!(
+            worst(
+                xs().filter(|&x| x != 1.0),
+                |x| x.ln_lane::<false>(),
+                f64::ln,
+                true
+            ) < 1e-15
+        );
+        let xs = || {
+            (1..200_000)
+                .map(|i| f64::from(i as f32 * 1e-3))
+                .filter(|&x| x != 1.0)
+        };
+        assert!(
+            worst(
+                xs(),
+                |x| f64::from((x as f32).ln_lane::<true>()),
+                f64::ln,
+                true
+            ) < 3e-7
+        );
+        assert_eq!(1f64.ln_lane::<true>(), 0.0);
     }
 
     #[test]
     fn hyperbolic_tangent() {
         let xs = || (-100_000..100_000).map(|i| f64::from(i) * 2e-4);
-        assert!(worst(xs(), |x| x.tanh::<true>(), f64::tanh, false) < 1e-14);
-        assert!(worst(xs(), |x| f64::from((x as f32).tanh::<true>()), |x| f64::from(x as f32).tanh(), false) < 3e-7);
-        assert_eq!(1e3_f64.tanh::<true>(), 1.0);
+        assert!(worst(xs(), |x| x.tanh_lane::<true>(), f64::tanh, false) < 1e-14);
+        assert!(
+            worst(
+                xs(),
+                |x| f64::from((x as f32).tanh_lane::<true>()),
+                |x| f64::from(x as f32).tanh(),
+                false
+            ) < 3e-7
+        );
+        assert_eq!(1e3_f64.tanh_lane::<true>(), 1.0);
     }
 
     #[test]
     fn angles() {
         let xs = || (0..=100_000).map(|i| std::f64::consts::PI * f64::from(i) * 1e-5);
-        assert!(worst(xs(), |x| angle::<true>(2.0 * x.sin().abs(), 2.0 * x.cos()), |x| x, false) < 2e-15);
-        assert!(worst(xs(), |x| angle::<false>(x.sin().abs(), x.cos()), |x| x, false) < 2e-15);
+        assert!(
+            worst(
+                xs(),
+                |x| angle::<true>(2.0 * x.sin().abs(), 2.0 * x.cos()),
+                |x| x,
+                false
+            ) < 2e-15
+        );
+        assert!(
+            worst(
+                xs(),
+                |x| angle::<false>(x.sin().abs(), x.cos()),
+                |x| x,
+                false
+            ) < 2e-15
+        );
     }
 }

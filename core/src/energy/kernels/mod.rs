@@ -25,6 +25,15 @@ impl<R: Real, const L: usize> Lanes<R, L> {
     pub fn splat(value: R) -> Self {
         Lanes([value; L])
     }
+
+    /// `self + other`, by value: the compiler cannot rule out that two places in memory overlap.
+    #[inline(always)]
+    pub fn plus(mut self, other: &Self) -> Self {
+        for l in 0..L {
+            self.0[l] += other.0[l];
+        }
+        self
+    }
 }
 
 /// Instruction sets with a path of their own.
@@ -38,24 +47,37 @@ pub(super) enum Isa {
 }
 
 impl Isa {
+    const ALL: &[Isa] = &[
+        Isa::Baseline,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+    ];
+
     /// Those that this machine can run, the fastest last.
     pub fn available() -> Vec<Isa> {
-        #[allow(unused_mut)]
-        let mut found = vec![Isa::Baseline];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                found.push(Isa::Avx2);
-                let avx512 = is_x86_feature_detected!("avx512f")
+        Self::ALL
+            .iter()
+            .copied()
+            .filter(|isa| isa.is_available())
+            .collect()
+    }
+
+    fn is_available(self) -> bool {
+        match self {
+            Isa::Baseline => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl");
-                if avx512 {
-                    found.push(Isa::Avx512);
-                }
+                    && is_x86_feature_detected!("avx512vl")
             }
         }
-        found
     }
 
     pub fn name(self) -> &'static str {
@@ -87,25 +109,39 @@ pub(super) fn evaluate<R: Real, const L: usize, const FORCES: bool>(
     }
 }
 
-fn baseline<R: Real, const L: usize, const FORCES: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+fn baseline<R: Real, const L: usize, const FORCES: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     // NEON has fused multiply-add from the start, x86-64 has not.
-    block::<R, L, FORCES, { cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64") }>(tables, work);
+    block::<R, L, FORCES, { cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64") }>(
+        tables, work,
+    );
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2<R: Real, const L: usize, const FORCES: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+fn avx2<R: Real, const L: usize, const FORCES: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     block::<R, L, FORCES, true>(tables, work);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")]
-fn avx512<R: Real, const L: usize, const FORCES: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+fn avx512<R: Real, const L: usize, const FORCES: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     block::<R, L, FORCES, true>(tables, work);
 }
 
 #[inline(always)]
-fn block<R: Real, const L: usize, const FORCES: bool, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+fn block<R: Real, const L: usize, const FORCES: bool, const F: bool>(
+    tables: &Tables<R>,
+    work: &mut Workspace<R, L>,
+) {
     bonded::bonds::<R, L, FORCES, F>(tables, work);
     bonded::angles::<R, L, FORCES, F>(tables, work);
     bonded::torsions::<R, L, FORCES, F>(tables, work);

@@ -20,19 +20,33 @@ pub(super) fn nonbonded<R: Real, const L: usize, const FORCES: bool, const F: bo
 const RUN: usize = 16;
 
 #[inline(always)]
-fn pair_terms<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, const SWITCH: bool, const F: bool>(
+fn pair_terms<
+    R: Real,
+    const L: usize,
+    const FORCES: bool,
+    const CUTOFF: bool,
+    const SWITCH: bool,
+    const F: bool,
+>(
     tables: &Tables<R>,
     terms: &[PairTerm<R>],
     work: &mut Workspace<R, L>,
 ) {
     let zero = R::of(0.0);
     let cutoff2 = tables.nonbonded.cutoff2;
-    let (start, inverse_width) = tables.nonbonded.switch.map_or((zero, zero), |s| (s.start, s.inverse_width));
+    let (start, inverse_width) = tables
+        .nonbonded
+        .switch
+        .map_or((zero, zero), |s| (s.start, s.inverse_width));
     for run in terms.chunks(RUN) {
         let mut sum = Lanes::<R, L>::splat(zero);
         for term in run {
             let (r2, inverse_r) = (work.r2[term.pair], work.inverse_r[term.pair]);
-            let mut slope = if FORCES { work.slope[term.pair] } else { Lanes::splat(zero) };
+            let mut slope = if FORCES {
+                work.slope[term.pair]
+            } else {
+                Lanes::splat(zero)
+            };
             for l in 0..L {
                 let inverse = inverse_r.0[l];
                 let s2 = inverse * inverse;
@@ -47,8 +61,12 @@ fn pair_terms<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, c
                     let r = r2.0[l] * inverse;
                     let t = (r - start) * inverse_width;
                     let t = if t < zero { zero } else { t };
-                    let value = R::of(1.0) + t * t * t * (R::of(-10.0) + t * (R::of(15.0) - t * R::of(6.0)));
-                    let slope = t * t * (R::of(-30.0) + t * (R::of(60.0) - t * R::of(30.0))) * inverse_width;
+                    let value = R::of(1.0)
+                        + t * t * t * (R::of(-10.0) + t * (R::of(15.0) - t * R::of(6.0)));
+                    let slope = t
+                        * t
+                        * (R::of(-30.0) + t * (R::of(60.0) - t * R::of(30.0)))
+                        * inverse_width;
                     r_slope = r_slope * value + vdw * slope * r;
                     vdw = vdw * value;
                 }

@@ -71,7 +71,9 @@ impl<R: Real> Tables<R> {
         let n = parameters.masses.len();
         let nonbonded = parameters.nonbonded.as_ref();
         let mut pairs: Vec<[usize; 2]> = if parameters.generalized_born.is_some() {
-            (0..n).flat_map(|i| (i + 1..n).map(move |j| [i, j])).collect()
+            (0..n)
+                .flat_map(|i| (i + 1..n).map(move |j| [i, j]))
+                .collect()
         } else {
             nonbonded.map_or_else(Vec::new, |nb| nb.pairs.iter().map(|p| p.atoms).collect())
         };
@@ -81,10 +83,16 @@ impl<R: Real> Tables<R> {
         let cutoff = nonbonded.and_then(|nb| nb.cutoff);
         let (mut plain, mut truncated) = (Vec::new(), Vec::new());
         for term in nonbonded.map_or(&[][..], |nb| &nb.pairs) {
-            let Ok(pair) = pairs.binary_search(&term.atoms) else { continue };
+            let Ok(pair) = pairs.binary_search(&term.atoms) else {
+                continue;
+            };
             let sigma6 = term.sigma.powi(6);
             let (k_rf, c_rf) = cutoff.map_or((0.0, 0.0), |c| (c.k_rf, c.c_rf));
-            let target = if cutoff.is_some() && !term.exception { &mut truncated } else { &mut plain };
+            let target = if cutoff.is_some() && !term.exception {
+                &mut truncated
+            } else {
+                &mut plain
+            };
             target.push(PairTerm {
                 pair,
                 c12: R::of(4.0 * term.epsilon * sigma6 * sigma6),
@@ -96,10 +104,12 @@ impl<R: Real> Tables<R> {
         }
         plain.sort_by_key(|t| t.pair);
         truncated.sort_by_key(|t| t.pair);
-        let switch = cutoff.and_then(|c| c.switch.map(|start| (start, c.distance))).map(|(start, end)| Switch {
-            start: R::of(start),
-            inverse_width: R::of(1.0 / (end - start)),
-        });
+        let switch = cutoff
+            .and_then(|c| c.switch.map(|start| (start, c.distance)))
+            .map(|(start, end)| Switch {
+                start: R::of(start),
+                inverse_width: R::of(1.0 / (end - start)),
+            });
         Tables {
             n_atoms: n,
             bonds: parameters.bonds.clone(),

@@ -31,7 +31,11 @@ impl<R: Real, const L: usize> Workspace<R, L> {
         let zero = Lanes::splat(R::of(0.0));
         let zero64 = Lanes::splat(0.0);
         let n = 3 * tables.n_atoms;
-        let solvated = if tables.generalized_born.is_some() { tables.n_atoms } else { 0 };
+        let solvated = if tables.generalized_born.is_some() {
+            tables.n_atoms
+        } else {
+            0
+        };
         let pairs = tables.pairs.len();
         let slopes = if forces { pairs } else { 0 };
         Workspace {
@@ -84,7 +88,11 @@ impl<R: Real, const L: usize> Workspace<R, L> {
 
     /// Forces of the configuration in a lane, kJ/(mol nm).
     pub fn forces(&self, lane: usize, forces: &mut [f64]) {
-        for ((force, bonded), pair) in forces.iter_mut().zip(&self.gradient).zip(&self.gradient_pair) {
+        for ((force, bonded), pair) in forces
+            .iter_mut()
+            .zip(&self.gradient)
+            .zip(&self.gradient_pair)
+        {
             *force = -(bonded.0[lane] + pair.0[lane].widen());
         }
     }

@@ -36,7 +36,11 @@ impl<'a> Element<'a> {
 
     /// The error of a missing child.
     pub fn missing(&self, element: &'static str) -> EnergyError {
-        EnergyError::MissingElement { parent: self.name().to_owned(), element, line: self.line() }
+        EnergyError::MissingElement {
+            parent: self.name().to_owned(),
+            element,
+            line: self.line(),
+        }
     }
 
     pub fn optional_text(&self, attribute: &str) -> Option<&'a str> {
@@ -44,11 +48,12 @@ impl<'a> Element<'a> {
     }
 
     pub fn text(&self, attribute: &str) -> Result<&'a str, EnergyError> {
-        self.optional_text(attribute).ok_or_else(|| EnergyError::MissingAttribute {
-            element: self.name().to_owned(),
-            attribute: attribute.to_owned(),
-            line: self.line(),
-        })
+        self.optional_text(attribute)
+            .ok_or_else(|| EnergyError::MissingAttribute {
+                element: self.name().to_owned(),
+                attribute: attribute.to_owned(),
+                line: self.line(),
+            })
     }
 
     /// The error of an attribute with a wrong value.
@@ -65,17 +70,26 @@ impl<'a> Element<'a> {
     /// A finite number.
     pub fn number(&self, attribute: &str) -> Result<f64, EnergyError> {
         let value: Option<f64> = self.text(attribute)?.trim().parse().ok();
-        value.filter(|v| v.is_finite()).ok_or_else(|| self.invalid(attribute, "a finite number"))
+        value
+            .filter(|v| v.is_finite())
+            .ok_or_else(|| self.invalid(attribute, "a finite number"))
     }
 
     /// A number above zero.
     pub fn positive(&self, attribute: &str) -> Result<f64, EnergyError> {
         let value = self.number(attribute)?;
-        if value > 0.0 { Ok(value) } else { Err(self.invalid(attribute, "a number above 0")) }
+        if value > 0.0 {
+            Ok(value)
+        } else {
+            Err(self.invalid(attribute, "a number above 0"))
+        }
     }
 
     pub fn integer(&self, attribute: &str) -> Result<i64, EnergyError> {
-        self.text(attribute)?.trim().parse().map_err(|_| self.invalid(attribute, "an integer"))
+        self.text(attribute)?
+            .trim()
+            .parse()
+            .map_err(|_| self.invalid(attribute, "an integer"))
     }
 
     /// A boolean (`0` or `1`); `default` where the attribute is absent, as in files of older versions.
@@ -96,7 +110,9 @@ impl<'a> Element<'a> {
             particles[k] = usize::try_from(self.integer(&attribute)?)
                 .ok()
                 .filter(|&p| p < n_particles)
-                .ok_or_else(|| self.invalid(&attribute, format!("a particle index below {n_particles}")))?;
+                .ok_or_else(|| {
+                    self.invalid(&attribute, format!("a particle index below {n_particles}"))
+                })?;
             if particles[..k].contains(&particles[k]) {
                 return Err(self.invalid(&attribute, "a particle other than the ones before it"));
             }

@@ -22,9 +22,14 @@ pub(super) fn parse(text: &str) -> Result<Parameters, EnergyError> {
     let document = Document::parse(text)?;
     let system = Element::new(document.root_element());
     if system.name() != "System" {
-        return Err(EnergyError::NotASystem { found: system.name().to_owned() });
+        return Err(EnergyError::NotASystem {
+            found: system.name().to_owned(),
+        });
     }
-    let mut parameters = Parameters { masses: masses(&system)?, ..Parameters::default() };
+    let mut parameters = Parameters {
+        masses: masses(&system)?,
+        ..Parameters::default()
+    };
     refuse_constraints(&system)?;
     let mut torsions = TorsionSeries::default();
     for force in system.child("Forces")?.children() {
@@ -41,7 +46,11 @@ fn masses(system: &Element) -> Result<Vec<f64>, EnergyError> {
         if let Some(site) = particle.children().next() {
             return Err(EnergyError::UnsupportedOption {
                 force: "System",
-                option: format!("the virtual site <{}> of particle {}", site.name(), masses.len()),
+                option: format!(
+                    "the virtual site <{}> of particle {}",
+                    site.name(),
+                    masses.len()
+                ),
                 remedy: "use a model whose particles are all atoms",
             });
         }
@@ -54,11 +63,16 @@ fn masses(system: &Element) -> Result<Vec<f64>, EnergyError> {
 }
 
 fn refuse_constraints(system: &Element) -> Result<(), EnergyError> {
-    match system.optional_child("Constraints").map_or(0, |c| c.children().count()) {
+    match system
+        .optional_child("Constraints")
+        .map_or(0, |c| c.children().count())
+    {
         0 => Ok(()),
         count => Err(EnergyError::UnsupportedOption {
             force: "System",
-            option: format!("{count} constraints: a constrained system has another configuration space, which"),
+            option: format!(
+                "{count} constraints: a constrained system has another configuration space, which"
+            ),
             remedy: "create the System with constraints=None and rigidWater=False",
         }),
     }
@@ -75,9 +89,21 @@ fn read_force(
         "HarmonicAngleForce" => parameters.angles.extend(forces::angles(force, n)?),
         "PeriodicTorsionForce" => forces::periodic_torsions(force, n, torsions)?,
         "RBTorsionForce" => forces::ryckaert_bellemans(force, n, torsions)?,
-        "NonbondedForce" => once("NonbondedForce", &mut parameters.nonbonded, nonbonded::read(force, n)?)?,
-        "GBSAOBCForce" => once("GBSAOBCForce", &mut parameters.generalized_born, generalized_born::gbsa_obc(force, n)?)?,
-        "CustomGBForce" => once("CustomGBForce", &mut parameters.generalized_born, generalized_born::custom(force, n)?)?,
+        "NonbondedForce" => once(
+            "NonbondedForce",
+            &mut parameters.nonbonded,
+            nonbonded::read(force, n)?,
+        )?,
+        "GBSAOBCForce" => once(
+            "GBSAOBCForce",
+            &mut parameters.generalized_born,
+            generalized_born::gbsa_obc(force, n)?,
+        )?,
+        "CustomGBForce" => once(
+            "CustomGBForce",
+            &mut parameters.generalized_born,
+            generalized_born::custom(force, n)?,
+        )?,
         "CMMotionRemover" => {}
         other => {
             return Err(EnergyError::UnsupportedForce {

@@ -18,7 +18,10 @@ struct Particle {
 pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> {
     force.refuse_periodic(FORCE, "exceptionsUsePeriodic")?;
     for offsets in ["ParticleOffsets", "ExceptionOffsets"] {
-        if force.optional_child(offsets).is_some_and(|o| o.children().next().is_some()) {
+        if force
+            .optional_child(offsets)
+            .is_some_and(|o| o.children().next().is_some())
+        {
             return Err(EnergyError::UnsupportedOption {
                 force: FORCE,
                 option: format!("<{offsets}> (parameter offsets)"),
@@ -61,11 +64,17 @@ pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> 
             epsilon: exception.number("eps")?,
             exception: true,
         };
-        if pairs.insert(atoms, pair).is_some_and(|before| before.exception) {
+        if pairs
+            .insert(atoms, pair)
+            .is_some_and(|before| before.exception)
+        {
             return Err(exception.invalid("p2", "a pair that no other exception names"));
         }
     }
-    let pairs = pairs.into_values().filter(|p| p.charges != 0.0 || p.epsilon != 0.0).collect();
+    let pairs = pairs
+        .into_values()
+        .filter(|p| p.charges != 0.0 || p.epsilon != 0.0)
+        .collect();
     Ok(Nonbonded { cutoff, pairs })
 }
 
@@ -74,7 +83,10 @@ fn read_cutoff(force: &Element, distance: f64) -> Result<Cutoff, EnergyError> {
     let switch = if force.flag("useSwitchingFunction", false)? {
         let start = force.number("switchingDistance")?;
         if !(0.0..distance).contains(&start) {
-            return Err(force.invalid("switchingDistance", format!("a distance from 0 to below the cutoff, {distance} nm")));
+            return Err(force.invalid(
+                "switchingDistance",
+                format!("a distance from 0 to below the cutoff, {distance} nm"),
+            ));
         }
         Some(start)
     } else {
@@ -94,11 +106,23 @@ fn read_particles(force: &Element, n: usize) -> Result<Vec<Particle>, EnergyErro
         if epsilon < 0.0 {
             return Err(p.invalid("eps", "a number of at least 0"));
         }
-        Ok(Particle { q: p.number("q")?, sigma: p.number("sig")?, epsilon })
+        Ok(Particle {
+            q: p.number("q")?,
+            sigma: p.number("sig")?,
+            epsilon,
+        })
     };
-    let particles: Vec<Particle> = force.child("Particles")?.children().map(read).collect::<Result<_, _>>()?;
+    let particles: Vec<Particle> = force
+        .child("Particles")?
+        .children()
+        .map(read)
+        .collect::<Result<_, _>>()?;
     if particles.len() != n {
-        return Err(EnergyError::ParticleCount { force: FORCE, expected: n, found: particles.len() });
+        return Err(EnergyError::ParticleCount {
+            force: FORCE,
+            expected: n,
+            found: particles.len(),
+        });
     }
     Ok(particles)
 }
