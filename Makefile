@@ -8,8 +8,6 @@ DESTDIR ?=
 
 # Rust where its installer puts it, and the tools that scripts/tools.sh installs for want of system ones.
 export PATH := $(PATH):$(HOME)/.cargo/bin:$(CURDIR)/.cmake/bin
-# The build files of the trajectory library ask for an older CMake than version 4 accepts without this.
-export CMAKE_POLICY_VERSION_MINIMUM ?= 3.5
 
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)/release
 

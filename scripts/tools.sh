@@ -36,10 +36,7 @@ fi
 
 if ! has cmake && has python3; then
     echo "installing CMake into .cmake/" >&2
-    if python3 -m venv .cmake >&2 && .cmake/bin/python -m pip install --quiet 'cmake>=3.20' >&2; then
-        # Only CMake is to be found there, not the environment's Python.
-        rm -f .cmake/bin/python* .cmake/bin/pip* .cmake/bin/[Aa]ctivate*
-    else
+    if ! { python3 -m venv .cmake && .cmake/bin/python -m pip install --quiet 'cmake>=3.20'; } >&2; then
         rm -rf .cmake
     fi
 fi
