@@ -75,7 +75,12 @@ impl Model {
             if view.shape() != var.dims() || view.dtype() != Dtype::F32 {
                 return Err(mismatch(format!("{:?} {:?}", view.shape(), view.dtype())));
             }
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+            // The file's bytes need not be aligned; the format is little-endian.
+            let values: Vec<f32> = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
             if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
                 return Err(FlowError::NotAModel {
                     path: path.to_owned(),
