@@ -8,7 +8,8 @@ mod direct;
 use build::{c_plugin, rust_plugin};
 use direct::Direct;
 use regflow::plugin::{
-    self, Feature, FeatureKind, FlowPlugin, LibraryError, Molecule, Origin, Parameters, PluginError, check_library,
+    self, Feature, FeatureKind, FlowPlugin, LibraryError, Molecule, Origin, Parameters,
+    PluginError, check_library,
 };
 use regflow::tensor::{DType, Device, Tensor};
 use std::path::Path;
@@ -18,7 +19,13 @@ type TestResult = Result<(), Box<dyn std::error::Error>>;
 
 /// `r` for real, `c` for circular.
 fn features(kinds: &str) -> Vec<Feature> {
-    let kind = |letter| if letter == 'c' { FeatureKind::Circular } else { FeatureKind::Real };
+    let kind = |letter| {
+        if letter == 'c' {
+            FeatureKind::Circular
+        } else {
+            FeatureKind::Real
+        }
+    };
     (0u32..)
         .zip(kinds.chars())
         .map(|(column, letter)| Feature {
@@ -31,7 +38,9 @@ fn features(kinds: &str) -> Vec<Feature> {
 
 /// Smooth made-up values in (-1.5, 1.5), no two alike.
 fn waves(rows: usize, columns: usize, dtype: DType) -> Tensor {
-    let values: Vec<f64> = (0..rows * columns).map(|i| 1.5 * (1.7 * i as f64 + 0.3).sin()).collect();
+    let values: Vec<f64> = (0..rows * columns)
+        .map(|i| 1.5 * (1.7 * i as f64 + 0.3).sin())
+        .collect();
     Tensor::from_vec(values, (rows, columns), &Device::Cpu)
         .and_then(|x| x.to_dtype(dtype))
         .unwrap()
@@ -41,14 +50,18 @@ fn waves(rows: usize, columns: usize, dtype: DType) -> Tensor {
 fn stir(parameters: &Parameters) {
     for (name, var) in parameters.iter() {
         let phase = name.len() as f64;
-        let values: Vec<f64> = (0..var.elem_count()).map(|i| 0.3 * (phase + 2.1 * i as f64).sin()).collect();
+        let values: Vec<f64> = (0..var.elem_count())
+            .map(|i| 0.3 * (phase + 2.1 * i as f64).sin())
+            .collect();
         let values = Tensor::from_vec(values, var.dims(), &Device::Cpu).unwrap();
         parameters.set(name, &values).unwrap();
     }
 }
 
 fn flat(x: &Tensor) -> Vec<f64> {
-    x.to_dtype(DType::F64).and_then(|x| x.flatten_all()?.to_vec1()).unwrap()
+    x.to_dtype(DType::F64)
+        .and_then(|x| x.flatten_all()?.to_vec1())
+        .unwrap()
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -62,7 +75,11 @@ struct Results {
 }
 
 /// Outputs of both directions and the gradients of all parameters.
-fn run(flow: &FlowPlugin, config: &str, kinds: &str) -> Result<Results, Box<dyn std::error::Error>> {
+fn run(
+    flow: &FlowPlugin,
+    config: &str,
+    kinds: &str,
+) -> Result<Results, Box<dyn std::error::Error>> {
     let features = features(kinds);
     let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 11);
     let built = flow.build(config, &features, &Molecule::default(), &mut parameters)?;
@@ -74,7 +91,9 @@ fn run(flow: &FlowPlugin, config: &str, kinds: &str) -> Result<Results, Box<dyn 
     let gradients = loss.backward()?;
     let mut numbers = vec![flat(&y), flat(&log_det), flat(&back), flat(&log_det_back)];
     for (name, var) in parameters.iter() {
-        numbers.push(flat(gradients.get(var).ok_or(format!("no gradient of {name}"))?));
+        numbers.push(flat(
+            gradients.get(var).ok_or(format!("no gradient of {name}"))?,
+        ));
     }
     Ok(Results { numbers })
 }
@@ -82,7 +101,10 @@ fn run(flow: &FlowPlugin, config: &str, kinds: &str) -> Result<Results, Box<dyn 
 #[test]
 fn separately_compiled_plugins_give_identical_numbers() -> TestResult {
     let folder = TempDir::new()?;
-    for (package, name, kinds) in [("regflow-realnvp", "realnvp", "rrrrrrr"), ("regflow-nsf", "nsf", "rrcrcrcc")] {
+    for (package, name, kinds) in [
+        ("regflow-realnvp", "realnvp", "rrrrrrr"),
+        ("regflow-nsf", "nsf", "rrcrcrcc"),
+    ] {
         let library = rust_plugin(package, &["export"], folder.path());
         let config = r#"{"couplings": 3, "hidden": 20, "masks": "random"}"#;
         let inside = plugin::flow(name)?;
@@ -107,7 +129,12 @@ fn realnvp_agrees_with_candle_in_outputs_and_gradients() -> TestResult {
         for n_features in [2, 7] {
             let features = features(&"r".repeat(n_features));
             let mut parameters = Parameters::new(&Device::Cpu, dtype, 4);
-            let flow = plugin::flow("realnvp")?.build(config, &features, &Molecule::default(), &mut parameters)?;
+            let flow = plugin::flow("realnvp")?.build(
+                config,
+                &features,
+                &Molecule::default(),
+                &mut parameters,
+            )?;
             stir(&parameters);
             let direct = Direct {
                 parameters: &parameters,
@@ -116,30 +143,31 @@ fn realnvp_agrees_with_candle_in_outputs_and_gradients() -> TestResult {
                 limit: 1.5,
             };
             let x = waves(6, n_features, dtype);
-            let x = candle_var(&x);
+            let x = candle_core::Var::from_tensor(&x)?.into_inner();
             let (y, log_det) = flow.forward(&x)?;
             let (y_direct, log_det_direct) = direct.forward(&x)?;
             assert!(largest_difference(&y, &y_direct) < tolerance);
             assert!(largest_difference(&log_det, &log_det_direct) < tolerance);
-            let loss = |y: &Tensor, log_det: &Tensor| y.sqr()?.sum_all()?.to_dtype(DType::F64)? + log_det.sqr()?.sum_all()?;
+            let loss = |y: &Tensor, log_det: &Tensor| {
+                y.sqr()?.sum_all()?.to_dtype(DType::F64)? + log_det.sqr()?.sum_all()?
+            };
             let gradients = loss(&y, &log_det)?.backward()?;
             let gradients_direct = loss(&y_direct, &log_det_direct)?.backward()?;
             let tensors = parameters.iter().map(|(name, var)| (name, var.as_tensor()));
             for (name, tensor) in tensors.chain([("x", &x)]) {
                 let (a, b) = (gradients.get(tensor), gradients_direct.get(tensor));
                 let (a, b) = (a.ok_or(name)?, b.ok_or(name)?);
-                let scale = flat(b).iter().fold(1.0, |scale: f64, value| scale.max(value.abs()));
-                assert!(largest_difference(a, b) < 10.0 * tolerance * scale, "{name} {dtype:?}");
+                let scale = flat(b)
+                    .iter()
+                    .fold(1.0, |scale: f64, value| scale.max(value.abs()));
+                assert!(
+                    largest_difference(a, b) < 10.0 * tolerance * scale,
+                    "{name} {dtype:?}"
+                );
             }
         }
     }
     Ok(())
-}
-
-/// The same values as a leaf of the gradient graph.
-fn candle_var(x: &Tensor) -> Tensor {
-    let mut leaf = Parameters::new(x.device(), x.dtype(), 0);
-    leaf.leaf("x", x).unwrap()
 }
 
 #[test]
@@ -148,12 +176,23 @@ fn architectures_pass_their_checks_for_all_kinds_of_features() -> TestResult {
     for masks in ["alternating", "random"] {
         for kinds in ["rr", "rrr", "rrrrrrrr"] {
             for permutations in [false, true] {
-                let config =
-                    format!(r#"{{"couplings": 5, "hidden": 16, "masks": "{masks}", "permutations": {permutations}}}"#);
+                let config = format!(
+                    r#"{{"couplings": 5, "hidden": 16, "masks": "{masks}", "permutations": {permutations}}}"#
+                );
                 realnvp.check(&config, &features(kinds), &Molecule::default())?;
             }
         }
-        for kinds in ["rr", "cc", "rc", "cr", "rrr", "ccc", "rrc", "rcc", "rrrcrrcrc"] {
+        for kinds in [
+            "rr",
+            "cc",
+            "rc",
+            "cr",
+            "rrr",
+            "ccc",
+            "rrc",
+            "rcc",
+            "rrrcrrcrc",
+        ] {
             for (real, shift) in [("light", "conditional"), ("spline", "unconditional")] {
                 let config = format!(
                     r#"{{"couplings": 4, "hidden": 16, "masks": "{masks}", "real": "{real}", "circular_shift": "{shift}"}}"#
@@ -171,12 +210,16 @@ fn new_flows_are_the_identity() -> TestResult {
     for name in ["realnvp", "nsf"] {
         let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
         let features = features("rrrrr");
-        let flow = plugin::flow(name)?.build("", &features, &Molecule::default(), &mut parameters)?;
+        let flow =
+            plugin::flow(name)?.build("", &features, &Molecule::default(), &mut parameters)?;
         let x = waves(4, 5, DType::F32);
         let (y, log_det) = flow.forward(&x)?;
         // A spline returns the identity up to rounding of its knots in [-5, 5].
         assert!(largest_difference(&y, &x) < 2e-5, "{name}");
-        assert!(flat(&log_det).iter().all(|value| value.abs() < 1e-4), "{name}");
+        assert!(
+            flat(&log_det).iter().all(|value| value.abs() < 1e-4),
+            "{name}"
+        );
     }
     Ok(())
 }
@@ -189,21 +232,43 @@ fn plugins_in_c_work() -> TestResult {
     let [(info, Ok(check))] = report.flows.as_slice() else {
         panic!("{report:?}");
     };
-    assert_eq!((info.name.as_str(), info.version.as_str()), ("affine", "1.2.3"));
-    assert!(check.round_trip < 1e-12 && check.log_det < 1e-8, "{check:?}");
+    assert_eq!(
+        (info.name.as_str(), info.version.as_str()),
+        ("affine", "1.2.3")
+    );
+    assert!(
+        check.round_trip < 1e-12 && check.log_det < 1e-8,
+        "{check:?}"
+    );
 
     let flow = plugin::flow(&library.display().to_string())?;
     let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 2);
     let built = flow.build("", &features("rrr"), &Molecule::default(), &mut parameters)?;
-    parameters.set("log_scale", &Tensor::new(&[[0.0f32, 1.0, -0.5]], &Device::Cpu)?)?;
+    parameters.set(
+        "log_scale",
+        &Tensor::new(&[[0.0f32, 1.0, -0.5]], &Device::Cpu)?,
+    )?;
     parameters.set("shift", &Tensor::new(&[[1.0f32, 2.0, 3.0]], &Device::Cpu)?)?;
     let x = waves(4, 3, DType::F32);
     let (y, log_det) = built.forward(&x)?;
     for (y, x) in flat(&y).chunks(3).zip(flat(&x).chunks(3)) {
-        let expected = [x[0] + 1.0, x[1] * 1f64.exp() + 2.0, x[2] * (-0.5f64).exp() + 3.0];
-        assert!(y.iter().zip(expected).all(|(y, expected)| (y - expected).abs() < 1e-6), "{y:?}");
+        let expected = [
+            x[0] + 1.0,
+            x[1] * 1f64.exp() + 2.0,
+            x[2] * (-0.5f64).exp() + 3.0,
+        ];
+        assert!(
+            y.iter()
+                .zip(expected)
+                .all(|(y, expected)| (y - expected).abs() < 1e-6),
+            "{y:?}"
+        );
     }
-    assert!(flat(&log_det).iter().all(|value| (value - 0.5).abs() < 1e-7));
+    assert!(
+        flat(&log_det)
+            .iter()
+            .all(|value| (value - 0.5).abs() < 1e-7)
+    );
     // d sum(y) / d shift is the number of rows.
     let gradients = y.sum_all()?.backward()?;
     let shift = parameters.get("shift").ok_or("no shift")?;
@@ -222,17 +287,33 @@ fn library_error(path: &Path) -> LibraryError {
 fn libraries_that_cannot_be_used_say_why() -> TestResult {
     let folder = TempDir::new()?;
     let folder = folder.path();
-    let fault = |name: &str| c_plugin("faulty.c", &[&format!("FAULT_{name}")], folder, &format!("{name}.so"));
+    let fault = |name: &str| {
+        c_plugin(
+            "faulty.c",
+            &[&format!("FAULT_{name}")],
+            folder,
+            &format!("{name}.so"),
+        )
+    };
     let text = folder.join("text.so");
     std::fs::write(&text, "not a library")?;
     let cases = [
         (folder.join("missing.so"), "no such file"),
         (text, "not a shared library that can be loaded: "),
-        (c_plugin("no_entry.c", &[], folder, "no_entry.so"), "not a RegFlow plugin"),
+        (
+            c_plugin("no_entry.c", &[], folder, "no_entry.so"),
+            "not a RegFlow plugin",
+        ),
         (fault("MAGIC"), "its plugin table is invalid: magic is 0x2a"),
-        (fault("VERSION"), "built for version 9.0 of the plugin interface, this host has version 1.0"),
+        (
+            fault("VERSION"),
+            "built for version 9.0 of the plugin interface, this host has version 1.0",
+        ),
         (fault("SIZE"), "its flow table is invalid: struct_size is 8"),
-        (fault("NULL"), "its entry point failed: it returned no table"),
+        (
+            fault("NULL"),
+            "its entry point failed: it returned no table",
+        ),
         (
             rust_plugin("regflow-test-foreign", &[], folder),
             "built for version 2.3 of the plugin interface, this host has version 1.0",
@@ -254,17 +335,34 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
 fn flows_that_break_the_rules_are_found_out() -> TestResult {
     let folder = TempDir::new()?;
     let cases = [
-        ("SHAPE", "plugin `affine`, forward: its output has shape [3, 1], expected [3, 7]"),
-        ("DTYPE", "plugin `affine`, forward: its log-determinant has dtype U32"),
-        ("NOT_FINITE", "plugin `affine`, forward: its output is not finite in 21 places"),
+        (
+            "SHAPE",
+            "plugin `affine`, forward: its output has shape [3, 1], expected [3, 7]",
+        ),
+        (
+            "DTYPE",
+            "plugin `affine`, forward: its log-determinant has dtype U32",
+        ),
+        (
+            "NOT_FINITE",
+            "plugin `affine`, forward: its output is not finite in 21 places",
+        ),
         ("LOG_DET", "the log-determinant of forward is "),
         ("INVERSE", "inverse(forward(x)) differs from x by "),
-        ("SILENT", "plugin `affine`, forward: status 7 without a message"),
+        (
+            "SILENT",
+            "plugin `affine`, forward: status 7 without a message",
+        ),
         ("OPERATION", "unknown operation code 4000000"),
     ];
     for (fault, expected) in cases {
         let name = format!("{fault}.so");
-        let library = c_plugin("faulty.c", &[&format!("FAULT_{fault}")], folder.path(), &name);
+        let library = c_plugin(
+            "faulty.c",
+            &[&format!("FAULT_{fault}")],
+            folder.path(),
+            &name,
+        );
         let report = check_library(&library)?;
         let [(_, Err(error))] = report.flows.as_slice() else {
             panic!("{fault}: {report:?}");
@@ -281,26 +379,49 @@ fn panics_come_back_as_errors() -> TestResult {
     let path = library.display().to_string();
     let flow = plugin::flow(&path)?;
     let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
-    let mut build = |config: &str| flow.build(config, &features("rrc"), &Molecule::default(), &mut parameters);
+    let mut build = |config: &str| {
+        flow.build(
+            config,
+            &features("rrc"),
+            &Molecule::default(),
+            &mut parameters,
+        )
+    };
     let error = build(r#"{"place": "create"}"#).unwrap_err().to_string();
-    assert_eq!(error, "plugin `panicking` panicked in create: no way to build 3 features");
+    assert_eq!(
+        error,
+        "plugin `panicking` panicked in create: no way to build 3 features"
+    );
     let built = build("{}")?;
     let x = waves(2, 3, DType::F32);
     let error = built.forward(&x).unwrap_err().to_string();
-    assert_eq!(error, "plugin `panicking` panicked in forward: lost at [2, 3]");
+    assert_eq!(
+        error,
+        "plugin `panicking` panicked in forward: lost at [2, 3]"
+    );
     let error = built.inverse(&x).unwrap_err().to_string();
     assert_eq!(error, "plugin `panicking`, inverse: no inverse today");
 
     let target = plugin::target(&path)?.build("")?;
-    let (x0, x1, kinds) = ([0.0; 4], [0.0; 6], [FeatureKind::Real, FeatureKind::Circular]);
+    let (x0, x1, kinds) = (
+        [0.0; 4],
+        [0.0; 6],
+        [FeatureKind::Real, FeatureKind::Circular],
+    );
     let error = target.pair(&x0, &x1, &kinds).unwrap_err().to_string();
     assert_eq!(
         error,
         "plugin `out-of-range`: prior point 0 is paired with data point 3, but there are 3"
     );
     let stopped = target.pair_with_progress(&x0, &x1, &kinds, 1, &|_| false);
-    assert!(matches!(stopped, Err(PluginError::Stopped { .. })), "{stopped:?}");
-    assert!(matches!(target.pair(&x0[..3], &x1, &kinds), Err(PluginError::Points { found: 3, .. })));
+    assert!(
+        matches!(stopped, Err(PluginError::Stopped { .. })),
+        "{stopped:?}"
+    );
+    assert!(matches!(
+        target.pair(&x0[..3], &x1, &kinds),
+        Err(PluginError::Points { found: 3, .. })
+    ));
     Ok(())
 }
 
@@ -309,17 +430,30 @@ fn configurations_and_features_are_checked() -> TestResult {
     let realnvp = plugin::flow("realnvp")?;
     let build = |config: &str, kinds: &str| {
         let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
-        let built = realnvp.build(config, &features(kinds), &Molecule::default(), &mut parameters);
+        let built = realnvp.build(
+            config,
+            &features(kinds),
+            &Molecule::default(),
+            &mut parameters,
+        );
         built.map(|_| ()).unwrap_err().to_string()
     };
     let unknown = build(r#"{"hiden": 3}"#, "rrr");
-    assert!(unknown.contains("unknown field `hiden`") && unknown.contains("hidden"), "{unknown}");
+    assert!(
+        unknown.contains("unknown field `hiden`") && unknown.contains("hidden"),
+        "{unknown}"
+    );
     assert!(build("[1]", "rrr").contains("not a JSON object"));
     assert!(build(r#"{"couplings": -1}"#, "rrr").contains("invalid value: integer `-1`"));
-    assert!(build(r#"{"scale_limit": 0}"#, "rrr").contains("`scale_limit` must be positive, found 0"));
+    assert!(
+        build(r#"{"scale_limit": 0}"#, "rrr").contains("`scale_limit` must be positive, found 0")
+    );
     assert!(build(r#"{"couplings": 0}"#, "rrr").contains("`couplings` must be at least 1"));
     assert!(build("", "r").contains("a coupling flow needs at least 2 features, found 1"));
-    assert!(build("", "rcr").contains("`realnvp` does not understand circular features: feature 1 is one"));
+    assert!(
+        build("", "rcr")
+            .contains("`realnvp` does not understand circular features: feature 1 is one")
+    );
 
     let complete = realnvp.info().complete_config(r#"{"hidden": 3}"#)?;
     let complete: serde_json::Value = serde_json::from_str(&complete)?;
@@ -329,10 +463,22 @@ fn configurations_and_features_are_checked() -> TestResult {
 
     let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
     let flow = realnvp.build("", &features("rrr"), &Molecule::default(), &mut parameters)?;
-    let wrong = flow.forward(&waves(2, 4, DType::F32)).unwrap_err().to_string();
-    assert_eq!(wrong, "plugin `realnvp`, forward: x has shape [2, 4], expected [2, 3]");
-    let wrong = flow.forward(&waves(2, 3, DType::F64)).unwrap_err().to_string();
-    assert_eq!(wrong, "plugin `realnvp`, forward: x has dtype F64, expected F32");
+    let wrong = flow
+        .forward(&waves(2, 4, DType::F32))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        wrong,
+        "plugin `realnvp`, forward: x has shape [2, 4], expected [2, 3]"
+    );
+    let wrong = flow
+        .forward(&waves(2, 3, DType::F64))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        wrong,
+        "plugin `realnvp`, forward: x has dtype F64, expected F32"
+    );
     Ok(())
 }
 
@@ -357,14 +503,24 @@ fn names_are_searched_for_in_the_plugin_path() -> TestResult {
         )
     };
     let (found, log) = ask("affine");
-    assert!(found.contains("found in") && found.contains("libaffine.so"), "{found}");
+    assert!(
+        found.contains("found in") && found.contains("libaffine.so"),
+        "{found}"
+    );
     assert!(log.contains("regflow plugins: flow `affine`: "), "{log}");
     let (broken, _) = ask("broken");
-    for part in ["libbroken.so: no such file", "broken.so: built for version 9.0", "realnvp, nsf"] {
+    for part in [
+        "libbroken.so: no such file",
+        "broken.so: built for version 9.0",
+        "realnvp, nsf",
+    ] {
         assert!(broken.contains(part), "{broken}");
     }
     let (other, _) = ask("other");
-    assert!(other.contains("it has no flow `other`; it offers: flow `affine`"), "{other}");
+    assert!(
+        other.contains("it has no flow `other`; it offers: flow `affine`"),
+        "{other}"
+    );
     let (linked_in, _) = ask("nsf");
     assert!(linked_in.contains("found in linked in"), "{linked_in}");
     Ok(())
@@ -384,10 +540,15 @@ fn search_for_a_name() {
 #[test]
 fn c_header_has_the_numbers_of_the_rust_interface() -> TestResult {
     use regflow_plugin::abi::{ABI_MAJOR, ABI_MINOR, MAGIC, op};
-    let header = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/regflow_plugin.h"))?;
+    let header = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/regflow_plugin.h"),
+    )?;
     let value = |name: &str| {
-        let line = header.lines().find(|line| line.starts_with(&format!("#define {name} ")));
-        line.and_then(|line| line.split_whitespace().nth(2)).ok_or(format!("no {name}"))
+        let line = header
+            .lines()
+            .find(|line| line.starts_with(&format!("#define {name} ")));
+        line.and_then(|line| line.split_whitespace().nth(2))
+            .ok_or(format!("no {name}"))
     };
     for &code in op::ALL {
         let name = format!("REGFLOW_OP_{}", op::name(code).ok_or("unnamed")?);

@@ -9,7 +9,9 @@ fn root() -> PathBuf {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{errors}");
 }
@@ -20,7 +22,9 @@ pub fn c_plugin(source: &str, defines: &[&str], folder: &Path, name: &str) -> Pa
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let mut command = Command::new(compiler);
     command
-        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I"])
+        .args([
+            "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I",
+        ])
         .arg(root().join("include"))
         .args(defines.iter().map(|define| format!("-D{define}")))
         .arg(root().join("tests/plugins").join(source))
@@ -39,16 +43,37 @@ pub fn rust_plugin(package: &str, features: &[&str], folder: &Path) -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let profile = program.parent().and_then(Path::parent).unwrap();
     let name = profile.file_name().unwrap().to_string_lossy().into_owned();
-    let cargo_profile = if name == "debug" { "dev".to_owned() } else { name };
+    let cargo_profile = if name == "debug" {
+        "dev".to_owned()
+    } else {
+        name
+    };
     let mut command = Command::new(env!("CARGO"));
     command
         .current_dir(root())
-        .args(["rustc", "--quiet", "--lib", "--crate-type", "cdylib", "--package", package])
-        .args(["--profile", &cargo_profile, "--features", &features.join(",")])
+        .args([
+            "rustc",
+            "--quiet",
+            "--lib",
+            "--crate-type",
+            "cdylib",
+            "--package",
+            package,
+        ])
+        .args([
+            "--profile",
+            &cargo_profile,
+            "--features",
+            &features.join(","),
+        ])
         .arg("--target-dir")
         .arg(profile.parent().unwrap());
     run(&mut command);
-    let file = format!("lib{}{}", package.replace('-', "_"), std::env::consts::DLL_SUFFIX);
+    let file = format!(
+        "lib{}{}",
+        package.replace('-', "_"),
+        std::env::consts::DLL_SUFFIX
+    );
     let copy = folder.join(format!("{}{file}", features.join("-")));
     std::fs::copy(profile.join(file), &copy).unwrap();
     copy

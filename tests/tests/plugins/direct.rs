@@ -14,7 +14,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 impl Direct<'_> {
     fn dense(&self, x: &Tensor, name: &str) -> Result<Tensor> {
-        let get = |part: &str| self.parameters.get(&format!("{name}.{part}")).ok_or(format!("no {name}.{part}"));
+        let get = |part: &str| {
+            self.parameters
+                .get(&format!("{name}.{part}"))
+                .ok_or(format!("no {name}.{part}"))
+        };
         Ok(x.matmul(get("weight")?)?.broadcast_add(get("bias")?)?)
     }
 
@@ -39,12 +43,16 @@ impl Direct<'_> {
     /// Even columns condition first, then odd ones, and so on. Works column by column, unlike the plugin.
     pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor)> {
         let n_features = x.dims2()?.1;
-        let mut columns: Vec<Tensor> = (0..n_features).map(|d| x.narrow(1, d, 1)).collect::<std::result::Result<_, _>>()?;
+        let mut columns: Vec<Tensor> = (0..n_features)
+            .map(|d| x.narrow(1, d, 1))
+            .collect::<std::result::Result<_, _>>()?;
         let mut log_det = x.sum(1)?.zeros_like()?.to_dtype(DType::F64)?;
         for coupling in 0..self.couplings {
-            let (conditions, transformed): (Vec<_>, Vec<_>) = (0..n_features).partition(|d| d % 2 == coupling % 2);
+            let (conditions, transformed): (Vec<_>, Vec<_>) =
+                (0..n_features).partition(|d| d % 2 == coupling % 2);
             let seen: Vec<&Tensor> = conditions.iter().map(|&d| &columns[d]).collect();
-            let (log_scale, shift) = self.conditioner(&Tensor::cat(&seen, 1)?, coupling, transformed.len())?;
+            let (log_scale, shift) =
+                self.conditioner(&Tensor::cat(&seen, 1)?, coupling, transformed.len())?;
             for (place, &d) in transformed.iter().enumerate() {
                 let scale = log_scale.narrow(1, place, 1)?.exp()?;
                 columns[d] = ((&columns[d] * scale)? + shift.narrow(1, place, 1)?)?;
