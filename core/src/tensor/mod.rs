@@ -1,1 +1,141 @@
-//! The operation table over candle: the only place that knows devices and kernels.
+//! Tensors and the operation table: the only part that knows devices and kernels.
+//!
+//! [`apply`] runs one operation of [`regflow_plugin::abi::op`], each with its gradient. On the CPU the hot operations are
+//! fused, vectorised and threaded, with backwards derived by hand ([`fused`]); on other devices, and as the independent
+//! check in the tests, they are compositions of candle operations ([`composite`]).
+
+mod attributes;
+mod composite;
+mod elementwise;
+mod error;
+mod fused;
+mod linear;
+mod normalise;
+mod reduce;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod transform;
+
+pub use candle_core::{DType, Device, Tensor};
+pub use error::TensorError;
+
+use attributes::Call;
+use regflow_plugin::abi::{Attr, op};
+
+/// Revision of the operation `code` in this host; 0 for an unknown one.
+pub fn supported(code: u32) -> u32 {
+    u32::from(op::name(code).is_some())
+}
+
+fn last_code() -> u32 {
+    op::ALL.iter().copied().max().unwrap_or(0)
+}
+
+/// Runs the operation `code`. Inputs, attributes, outputs and formulas: [`regflow_plugin::abi::op`]. The switches `KEEP`,
+/// `INVERSE` and `CIRCULAR` are 0 where not given; every other attribute is required.
+///
+/// # Errors
+/// Unknown operation; wrong number, shape, dtype or device of the inputs; missing, unknown or unusable attributes; failures
+/// of the device. No input makes it panic.
+pub fn apply(code: u32, inputs: &[&Tensor], attrs: &[Attr]) -> Result<Vec<Tensor>, TensorError> {
+    dispatch(code, inputs, attrs, true)
+}
+
+fn dispatch(
+    code: u32,
+    inputs: &[&Tensor],
+    attrs: &[Attr],
+    fused: bool,
+) -> Result<Vec<Tensor>, TensorError> {
+    let name = op::name(code).ok_or(TensorError::UnknownOperation { code })?;
+    let call = Call::new(code, name, inputs, attrs, fused)?;
+    let one = |tensor: Result<Tensor, TensorError>| tensor.map(|tensor| vec![tensor]);
+    match code {
+        op::ADD | op::SUB | op::MUL | op::DIV | op::MAXIMUM | op::MINIMUM => {
+            one(elementwise::binary(&call))
+        }
+        op::EQ | op::NE | op::LT | op::LE | op::GT | op::GE => one(elementwise::compare(&call)),
+        op::WHERE => one(elementwise::select(&call)),
+        op::SIGN | op::FLOOR => one(elementwise::step(&call)),
+        op::AFFINE
+        | op::NEG
+        | op::ABS
+        | op::EXP
+        | op::LOG
+        | op::SQRT
+        | op::SQR
+        | op::RECIP
+        | op::SIN
+        | op::COS
+        | op::TANH
+        | op::SIGMOID
+        | op::SILU
+        | op::RELU
+        | op::GELU
+        | op::SOFTPLUS
+        | op::ERF
+        | op::POWF
+        | op::CLAMP
+        | op::WRAP => one(elementwise::unary(&call)),
+        op::SUM | op::MEAN => one(reduce::sum(&call)),
+        op::MAX | op::MIN => one(reduce::extremum(&call)),
+        op::CUMSUM => one(reduce::cumulative_sum(&call)),
+        op::LOGSUMEXP | op::SOFTMAX | op::LOG_SOFTMAX => one(normalise::softmax(&call)),
+        op::LAYER_NORM => one(normalise::layer_norm(&call)),
+        op::MATMUL => one(linear::matmul(&call)),
+        op::DENSE => one(linear::dense(&call)),
+        op::RESHAPE => one(shape::reshape(&call)),
+        op::TRANSPOSE => one(shape::transpose(&call)),
+        op::PERMUTE => one(shape::permute(&call)),
+        op::NARROW => one(shape::narrow(&call)),
+        op::CAT => one(shape::cat(&call)),
+        op::GATHER => one(shape::gather(&call)),
+        op::INDEX_SELECT => one(shape::index_select(&call)),
+        op::BROADCAST_TO => one(shape::broadcast_to(&call)),
+        op::DETACH => one(shape::detach(&call)),
+        op::CAST => one(shape::cast(&call)),
+        op::AFFINE_COUPLING => transform::affine_coupling(&call),
+        op::RQ_SPLINE => transform::spline(&call),
+        code => Err(TensorError::UnknownOperation { code }),
+    }
+}
+
+/// The device called `name`: `cpu` or `cuda:N`.
+///
+/// # Errors
+/// A name of another form; a GPU where this build has no CUDA support, or that does not exist.
+pub fn device(name: &str) -> Result<Device, TensorError> {
+    if name == "cpu" {
+        return Ok(Device::Cpu);
+    }
+    let ordinal = name
+        .strip_prefix("cuda:")
+        .and_then(|ordinal| ordinal.parse::<usize>().ok())
+        .ok_or_else(|| TensorError::UnknownDevice { name: name.into() })?;
+    if !candle_core::utils::cuda_is_available() {
+        return Err(TensorError::NoCuda { name: name.into() });
+    }
+    Device::new_cuda(ordinal).map_err(|source| TensorError::Device {
+        name: name.into(),
+        source,
+    })
+}
+
+/// Sets the number of CPU threads of all operations; to be called before the first one.
+///
+/// # Errors
+/// When the thread pool already runs with another number of threads.
+pub fn set_threads(threads: usize) -> Result<(), TensorError> {
+    let built = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global();
+    let found = rayon::current_num_threads();
+    if built.is_err() && found != threads {
+        return Err(TensorError::Threads {
+            expected: threads,
+            found,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,342 @@
+//! The dense layer `activation(x W + b)`.
+//!
+//! Blocks of rows go through product, bias and activation while they are in the cache. The forward pass keeps the
+//! derivative of the activation, so the backward pass is products only: with `g' = g * activation'(z)`,
+//! `dx = g' W^T`, `dW = x^T g'`, `db` = column sums of `g'`.
+
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+use super::math::Real;
+use super::matrix::{Matrix, multiply};
+use super::unary::{Elementwise, kernel};
+use super::{entries, filled, storage_of, tensor, with_entries, with_real, with_storage};
+
+/// Applied to the result of a dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activation {
+    None,
+    Relu,
+    Silu,
+    Tanh,
+    Gelu,
+}
+
+/// `activation(x W + b)` on the CPU; x `[rows, k]` and W `[k, n]` of any strides, b `[n]`.
+pub(crate) fn apply(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    activation: Activation,
+) -> Result<Tensor> {
+    let tracked = x.track_op() || weight.track_op() || bias.track_op();
+    let bias = bias.contiguous()?;
+    with_real!(x, T => x.apply_op3(weight, &bias, Dense::<T> {
+        activation,
+        tracked,
+        derivative: OnceLock::new(),
+    }))
+}
+
+struct Dense<T> {
+    activation: Activation,
+    /// Whether a backward pass can follow.
+    tracked: bool,
+    /// Derivative of the activation at each output, row-major.
+    derivative: OnceLock<Vec<T>>,
+}
+
+/// Rows that one task handles: enough that packing W costs little beside the product, few enough for the L2 cache. It does
+/// not depend on the number of threads, so that results do not either.
+fn block(rows: usize) -> usize {
+    rows.div_ceil(2).clamp(32, 128)
+}
+
+/// `z` becomes `activation(z + bias)`.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+fn activate<T: Real, F: Elementwise<T>>(f: F, z: &mut [T], bias: &[T]) {
+    for row in z.chunks_exact_mut(bias.len()) {
+        for (z, &bias) in row.iter_mut().zip(bias) {
+            *z = f.value(*z + bias);
+        }
+    }
+}
+
+/// [`activate`], keeping the derivative.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+fn activate_keeping<T: Real, F: Elementwise<T>>(
+    f: F,
+    z: &mut [T],
+    bias: &[T],
+    derivative: &mut [MaybeUninit<T>],
+) {
+    for (row, derivative) in z
+        .chunks_exact_mut(bias.len())
+        .zip(derivative.chunks_exact_mut(bias.len()))
+    {
+        for ((z, &bias), derivative) in row.iter_mut().zip(bias).zip(derivative) {
+            let x = *z + bias;
+            let y = f.value(x);
+            derivative.write(f.derivative(x, y));
+            *z = y;
+        }
+    }
+}
+
+/// `out = gradient * derivative`, and its column sums.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+fn scale<T: Real>(gradient: &[T], derivative: &[T], out: &mut [MaybeUninit<T>], sums: &mut [T]) {
+    let n = sums.len();
+    let rows = gradient
+        .chunks_exact(n)
+        .zip(derivative.chunks_exact(n))
+        .zip(out.chunks_exact_mut(n));
+    for ((gradient, derivative), out) in rows {
+        for (((&g, &d), out), sum) in gradient
+            .iter()
+            .zip(derivative)
+            .zip(out)
+            .zip(sums.iter_mut())
+        {
+            let g = g * d;
+            out.write(g);
+            *sum += g;
+        }
+    }
+}
+
+/// Column sums.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+pub(super) fn add_rows<T: Real>(rows: &[T], sums: &mut [T]) {
+    for row in rows.chunks_exact(sums.len()) {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+}
+
+impl<T: Real> Dense<T> {
+    fn forward(&self, x: Matrix<T>, weight: Matrix<T>, bias: &[T]) -> Vec<T> {
+        match self.activation {
+            Activation::None => self.run(
+                kernel::Affine {
+                    scale: 1.0,
+                    shift: 0.0,
+                },
+                false,
+                x,
+                weight,
+                bias,
+            ),
+            Activation::Relu => self.run(kernel::Relu {}, self.tracked, x, weight, bias),
+            Activation::Silu => self.run(kernel::Silu {}, self.tracked, x, weight, bias),
+            Activation::Tanh => self.run(kernel::Tanh {}, self.tracked, x, weight, bias),
+            Activation::Gelu => self.run(kernel::Gelu {}, self.tracked, x, weight, bias),
+        }
+    }
+
+    fn run<F: Elementwise<T>>(
+        &self,
+        f: F,
+        keep: bool,
+        x: Matrix<T>,
+        weight: Matrix<T>,
+        bias: &[T],
+    ) -> Vec<T> {
+        let n = bias.len();
+        if n == 0 || x.rows == 0 {
+            return Vec::new();
+        }
+        let block = block(x.rows);
+        let product = |i: usize, y: &'_ mut [MaybeUninit<T>]| {
+            multiply(x.rows(i * block, y.len() / n), weight, y);
+        };
+        let len = x.rows * n;
+        if !keep {
+            // SAFETY: `multiply` writes every entry of each block.
+            return unsafe {
+                filled(len, |y| {
+                    y.par_chunks_mut(block * n).enumerate().for_each(|(i, y)| {
+                        product(i, y);
+                        activate(f, y.assume_init_mut(), bias);
+                    })
+                })
+            };
+        }
+        let mut y = Vec::new();
+        // SAFETY: `multiply` writes every entry of each block of `y`; `activate_keeping` every entry of `derivative`, the
+        // blocks of which have whole rows.
+        let derivative = unsafe {
+            filled(len, |derivative| {
+                y = filled(len, |y| {
+                    y.par_chunks_mut(block * n)
+                        .zip(derivative.par_chunks_mut(block * n))
+                        .enumerate()
+                        .for_each(|(i, (y, derivative))| {
+                            product(i, y);
+                            activate_keeping(f, y.assume_init_mut(), bias, derivative);
+                        })
+                });
+            })
+        };
+        // Candle runs each operation's forward pass once.
+        let _ = self.derivative.set(derivative);
+        y
+    }
+
+    fn backward(
+        &self,
+        x: Matrix<T>,
+        weight: Matrix<T>,
+        gradient: &[T],
+        wanted: [bool; 2],
+    ) -> [Vec<T>; 3] {
+        let [want_x, want_weight] = wanted;
+        let (rows, k, n) = (x.rows, x.columns, weight.columns);
+        if rows == 0 || n == 0 {
+            return [
+                vec![T::ZERO; rows * k],
+                vec![T::ZERO; k * n],
+                vec![T::ZERO; n],
+            ];
+        }
+        let block = block(rows);
+        let blocks = rows.div_ceil(block);
+        let mut sums = vec![T::ZERO; blocks * n];
+        let mut scaled = Vec::new();
+        // SAFETY (of both): each block of `scaled` is written by `scale`, whose arguments have whole and equally many rows;
+        // without a derivative it has no entries. Each block of `dx` is written by `multiply`; unwanted, it has no entries.
+        let dx = unsafe {
+            filled(if want_x { rows * k } else { 0 }, |dx| {
+                let derivative = self.derivative.get();
+                let transposed = weight.transposed();
+                scaled = filled(derivative.map_or(0, Vec::len), |scaled| {
+                    let mut dx = dx.chunks_mut((block * k).max(1));
+                    let mut scaled = scaled.chunks_mut(block * n);
+                    let tasks: Vec<_> = gradient
+                        .chunks(block * n)
+                        .zip(sums.chunks_mut(n))
+                        .enumerate()
+                        .map(|(i, (gradient, sums))| (i, gradient, sums, scaled.next(), dx.next()))
+                        .collect();
+                    tasks
+                        .into_par_iter()
+                        .for_each(|(i, gradient, sums, scaled, dx)| {
+                            let gradient = match (derivative, scaled) {
+                                (Some(derivative), Some(scaled)) => {
+                                    let derivative = &derivative[i * block * n..][..gradient.len()];
+                                    scale(gradient, derivative, scaled, sums);
+                                    &*scaled.assume_init_mut()
+                                }
+                                _ => {
+                                    add_rows(gradient, sums);
+                                    gradient
+                                }
+                            };
+                            if let Some(dx) = dx {
+                                multiply(
+                                    Matrix::row_major(gradient, gradient.len() / n, n),
+                                    transposed,
+                                    dx,
+                                );
+                            }
+                        });
+                });
+            })
+        };
+        let db = sum_blocks(&sums, n);
+        let gradient = if self.derivative.get().is_some() {
+            &scaled
+        } else {
+            gradient
+        };
+        let gradient = Matrix::row_major(gradient, rows, n);
+        let transposed = x.transposed();
+        let tile = k.div_ceil(2).clamp(32, 128);
+        // SAFETY: each tile is written by `multiply`; unwanted, there are no entries.
+        let dw = unsafe {
+            filled(if want_weight { k * n } else { 0 }, |dw| {
+                dw.par_chunks_mut(tile * n).enumerate().for_each(|(i, dw)| {
+                    multiply(transposed.rows(i * tile, dw.len() / n), gradient, dw)
+                });
+            })
+        };
+        [dx, dw, db]
+    }
+}
+
+/// The sum of rows of length `n`.
+pub(super) fn sum_blocks<T: Real>(rows: &[T], n: usize) -> Vec<T> {
+    let mut sums = vec![T::ZERO; n];
+    if n > 0 {
+        add_rows(rows, &mut sums);
+    }
+    sums
+}
+
+impl<T: Real> CustomOp3 for Dense<T> {
+    fn name(&self) -> &'static str {
+        "dense"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let x = Matrix::<T>::of(x, x_layout)?;
+        let weight = Matrix::of(weight, weight_layout)?;
+        let y = self.forward(x, weight, entries(bias, bias_layout)?);
+        Ok((storage_of(y), Shape::from((x.rows, weight.columns))))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _result: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let wanted = [x.track_op(), weight.track_op()];
+        let [dx, dw, db] = with_storage(x, |x, x_layout| {
+            with_storage(weight, |weight, weight_layout| {
+                let (x, weight) = (Matrix::of(x, x_layout)?, Matrix::of(weight, weight_layout)?);
+                with_entries(gradient, |gradient| {
+                    self.backward(x, weight, gradient, wanted)
+                })
+            })
+        })?;
+        let dx = if wanted[0] {
+            Some(tensor(dx, x.shape())?)
+        } else {
+            None
+        };
+        let dw = if wanted[1] {
+            Some(tensor(dw, weight.shape())?)
+        } else {
+            None
+        };
+        Ok((dx, dw, Some(tensor(db, bias.shape())?)))
+    }
+}
