@@ -363,3 +363,118 @@ unsafe extern "C" fn set_error(_context: *mut HostContext, message: Str) {
 unsafe extern "C" fn get_extension(_context: *mut HostContext, _name: Str) -> *const c_void {
     std::ptr::null()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn one_table_per_device() {
+        assert!(std::ptr::eq(table(&Device::Cpu), table(&Device::Cpu)));
+    }
+
+    #[test]
+    fn misuse_is_an_error_with_a_message() {
+        let host = table(&Device::Cpu);
+        let x = to_handle(Tensor::zeros(3, DType::F32, &Device::Cpu).unwrap());
+        let mut outputs = [std::ptr::null_mut(); 2];
+        let mut call = |input: *const TensorHandle, n_outputs| {
+            // SAFETY: one input, room for two outputs.
+            let status = unsafe {
+                (host.op)(
+                    host.context,
+                    op::NEG,
+                    &input,
+                    1,
+                    std::ptr::null(),
+                    0,
+                    outputs.as_mut_ptr(),
+                    n_outputs,
+                )
+            };
+            (status, take_message())
+        };
+        assert_eq!(
+            call(std::ptr::null(), 1),
+            (STATUS_ERROR, "a tensor handle is null".into())
+        );
+        assert_eq!(
+            call(x, 2),
+            (STATUS_ERROR, "NEG: has 1 outputs, asked for 2".into())
+        );
+        assert_eq!(outputs, [std::ptr::null_mut(); 2]);
+
+        let mut values = [0f64; 3];
+        // SAFETY: `values` has room for three numbers of the larger type.
+        let status = unsafe {
+            (host.to_host)(
+                host.context,
+                x,
+                op::DTYPE_F64,
+                values.as_mut_ptr().cast(),
+                3,
+            )
+        };
+        assert_eq!(status, STATUS_ERROR);
+        assert!(take_message().contains("F32"));
+        // SAFETY: a null build handle must be refused.
+        let status = unsafe {
+            (host.parameter)(
+                host.context,
+                std::ptr::null_mut(),
+                Str::new("w"),
+                std::ptr::null(),
+                0,
+                abi::INIT_ZEROS,
+                0.0,
+                outputs.as_mut_ptr(),
+            )
+        };
+        assert_eq!(status, STATUS_ERROR);
+        assert!(take_message().contains("while the flow is created"));
+        // SAFETY: the reference of `to_handle`.
+        drop(unsafe { from_handle(x) });
+    }
+
+    /// What an operation costs more through the interface than inside the host.
+    #[test]
+    #[ignore = "prints a timing"]
+    fn overhead_of_an_operation() {
+        const N: u32 = 200_000;
+        let host = table(&Device::Cpu);
+        let x = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
+        let handle: *const TensorHandle = to_handle(x.clone());
+        let mut best = [f64::INFINITY; 2];
+        for _ in 0..10 {
+            let start = Instant::now();
+            for _ in 0..N {
+                std::hint::black_box(tensor::apply(op::NEG, &[&x], &[]).unwrap());
+            }
+            best[0] = best[0].min(start.elapsed().as_secs_f64());
+            let start = Instant::now();
+            for _ in 0..N {
+                let mut output = std::ptr::null_mut();
+                // SAFETY: one live input, room for one output, which is released.
+                unsafe {
+                    (host.op)(
+                        host.context,
+                        op::NEG,
+                        &handle,
+                        1,
+                        std::ptr::null(),
+                        0,
+                        &mut output,
+                        1,
+                    );
+                    (host.release)(host.context, output);
+                }
+            }
+            best[1] = best[1].min(start.elapsed().as_secs_f64());
+        }
+        let [direct, through] = best.map(|seconds| seconds / f64::from(N) * 1e9);
+        println!("NEG of one number: {direct:.0} ns direct, {through:.0} ns through the interface");
+        // SAFETY: the reference of `to_handle`.
+        drop(unsafe { from_handle(handle.cast_mut()) });
+    }
+}

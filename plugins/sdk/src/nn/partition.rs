@@ -311,7 +311,7 @@ fn divide(
         let mut members: Vec<(usize, bool)> = order
             .iter()
             .enumerate()
-            .map(|(rank, &place)| (place, (rank + offset) % 2 == 0))
+            .map(|(rank, &place)| (place, (rank + offset).is_multiple_of(2)))
             .collect();
         members.sort_unstable();
         for (place, conditions) in members {

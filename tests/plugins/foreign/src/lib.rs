@@ -28,8 +28,11 @@ impl RootModule for RootModuleRef {
     abi_stable::declare_root_module_statics! {RootModuleRef}
     const BASE_NAME: &'static str = "regflow_plugin";
     const NAME: &'static str = "regflow_plugin";
-    const VERSION_STRINGS: VersionStrings =
-        VersionStrings::new(if cfg!(feature = "layout") { "1.0.0" } else { "2.3.0" });
+    const VERSION_STRINGS: VersionStrings = VersionStrings::new(if cfg!(feature = "layout") {
+        "1.0.0"
+    } else {
+        "2.3.0"
+    });
 }
 
 extern "C" fn table() -> *const PluginTable {

@@ -1,11 +1,13 @@
 //! A plugin that panics where its configuration says, written as a stranger writes a plugin.
 
-use regflow_plugin::{Error, Feature, Flow, ParameterBuilder, Tensor, TargetSource};
+use regflow_plugin::{Error, Feature, Flow, ParameterBuilder, TargetSource, Tensor};
 use regflow_plugin::{FeatureKind, Points, Progress};
 use serde::{Deserialize, Serialize};
 
 /// Where to panic.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 enum Place {
     Create,
@@ -28,8 +30,16 @@ impl Flow for Panicking {
     const DESCRIPTION: &'static str = "Panics";
     const CIRCULAR: bool = true;
 
-    fn build(config: Config, features: &[Feature], _parameters: &ParameterBuilder<'_>) -> Result<Self, Error> {
-        assert!(config.place != Place::Create, "no way to build {} features", features.len());
+    fn build(
+        config: Config,
+        features: &[Feature],
+        _parameters: &ParameterBuilder<'_>,
+    ) -> Result<Self, Error> {
+        assert!(
+            config.place != Place::Create,
+            "no way to build {} features",
+            features.len()
+        );
         Ok(Panicking)
     }
 
