@@ -102,5 +102,5 @@ fn append(flat: &mut Vec<f32>, tensor: &Tensor) -> Result<(), TrainError> {
 }
 
 fn scalar(tensor: &Tensor) -> Result<f64, TrainError> {
-    Ok(f64::from(tensor.to_scalar::<f32>()?))
+    Ok(tensor.to_scalar::<f64>()?)
 }

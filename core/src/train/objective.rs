@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use crate::coordinates::FeatureKind;
 use crate::flow::{Model, Prior};
-use crate::tensor::{self, Device, Tensor};
+use crate::tensor::{self, DType, Device, Tensor};
 
 /// What keeps a regressed flow invertible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,17 +99,17 @@ impl Loss {
         })
     }
 
-    /// Sum of the losses of all rows, `[]`: sums of parts of a batch add up to that of the whole.
+    /// Sum of the losses of all rows, `[]` in f64: sums of parts of a batch add up to that of the whole.
     pub fn sum(&self, model: &Model, x0: Option<&[f32]>, x1: &[f32]) -> Result<Tensor, TrainError> {
         let flow = model.flow();
         let x1 = self.tensor(x1)?;
         match (self.objective, x0) {
             (Objective::Likelihood, _) => {
                 let (x0, log_det) = flow.inverse(&x1)?;
-                let squares = x0.broadcast_mul(&self.real)?.sqr()?.sum_all()?;
+                let squares = sum_f64(&x0.broadcast_mul(&self.real)?.sqr()?)?;
                 let rows = x1.dim(0)? as f64;
                 let log_q = (squares.affine(-0.5, rows * self.log_prior_constant)?
-                    + log_det.sum_all()?)?;
+                    + sum_f64(&log_det)?)?;
                 Ok(log_q.neg()?)
             }
             (Objective::Regression { .. }, None) => Err(TrainError::Option {
@@ -129,7 +129,7 @@ impl Loss {
                 let (y, log_det) = flow.forward(&x0)?;
                 let loss = self.squared_distance(&y, &x1)?;
                 let regulariser = match regularisation {
-                    Regularisation::LogDet => log_det.sqr()?.sum_all()?,
+                    Regularisation::LogDet => sum_f64(&log_det.sqr()?)?,
                     Regularisation::ForwardBackward => {
                         let (back, _) = flow.inverse(&y)?;
                         self.squared_distance(&back, &x0)?
@@ -144,21 +144,21 @@ impl Loss {
     fn squared_distance(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, TrainError> {
         let difference = (a - b)?;
         if !self.any_circular {
-            return Ok(difference.sqr()?.sum_all()?);
+            return sum_f64(&difference.sqr()?);
         }
         let wrapped = tensor::apply(op::WRAP, &[&difference], &[])
             .map_err(|e| candle_core::Error::wrap(e))?
             .swap_remove(0);
         let mask = self.real.broadcast_as(difference.shape())?;
-        Ok(mask
-            .gt(0.5)?
-            .where_cond(&difference, &wrapped)?
-            .sqr()?
-            .sum_all()?)
+        sum_f64(&mask.gt(0.5)?.where_cond(&difference, &wrapped)?.sqr()?)
     }
 
     fn tensor(&self, rows: &[f32]) -> Result<Tensor, TrainError> {
         let shape = (rows.len() / self.dimension, self.dimension);
         Ok(Tensor::from_slice(rows, shape, &self.device)?)
     }
+}
+
+fn sum_f64(tensor: &Tensor) -> Result<Tensor, TrainError> {
+    Ok(tensor.to_dtype(DType::F64)?.sum_all()?)
 }
