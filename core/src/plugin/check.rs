@@ -236,6 +236,7 @@ fn finite(
     action: &'static str,
     what: &'static str,
     values: &[f64],
+    rows: usize,
 ) -> Result<(), PluginError> {
     let per_row = (values.len() / rows.max(1)).max(1);
     match values.iter().position(|value| !value.is_finite()) {
