@@ -152,10 +152,22 @@ pub fn check_flow(flow: &Flow, x: &Tensor) -> Result<CheckReport, PluginError> {
     let (points, image, log_dets) = (values(x)?, values(&y)?, values(&log_det)?);
     let (back, log_det_back) = flow.inverse(&y)?;
     let (back, log_dets_back) = (values(&back)?, values(&log_det_back)?);
-    finite(flow, "forward", "its output", &image)?;
-    finite(flow, "forward", "its log-determinant", &log_dets)?;
-    finite(flow, "inverse", "its output", &back)?;
-    finite(flow, "inverse", "its log-determinant", &log_dets_back)?;
+    finite(flow, "forward", "its output", &image, log_dets.len())?;
+    finite(
+        flow,
+        "forward",
+        "its log-determinant",
+        &log_dets,
+        log_dets.len(),
+    )?;
+    finite(flow, "inverse", "its output", &back, log_dets.len())?;
+    finite(
+        flow,
+        "inverse",
+        "its log-determinant",
+        &log_dets_back,
+        log_dets.len(),
+    )?;
 
     let (feature, round_trip) = largest_difference(flow, &back, &points);
     let scale = points
@@ -224,8 +236,9 @@ fn finite(
     action: &'static str,
     what: &'static str,
     values: &[f64],
+    rows: usize,
 ) -> Result<(), PluginError> {
-    let per_row = values.len() / N_POINTS.min(values.len()).max(1);
+    let per_row = (values.len() / rows.max(1)).max(1);
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(first) => Err(PluginError::NonFinite {
@@ -233,7 +246,7 @@ fn finite(
             action,
             what,
             count: values.iter().filter(|value| !value.is_finite()).count(),
-            row: first / per_row.max(1),
+            row: first / per_row,
         }),
     }
 }

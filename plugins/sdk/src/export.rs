@@ -27,7 +27,8 @@ pub fn new_table(
     }
 }
 
-/// Defines `plugin_table()`, which lists what the crate offers: for the host that links it in, and for [`export!`].
+/// Defines `plugin_table()`, which lists what the crate offers: for the host that links it in, and for
+/// [`export!`](crate::export).
 ///
 /// ```
 /// use regflow_plugin::{Error, Feature, Flow, Init, ParameterBuilder, Tensor};
@@ -92,7 +93,7 @@ macro_rules! plugin {
 /// Exports `plugin_table()` from a shared library, as an abi_stable root module, so that the host can check the layout of
 /// every type before it calls anything. (Plugins in C export `regflow_plugin_entry` instead; a library needs just one.)
 ///
-/// Once per library, in the module that has [`plugin!`]. A crate that is also linked into other programs puts it behind a
+/// Once per library, in the module that has [`plugin!`](crate::plugin). A crate that is also linked into other programs puts it behind a
 /// feature of its own. `panic = "abort"` is refused, because a panic must come back to the host as an error.
 #[macro_export]
 macro_rules! export {
