@@ -122,7 +122,7 @@ pub(crate) fn check_length(
 
 /// "cpu" or "cuda:N".
 pub(crate) fn device(name: &str) -> Result<Device, Failure> {
-    tensor::device(name).map_err(Failure::Device)
+    tensor::device(name).map_err(|error| Failure::Device(Box::new(error)))
 }
 
 #[cfg(test)]

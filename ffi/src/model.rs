@@ -69,7 +69,7 @@ fn load(path: &Path, device_name: &str) -> Result<Handle, Failure> {
     })?;
     let model = Model::load(path, &device).map_err(|source| Failure::Model {
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(Handle { model })
 }
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn regflow_model_sample(
         }
         let samples = model
             .sample(n, seed, first_index)
-            .map_err(Failure::Compute)?;
+            .map_err(|error| Failure::Compute(Box::new(error)))?;
         positions.copy_from_slice(&samples.positions);
         log_q.copy_from_slice(&samples.log_q);
         Ok(())
@@ -233,7 +233,9 @@ pub unsafe extern "C" fn regflow_model_log_density(
         };
         let computed = match finite.is_empty() {
             true => Vec::new(),
-            false => model.log_density(&usable).map_err(Failure::Compute)?,
+            false => model
+                .log_density(&usable)
+                .map_err(|error| Failure::Compute(Box::new(error)))?,
         };
         log_q.fill(f64::NEG_INFINITY);
         for (i, value) in finite.into_iter().zip(computed) {

@@ -59,16 +59,19 @@ pub(crate) enum Failure {
         per_configuration: usize,
     },
     #[error("argument `device`")]
-    Device(#[source] TensorError),
+    Device(#[source] Box<TensorError>),
     #[error("argument `path`: cannot open \"{}\"", path.display())]
     Open {
         path: PathBuf,
         source: std::io::Error,
     },
     #[error("argument `path`: cannot load a model from \"{}\"", path.display())]
-    Model { path: PathBuf, source: FlowError },
+    Model {
+        path: PathBuf,
+        source: Box<FlowError>,
+    },
     #[error("the model cannot be evaluated")]
-    Compute(#[source] FlowError),
+    Compute(#[source] Box<FlowError>),
 }
 
 impl Failure {
@@ -78,10 +81,12 @@ impl Failure {
             | Self::NotUtf8 { .. }
             | Self::Misaligned { .. }
             | Self::TooLarge { .. }
-            | Self::IndexOverflow { .. }
-            | Self::Device(TensorError::UnknownDevice { .. }) => REGFLOW_ERROR_ARGUMENT,
+            | Self::IndexOverflow { .. } => REGFLOW_ERROR_ARGUMENT,
             Self::Length { .. } => REGFLOW_ERROR_LENGTH,
-            Self::Device(_) => REGFLOW_ERROR_DEVICE,
+            Self::Device(error) => match **error {
+                TensorError::UnknownDevice { .. } => REGFLOW_ERROR_ARGUMENT,
+                _ => REGFLOW_ERROR_DEVICE,
+            },
             Self::Open { .. } => REGFLOW_ERROR_IO,
             Self::Model { .. } => REGFLOW_ERROR_MODEL,
             Self::Compute(_) => REGFLOW_ERROR_COMPUTE,
