@@ -93,6 +93,19 @@ fn activate_keeping<T: Real, F: Elementwise<T>>(
     }
 }
 
+/// Bias and activation for a block of the product, and the derivative where there is memory for it.
+type Finish<'a, T> = &'a (dyn Fn(&mut [T], Option<&mut [MaybeUninit<T>]>) + Sync);
+
+fn finish<T: Real, F: Elementwise<T>>(
+    f: F,
+    bias: &[T],
+) -> impl Fn(&mut [T], Option<&mut [MaybeUninit<T>]>) + Sync {
+    move |z, derivative| match derivative {
+        Some(derivative) => activate_keeping(f, z, bias, derivative),
+        None => activate(f, z, bias),
+    }
+}
+
 /// `out = gradient * derivative`, and its column sums.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
@@ -133,70 +146,54 @@ pub(super) fn add_rows<T: Real>(rows: &[T], sums: &mut [T]) {
 
 impl<T: Real> Dense<T> {
     fn forward(&self, x: Matrix<T>, weight: Matrix<T>, bias: &[T]) -> Vec<T> {
+        let identity = kernel::Affine {
+            scale: 1.0,
+            shift: 0.0,
+        };
         match self.activation {
-            Activation::None => self.run(
-                kernel::Affine {
-                    scale: 1.0,
-                    shift: 0.0,
-                },
-                false,
-                x,
-                weight,
-                bias,
-            ),
-            Activation::Relu => self.run(kernel::Relu {}, self.tracked, x, weight, bias),
-            Activation::Silu => self.run(kernel::Silu {}, self.tracked, x, weight, bias),
-            Activation::Tanh => self.run(kernel::Tanh {}, self.tracked, x, weight, bias),
-            Activation::Gelu => self.run(kernel::Gelu {}, self.tracked, x, weight, bias),
+            Activation::None => self.run(&|z, _| activate(identity, z, bias), false, x, weight),
+            Activation::Relu => self.run(&finish(kernel::Relu {}, bias), self.tracked, x, weight),
+            Activation::Silu => self.run(&finish(kernel::Silu {}, bias), self.tracked, x, weight),
+            Activation::Tanh => self.run(&finish(kernel::Tanh {}, bias), self.tracked, x, weight),
+            Activation::Gelu => self.run(&finish(kernel::Gelu {}, bias), self.tracked, x, weight),
         }
     }
 
-    fn run<F: Elementwise<T>>(
-        &self,
-        f: F,
-        keep: bool,
-        x: Matrix<T>,
-        weight: Matrix<T>,
-        bias: &[T],
-    ) -> Vec<T> {
-        let n = bias.len();
+    /// Product and `finish`, block by block; where the derivative is kept, `finish` writes all of it.
+    fn run(&self, finish: Finish<T>, keep: bool, x: Matrix<T>, weight: Matrix<T>) -> Vec<T> {
+        let n = weight.columns;
         if n == 0 || x.rows == 0 {
             return Vec::new();
         }
-        let block = block(x.rows);
-        let product = |i: usize, y: &'_ mut [MaybeUninit<T>]| {
-            multiply(x.rows(i * block, y.len() / n), weight, y);
-        };
-        let len = x.rows * n;
-        if !keep {
-            // SAFETY: `multiply` writes every entry of each block.
-            return unsafe {
-                filled(len, |y| {
-                    y.par_chunks_mut(block * n).enumerate().for_each(|(i, y)| {
-                        product(i, y);
-                        activate(f, y.assume_init_mut(), bias);
-                    })
-                })
+        let (len, block) = (x.rows * n, block(x.rows));
+        let task =
+            |i: usize, y: &mut [MaybeUninit<T>], derivative: Option<&mut [MaybeUninit<T>]>| {
+                multiply(x.rows(i * block, y.len() / n), weight, y);
+                // SAFETY: `multiply` writes every entry.
+                finish(unsafe { y.assume_init_mut() }, derivative);
             };
-        }
         let mut y = Vec::new();
-        // SAFETY: `multiply` writes every entry of each block of `y`; `activate_keeping` every entry of `derivative`, the
-        // blocks of which have whole rows.
+        // SAFETY (of both): each block of `y` is written by `multiply`, each of `derivative` by `finish`; where it is not
+        // kept, it has no entries.
         let derivative = unsafe {
-            filled(len, |derivative| {
+            filled(if keep { len } else { 0 }, |derivative| {
                 y = filled(len, |y| {
-                    y.par_chunks_mut(block * n)
-                        .zip(derivative.par_chunks_mut(block * n))
+                    let mut derivative = derivative.chunks_mut(block * n);
+                    let tasks: Vec<_> = y
+                        .chunks_mut(block * n)
+                        .map(|y| (y, derivative.next()))
+                        .collect();
+                    tasks
+                        .into_par_iter()
                         .enumerate()
-                        .for_each(|(i, (y, derivative))| {
-                            product(i, y);
-                            activate_keeping(f, y.assume_init_mut(), bias, derivative);
-                        })
+                        .for_each(|(i, (y, derivative))| task(i, y, derivative));
                 });
             })
         };
-        // Candle runs each operation's forward pass once.
-        let _ = self.derivative.set(derivative);
+        if keep {
+            // Candle runs each operation's forward pass once.
+            let _ = self.derivative.set(derivative);
+        }
         y
     }
 

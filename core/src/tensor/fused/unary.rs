@@ -54,13 +54,16 @@ macro_rules! functions {
 
         fn forward<T: Real>(function: Function, x: &[T]) -> Vec<T> {
             match function {
-                $(Function::$name $({ $($field),* })? => map(kernel::$name { $($($field),*)? }, x),)*
+                $(Function::$name $({ $($field),* })? => map(&|x, y| map_slice(kernel::$name { $($($field),*)? }, x, y), x),)*
             }
         }
 
         fn backward<T: Real>(function: Function, x: &[T], y: &[T], gradient: &[T]) -> Vec<T> {
             match function {
-                $(Function::$name $({ $($field),* })? => pull_back(kernel::$name { $($($field),*)? }, x, y, gradient),)*
+                $(Function::$name $({ $($field),* })? => pull_back(
+                    &|x, y, g, out| pull_back_slice(kernel::$name { $($($field),*)? }, x, y, g, out),
+                    x, y, gradient,
+                ),)*
             }
         }
     };
@@ -129,20 +132,28 @@ fn pull_back_slice<T: Real, F: Elementwise<T>>(
     }
 }
 
-fn map<T: Real, F: Elementwise<T>>(f: F, x: &[T]) -> Vec<T> {
-    // SAFETY: the chunks of both sides are equally long and cover them, and each entry is written.
+/// A loop over a piece of the arguments. Behind a pointer, so that the threading is compiled once and not per function.
+type Loop<'a, T> = &'a (dyn Fn(&[T], &mut [MaybeUninit<T>]) + Sync);
+
+/// A loop over pieces of arguments, values and gradients of the values.
+type BackwardLoop<'a, T> = &'a (dyn Fn(&[T], &[T], &[T], &mut [MaybeUninit<T>]) + Sync);
+
+/// `run` writes as many entries as it is given arguments.
+fn map<T: Real>(run: Loop<T>, x: &[T]) -> Vec<T> {
+    // SAFETY: the chunks of both sides are equally long and cover them, and `run` writes each entry.
     unsafe {
         filled(x.len(), |y| {
             y.par_chunks_mut(GRAIN)
                 .zip(x.par_chunks(GRAIN))
-                .for_each(|(y, x)| map_slice(f, x, y));
+                .for_each(|(y, x)| run(x, y));
         })
     }
 }
 
-fn pull_back<T: Real, F: Elementwise<T>>(f: F, x: &[T], y: &[T], gradient: &[T]) -> Vec<T> {
+/// `run` writes as many entries as it is given arguments.
+fn pull_back<T: Real>(run: BackwardLoop<T>, x: &[T], y: &[T], gradient: &[T]) -> Vec<T> {
     let len = x.len().min(y.len()).min(gradient.len());
-    // SAFETY: the chunks of all sides cover `len` entries, and each entry is written.
+    // SAFETY: the chunks of all sides cover `len` entries, and `run` writes each entry.
     unsafe {
         filled(len, |out| {
             out.par_chunks_mut(GRAIN)
@@ -151,7 +162,7 @@ fn pull_back<T: Real, F: Elementwise<T>>(f: F, x: &[T], y: &[T], gradient: &[T])
                         .zip(y.par_chunks(GRAIN))
                         .zip(gradient.par_chunks(GRAIN)),
                 )
-                .for_each(|(out, ((x, y), g))| pull_back_slice(f, x, y, g, out));
+                .for_each(|(out, ((x, y), g))| run(x, y, g, out));
         })
     }
 }
