@@ -70,10 +70,11 @@ impl TorsionSeries {
             [0.375, 0.0, 0.5, 0.0, 0.125, 0.0],
             [0.0, 0.625, 0.0, 0.3125, 0.0, 0.0625],
         ];
-        for n in 0..6 {
-            let sum: f64 = (0..6).map(|i| c[i] * POWER[i][n]).sum();
-            let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
-            self.add(atoms, n, sign * sum, 0.0);
+        for (c, row) in c.into_iter().zip(POWER) {
+            for (n, factor) in row.into_iter().enumerate() {
+                let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
+                self.add(atoms, n, sign * c * factor, 0.0);
+            }
         }
     }
 
@@ -83,7 +84,7 @@ impl TorsionSeries {
     }
 }
 
-/// A switching function on the Lennard-Jones part, from `start` to the cutoff (nm).
+/// How nonbonded pairs are truncated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cutoff {
     /// nm

@@ -229,12 +229,12 @@ fn bad_configurations_are_not_finite_and_alone() {
                 positions[frame * width + d] = value;
             }
             let (energies, forces) = evaluate(&field, &positions);
-            for frame in 0..20 {
+            for (frame, energy) in energies.iter().enumerate() {
                 if bad[..3].iter().any(|b| b.0 == frame) {
-                    assert!(!energies[frame].is_finite(), "{case} {frame}");
+                    assert!(!energy.is_finite(), "{case} {frame}");
                 } else if frame != 7 {
                     let range = frame * width..(frame + 1) * width;
-                    assert_eq!(energies[frame], clean.0[frame], "{case} {frame}");
+                    assert_eq!(*energy, clean.0[frame], "{case} {frame}");
                     assert_eq!(forces[range.clone()], clean.1[range], "{case} {frame}");
                 }
             }

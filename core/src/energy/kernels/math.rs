@@ -172,7 +172,7 @@ impl Real for f32 {
         let mut p = 2.427_907_9e-1;
         p = p.fma::<F>(z, 2.849_878_7e-1);
         p = p.fma::<F>(z, 4.000_097_2e-1);
-        p = p.fma::<F>(z, 6.666_666_3e-1);
+        p = p.fma::<F>(z, 6.666_666e-1);
         k.fma::<F>(std::f32::consts::LN_2, s.fma::<F>(z * p, 2.0 * s))
     }
 }
