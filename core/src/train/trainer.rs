@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
         let size = self.options.batch;
         match (self.pairs, self.options.objective) {
             (Some(pairs), Objective::Regression { noise, .. }) => {
-                let (x0, x1) = pairs.batch(step * size, size, noise, self.options.seed);
+                let (x0, x1) = pairs.batch(step * size, size, noise, self.options.seed)?;
                 Ok(Batch { x0: Some(x0), x1 })
             }
             _ => Ok(Batch {
