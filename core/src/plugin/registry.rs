@@ -11,8 +11,11 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 const PATH_VARIABLE: &str = "REGFLOW_PLUGIN_PATH";
 
 fn linked_in() -> impl Iterator<Item = Library> {
-    let tables: [&'static PluginTable; 2] =
-        [regflow_realnvp::plugin_table(), regflow_nsf::plugin_table()];
+    let tables: [&'static PluginTable; 3] = [
+        regflow_realnvp::plugin_table(),
+        regflow_nsf::plugin_table(),
+        regflow_ot::plugin_table(),
+    ];
     tables
         .into_iter()
         .filter_map(|table| Library::of_table(table).ok())

@@ -1,0 +1,419 @@
+//! The pairs of a training run: made once, then streamed in a new order every epoch.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::shard::hash;
+use super::{FORMAT_VERSION, Shard, ShardHeader, TargetError, UserPairs};
+use crate::coordinates::FeatureKind;
+use crate::flow::{Model, Prior};
+use crate::plugin::{self, Target};
+use crate::train::Dataset;
+
+/// Most pairs in a shard. Pairs are made shard by shard, and one shard at a time is read back.
+const SHARD: usize = 65_536;
+/// Prior points of validation pairs: far from those of any training pair.
+const VALIDATION_INDEX: u64 = 1 << 63;
+/// Of the user's pairs every so many-th is held out.
+const USER_HELD_OUT: usize = 20;
+/// How the user's own pairs are asked for.
+const FILE_PREFIX: &str = "file:";
+
+/// Streams of random numbers that must not coincide.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Epoch = 1,
+    Rows = 2,
+    Noise = 3,
+}
+
+/// What pairs to make.
+#[derive(Clone, Debug)]
+pub struct PairOptions {
+    /// Name or path of a target plugin, or `file:PATH` for pairs of the user's own (see [`UserPairs`]).
+    pub source: String,
+    /// Configuration of the plugin.
+    pub config: serde_json::Value,
+    /// Number of pairs to make; a file gives all that it has.
+    pub count: usize,
+    /// Folder for the shards; they stay in memory without one. Shards that are there are used again if everything that
+    /// they depend on is the same, and replaced otherwise.
+    pub directory: Option<PathBuf>,
+    /// Seed of the prior side.
+    pub seed: u64,
+}
+
+/// What a training record tells about pairs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PairSummary {
+    /// As in [`PairOptions`].
+    pub source: String,
+    /// As in [`PairOptions`].
+    pub config: serde_json::Value,
+    /// Number of pairs.
+    pub count: usize,
+    /// As in [`PairOptions`].
+    pub seed: u64,
+    /// Mean squared distance of a pair, differences of circular features wrapped.
+    pub mean_cost: f64,
+}
+
+/// Pairs of prior and data points, for training and for validation.
+pub struct Pairs {
+    prior: Prior,
+    summary: PairSummary,
+    /// First pair of each shard, and the number of all pairs at the end.
+    bounds: Vec<usize>,
+    storage: Storage,
+    validation: (Vec<f32>, Vec<f32>),
+    /// The shard in use.
+    current: Mutex<Option<Arc<Loaded>>>,
+}
+
+enum Storage {
+    /// Shards whose prior side comes from its seed.
+    Memory(Vec<Shard>),
+    /// As `Memory`, in the shards of a folder.
+    Folder(PathBuf),
+    /// Both sides as given.
+    Given(UserPairs),
+}
+
+/// A shard in the order of an epoch.
+struct Loaded {
+    /// Shard, epoch and seed.
+    key: (usize, usize, u64),
+    order: Vec<u32>,
+    points: Arc<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Pairs {
+    /// Makes (or reads) pairs for training and, of the held-out frames, for validation.
+    ///
+    /// # Errors
+    /// The target source is not found or fails, a file cannot be read or written.
+    pub fn make(
+        model: &Model,
+        dataset: &Dataset,
+        options: &PairOptions,
+    ) -> Result<Pairs, TargetError> {
+        let prior = model.prior().clone();
+        if let Some(path) = options.source.strip_prefix(FILE_PREFIX) {
+            let given = UserPairs::read(Path::new(path), prior.dimension())?;
+            return Pairs::given(prior, given, options);
+        }
+        let target = plugin::target(&options.source)?.build(&options.config.to_string())?;
+        let data = |first, count| {
+            dataset
+                .training_features(model.coordinates(), first, count)
+                .map_err(|e| TargetError::Data(Box::new(e)))
+        };
+        let held_out = dataset
+            .validation_features(model.coordinates())
+            .map_err(|e| TargetError::Data(Box::new(e)))?;
+        Pairs::from_source(prior, &target, data, held_out, options)
+    }
+
+    fn from_source(
+        prior: Prior,
+        target: &Target,
+        data: impl Fn(usize, usize) -> Result<Vec<f32>, TargetError>,
+        held_out: Vec<f32>,
+        options: &PairOptions,
+    ) -> Result<Pairs, TargetError> {
+        if options.count == 0 {
+            return Err(TargetError::NoPairs);
+        }
+        if let Some(directory) = &options.directory {
+            std::fs::create_dir_all(directory).map_err(|source| TargetError::Read {
+                path: directory.clone(),
+                source,
+            })?;
+        }
+        let shards = options.count.div_ceil(SHARD);
+        let bounds: Vec<usize> = (0..=shards).map(|k| k * options.count / shards).collect();
+        let mut kept = Vec::new();
+        let mut total_cost = 0.0;
+        for (index, range) in bounds.windows(2).enumerate() {
+            let unpaired = data(range[0], range[1] - range[0])?;
+            let path = options.directory.as_deref().map(|d| Shard::path(d, index));
+            let header = ShardHeader {
+                format_version: FORMAT_VERSION,
+                prior_seed: options.seed,
+                first_index: range[0] as u64,
+                kinds: prior.kinds().to_vec(),
+                source: target.info().name.clone(),
+                source_version: target.info().version.clone(),
+                config: options.config.clone(),
+                data_hash: hash(&unpaired),
+                total_cost: 0.0,
+            };
+            let existing = path
+                .as_deref()
+                .filter(|path| path.exists())
+                .map(Shard::read);
+            let shard = match existing.transpose()? {
+                Some(shard) if made_alike(&shard, &header, unpaired.len()) => shard,
+                _ => {
+                    let shard = pair(&prior, target, header, unpaired)?;
+                    if let Some(path) = &path {
+                        shard.write(path)?;
+                    }
+                    shard
+                }
+            };
+            total_cost += shard.header.total_cost;
+            if path.is_none() {
+                kept.push(shard);
+            }
+        }
+        let n = held_out.len() / prior.dimension().max(1);
+        let x0 = prior.sample(options.seed, VALIDATION_INDEX, n);
+        let rows = target.pair(&x0, &held_out, prior.kinds())?;
+        let x1 = gather(&held_out, &rows, prior.dimension());
+        let storage = match &options.directory {
+            Some(directory) => Storage::Folder(directory.clone()),
+            None => Storage::Memory(kept),
+        };
+        Ok(Pairs {
+            summary: summary(options, options.count, total_cost),
+            bounds,
+            storage,
+            validation: (x0, x1),
+            current: Mutex::new(None),
+            prior,
+        })
+    }
+
+    fn given(prior: Prior, given: UserPairs, options: &PairOptions) -> Result<Pairs, TargetError> {
+        let dimension = prior.dimension();
+        let (training, held_out) = given.split(dimension, USER_HELD_OUT);
+        // A file with so few pairs that none is held out is validated on what it is trained on.
+        let validation = if held_out.x0.is_empty() {
+            (training.x0.clone(), training.x1.clone())
+        } else {
+            (held_out.x0, held_out.x1)
+        };
+        let count = training.x0.len() / dimension;
+        let total_cost = squared_distance(&training.x0, &training.x1, prior.kinds());
+        Ok(Pairs {
+            summary: summary(options, count, total_cost),
+            bounds: vec![0, count],
+            storage: Storage::Given(training),
+            validation,
+            current: Mutex::new(None),
+            prior,
+        })
+    }
+
+    /// Number of training pairs.
+    pub fn len(&self) -> usize {
+        self.summary.count
+    }
+
+    /// Whether there are none; never, as pairs are made.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Mean squared distance of a training pair, differences of circular features wrapped.
+    pub fn mean_cost(&self) -> f64 {
+        self.summary.mean_cost
+    }
+
+    /// Facts for the training record.
+    pub fn describe(&self) -> &PairSummary {
+        &self.summary
+    }
+
+    /// Pairs of held-out points: `(x0, x1)`, both `[n, D]`.
+    pub fn validation(&self) -> (Vec<f32>, Vec<f32>) {
+        self.validation.clone()
+    }
+
+    /// Pairs `first..first + count` of an endless sequence, `(x0, x1)`, both `[count, D]`. In every epoch the shards come in
+    /// a new order, and so do the pairs of each. Normal noise of standard deviation `noise` is added to `x1`; angles may
+    /// then lie outside (-pi, pi]. The same for any division into calls; `seed` sets order and noise.
+    ///
+    /// # Errors
+    /// A shard that cannot be read any more.
+    pub fn batch(
+        &self,
+        first: usize,
+        count: usize,
+        noise: f64,
+        seed: u64,
+    ) -> Result<(Vec<f32>, Vec<f32>), TargetError> {
+        let dimension = self.prior.dimension();
+        let mut x0 = Vec::with_capacity(count * dimension);
+        let mut x1 = Vec::with_capacity(count * dimension);
+        let mut position = first;
+        while position < first + count {
+            let (epoch, offset) = (position / self.len(), position % self.len());
+            let (shard, start) = self.locate(epoch, offset, seed);
+            let loaded = self.load(shard, epoch, seed)?;
+            let rows = &loaded.order[start..];
+            let rows = &rows[..rows.len().min(first + count - position)];
+            x0.extend(gather(&loaded.points.0, rows, dimension));
+            x1.extend(gather(&loaded.points.1, rows, dimension));
+            position += rows.len();
+        }
+        if noise > 0.0 && dimension > 0 {
+            x1.par_chunks_mut(dimension)
+                .enumerate()
+                .for_each(|(i, row)| {
+                    let mut random = random(seed, Purpose::Noise, (first + i) as u64);
+                    for value in row {
+                        *value += (noise * random.sample::<f64, _>(StandardNormal)) as f32;
+                    }
+                });
+        }
+        Ok((x0, x1))
+    }
+
+    /// The shard that holds place `offset` of an epoch, and the place within the shard.
+    fn locate(&self, epoch: usize, mut offset: usize, seed: u64) -> (usize, usize) {
+        let order = shuffled(
+            self.bounds.len() - 1,
+            random(seed, Purpose::Epoch, epoch as u64),
+        );
+        for &shard in &order {
+            let size = self.range(shard as usize).len();
+            if offset < size {
+                return (shard as usize, offset);
+            }
+            offset -= size;
+        }
+        unreachable!("the shards have as many pairs as an epoch")
+    }
+
+    fn range(&self, shard: usize) -> Range<usize> {
+        self.bounds[shard]..self.bounds[shard + 1]
+    }
+
+    fn load(&self, shard: usize, epoch: usize, seed: u64) -> Result<Arc<Loaded>, TargetError> {
+        let key = (shard, epoch, seed);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let points = match current.as_ref() {
+            Some(loaded) if loaded.key == key => return Ok(Arc::clone(loaded)),
+            Some(loaded) if loaded.key.0 == shard => Arc::clone(&loaded.points),
+            _ => Arc::new(self.read(shard)?),
+        };
+        let range = self.range(shard);
+        // No two shards of an epoch, and no two epochs, use the same numbers.
+        let stream = (epoch * self.len() + range.start) as u64;
+        let loaded = Arc::new(Loaded {
+            key,
+            order: shuffled(range.len(), random(seed, Purpose::Rows, stream)),
+            points,
+        });
+        *current = Some(Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    fn read(&self, shard: usize) -> Result<(Vec<f32>, Vec<f32>), TargetError> {
+        let range = self.range(shard);
+        let x1 = match &self.storage {
+            Storage::Given(given) => return Ok((given.x0.clone(), given.x1.clone())),
+            Storage::Memory(shards) => shards[shard].x1.clone(),
+            Storage::Folder(directory) => {
+                let path = Shard::path(directory, shard);
+                let read = Shard::read(&path)?;
+                let first = read.header.first_index;
+                if first != range.start as u64 || read.len() != range.len() {
+                    let found = first..first.saturating_add(read.len() as u64);
+                    return Err(TargetError::Shard {
+                        path,
+                        reason: format!("expected pairs {range:?}, found {found:?}"),
+                    });
+                }
+                read.x1
+            }
+        };
+        let x0 = self
+            .prior
+            .sample(self.summary.seed, range.start as u64, range.len());
+        Ok((x0, x1))
+    }
+}
+
+/// Pairs the data points of one shard.
+fn pair(
+    prior: &Prior,
+    target: &Target,
+    mut header: ShardHeader,
+    unpaired: Vec<f32>,
+) -> Result<Shard, TargetError> {
+    let n = unpaired.len() / prior.dimension().max(1);
+    let x0 = prior.sample(header.prior_seed, header.first_index, n);
+    let rows = target.pair(&x0, &unpaired, prior.kinds())?;
+    let x1 = gather(&unpaired, &rows, prior.dimension());
+    header.total_cost = squared_distance(&x0, &x1, prior.kinds());
+    Ok(Shard { header, x1 })
+}
+
+/// Whether a shard on disk is what would be made now.
+fn made_alike(shard: &Shard, header: &ShardHeader, numbers: usize) -> bool {
+    let expected = ShardHeader {
+        total_cost: shard.header.total_cost,
+        ..header.clone()
+    };
+    shard.header == expected && shard.x1.len() == numbers
+}
+
+fn summary(options: &PairOptions, count: usize, total_cost: f64) -> PairSummary {
+    PairSummary {
+        source: options.source.clone(),
+        config: options.config.clone(),
+        count,
+        seed: options.seed,
+        mean_cost: total_cost / count as f64,
+    }
+}
+
+fn gather(points: &[f32], rows: &[u32], dimension: usize) -> Vec<f32> {
+    let row = |&i: &u32| &points[i as usize * dimension..][..dimension];
+    rows.iter().flat_map(row).copied().collect()
+}
+
+/// Sum over all pairs.
+fn squared_distance(x0: &[f32], x1: &[f32], kinds: &[FeatureKind]) -> f64 {
+    let differences = x0.iter().zip(x1).zip(kinds.iter().cycle());
+    differences
+        .map(|((&a, &b), kind)| {
+            let d = f64::from(a) - f64::from(b);
+            match kind {
+                FeatureKind::Real => d * d,
+                FeatureKind::Circular => {
+                    let turn = std::f64::consts::TAU;
+                    (d - turn * (d / turn).round()).powi(2)
+                }
+            }
+        })
+        .sum()
+}
+
+/// A permutation of `0..n`.
+fn shuffled(n: usize, mut random: ChaCha8Rng) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    for i in (1..n).rev() {
+        order.swap(i, random.random_range(0..=i));
+    }
+    order
+}
+
+fn random(seed: u64, purpose: Purpose, stream: u64) -> ChaCha8Rng {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(((purpose as u64) << 56) | stream);
+    random
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+use super::*;
+use FeatureKind::{Circular, Real};
+
+const N: usize = 300;
+
+fn prior() -> Prior {
+    Prior::new(vec![Real, Circular])
+}
+
+fn data(first: usize, count: usize) -> Result<Vec<f32>, TargetError> {
+    Ok((2 * first..2 * (first + count))
+        .map(|i| (i as f32).sin())
+        .collect())
+}
+
+fn options(directory: Option<&Path>) -> PairOptions {
+    PairOptions {
+        source: "ot".into(),
+        config: serde_json::json!({ "block": 100 }),
+        count: N,
+        directory: directory.map(Path::to_owned),
+        seed: 5,
+    }
+}
+
+fn make(options: &PairOptions) -> Result<Pairs, TargetError> {
+    let target = plugin::target("ot")?.build(&options.config.to_string())?;
+    Pairs::from_source(prior(), &target, data, data(5000, 40)?, options)
+}
+
+fn sorted(values: &[f32]) -> Vec<[f32; 2]> {
+    let mut rows: Vec<[f32; 2]> = values.chunks_exact(2).map(|r| [r[0], r[1]]).collect();
+    rows.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    rows
+}
+
+#[test]
+fn an_epoch_holds_every_point_once_and_pairs_stay_together() {
+    let pairs = make(&options(None)).expect("made");
+    assert_eq!(pairs.len(), N);
+    let (x0, x1) = pairs.batch(0, N, 0.0, 1).expect("batch");
+    assert_eq!(sorted(&x0), sorted(&prior().sample(5, 0, N)));
+    assert_eq!(sorted(&x1), sorted(&data(0, N).expect("data")));
+    let cost = squared_distance(&x0, &x1, prior().kinds()) / N as f64;
+    assert!((cost / pairs.mean_cost() - 1.0).abs() < 1e-12);
+    // Far less than unpaired points cost.
+    let unpaired = squared_distance(
+        &prior().sample(5, 0, N),
+        &data(0, N).expect("data"),
+        prior().kinds(),
+    );
+    assert!(cost < 0.9 * unpaired / N as f64);
+    // Another epoch and another seed have other orders; parts of a batch are the same as the whole.
+    assert_ne!(pairs.batch(0, N, 0.0, 2).expect("batch").0, x0);
+    assert_ne!(pairs.batch(N, N, 0.0, 1).expect("batch").0, x0);
+    let (whole, _) = pairs.batch(250, 700, 0.0, 1).expect("batch");
+    let mut parts = pairs.batch(250, 1, 0.0, 1).expect("batch").0;
+    parts.extend(pairs.batch(251, 699, 0.0, 1).expect("batch").0);
+    assert_eq!(whole, parts);
+    assert_eq!(pairs.validation().0.len(), 80);
+}
+
+#[test]
+fn noise_has_its_width() {
+    let pairs = make(&options(None)).expect("made");
+    let count = 20 * N;
+    let (_, plain) = pairs.batch(0, count, 0.0, 1).expect("batch");
+    let (_, noisy) = pairs.batch(0, count, 0.1, 1).expect("batch");
+    let squares: f64 = plain
+        .iter()
+        .zip(&noisy)
+        .map(|(a, b)| f64::from(b - a).powi(2))
+        .sum();
+    let variance = squares / (2 * count) as f64;
+    // The standard error of the variance is 0.01 sqrt(2 / 12000).
+    assert!(
+        (variance - 0.01).abs() < 4.0 * 0.01 * (2.0 / (2 * count) as f64).sqrt(),
+        "{variance}"
+    );
+}
+
+#[test]
+fn shards_are_used_again_only_for_the_same_pairs() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let first = make(&options(Some(folder.path()))).expect("made");
+    let in_memory = make(&options(None)).expect("made");
+    let batch = |pairs: &Pairs| pairs.batch(7, 2 * N, 0.0, 1).expect("batch");
+    assert_eq!(batch(&first), batch(&in_memory));
+    let path = Shard::path(folder.path(), 0);
+    let written = || {
+        std::fs::metadata(&path)
+            .and_then(|m| m.modified())
+            .expect("shard")
+    };
+    let time = written();
+    let again = make(&options(Some(folder.path()))).expect("read");
+    assert_eq!((written(), batch(&again)), (time, batch(&first)));
+    let other = PairOptions {
+        seed: 6,
+        ..options(Some(folder.path()))
+    };
+    let other = make(&other).expect("made anew");
+    assert_ne!(batch(&other), batch(&first));
+    assert_eq!(Shard::read(&path).expect("shard").header.prior_seed, 6);
+    // A damaged shard is an error, at the start and in the middle of training.
+    let bytes = std::fs::read(&path).expect("bytes");
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("cut");
+    assert!(matches!(
+        make(&options(Some(folder.path()))),
+        Err(TargetError::Shard { .. })
+    ));
+    assert!(matches!(
+        make(&options(Some(folder.path()))),
+        Err(TargetError::Shard { .. })
+    ));
+}
+
+#[test]
+fn given_pairs_are_split_and_kept_together() {
+    let values: Vec<f32> = (0..200).map(|i| i as f32).collect();
+    let shifted: Vec<f32> = values.iter().map(|v| v + 0.5).collect();
+    let given = UserPairs {
+        x0: values,
+        x1: shifted,
+    };
+    let pairs = Pairs::given(Prior::new(vec![Real, Real]), given, &options(None)).expect("pairs");
+    assert_eq!((pairs.len(), pairs.validation().0.len()), (95, 10));
+    assert!((pairs.mean_cost() - 0.5).abs() < 1e-12);
+    let (x0, x1) = pairs.batch(0, 95, 0.0, 3).expect("batch");
+    assert!(x0.iter().zip(&x1).all(|(a, b)| b - a == 0.5));
+    assert!(pairs.describe().source == "ot");
+}
+
+#[test]
+fn nothing_to_make_is_an_error() {
+    let none = PairOptions {
+        count: 0,
+        ..options(None)
+    };
+    assert!(matches!(make(&none), Err(TargetError::NoPairs)));
+}
+
+#[test]
+fn circular_differences_wrap() {
+    let cost = squared_distance(&[3.0, 3.0], &[-3.0, -3.0], &[Real, Circular]);
+    assert!((cost - 36.0 - (std::f64::consts::TAU - 6.0).powi(2)).abs() < 1e-6);
+}

@@ -1,0 +1,224 @@
+//! One file of pairs: a `.safetensors` with the data side `x1: [n, D]` (f32) and a JSON header in its metadata.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::TargetError;
+use crate::coordinates::FeatureKind;
+use crate::system::write_atomically;
+
+/// Version of the shard format that this program reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+const HEADER_KEY: &str = "regflow_pairs";
+const DATA_KEY: &str = "x1";
+
+/// What a shard says about its pairs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardHeader {
+    /// Version of the file format.
+    pub format_version: u32,
+    /// Seed of the prior side.
+    pub prior_seed: u64,
+    /// Index of the first prior point; row `i` belongs to prior point `first_index + i`.
+    pub first_index: u64,
+    /// Kind of each feature, `[D]`.
+    pub kinds: Vec<FeatureKind>,
+    /// Name of the target source.
+    pub source: String,
+    /// Its version.
+    pub source_version: String,
+    /// Its configuration, as given.
+    pub config: serde_json::Value,
+    /// FNV-1a hash of the data points before they were paired (order included), to tell whether they are still the same.
+    pub data_hash: String,
+    /// Sum over pairs of the squared distance, differences of circular features wrapped.
+    pub total_cost: f64,
+}
+
+/// Pairs with consecutive prior points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shard {
+    /// Origin of the pairs.
+    pub header: ShardHeader,
+    /// Data side, `[n, D]`, in the order of the prior points.
+    pub x1: Vec<f32>,
+}
+
+impl Shard {
+    /// Name of shard number `index` in `directory`.
+    pub fn path(directory: &Path, index: usize) -> PathBuf {
+        directory.join(format!("pairs-{index:05}.safetensors"))
+    }
+
+    /// Number of pairs.
+    pub fn len(&self) -> usize {
+        self.x1.len() / self.header.kinds.len().max(1)
+    }
+
+    /// Whether there are no pairs.
+    pub fn is_empty(&self) -> bool {
+        self.x1.is_empty()
+    }
+
+    /// Writes the shard through a temporary file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), TargetError> {
+        let unusable = |reason: String| TargetError::Shard {
+            path: path.to_owned(),
+            reason,
+        };
+        let header = serde_json::to_string(&self.header).map_err(|e| unusable(e.to_string()))?;
+        let shape = vec![self.len(), self.header.kinds.len()];
+        let bytes = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&self.x1))
+            .and_then(|view| {
+                let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
+                safetensors::serialize([(DATA_KEY, view)], Some(metadata))
+            })
+            .map_err(|e| unusable(e.to_string()))?;
+        Ok(write_atomically(path, |file| file.write_all(&bytes))?)
+    }
+
+    /// Reads a shard and checks all of it.
+    ///
+    /// # Errors
+    /// A missing, damaged or truncated file, one of another version, values that are not finite.
+    pub fn read(path: &Path) -> Result<Shard, TargetError> {
+        let unusable = |reason: String| TargetError::Shard {
+            path: path.to_owned(),
+            reason,
+        };
+        let bytes = std::fs::read(path).map_err(|source| TargetError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        // Checks that the file is as long as its header says.
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unusable(e.to_string()))?;
+        let (_, metadata) =
+            SafeTensors::read_metadata(&bytes).map_err(|e| unusable(e.to_string()))?;
+        let text = metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY));
+        let text = text.ok_or_else(|| unusable(format!("it has no \"{HEADER_KEY}\" header")))?;
+        let json: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| unusable(format!("its header: {e}")))?;
+        // The version first: another version's header need not fit this version's type.
+        let version = json.get("format_version").and_then(|v| v.as_u64());
+        let version = version.ok_or_else(|| unusable("its header has no version".into()))?;
+        if version != u64::from(FORMAT_VERSION) {
+            return Err(TargetError::FormatVersion {
+                path: path.to_owned(),
+                expected: FORMAT_VERSION,
+                found: version,
+            });
+        }
+        let header: ShardHeader =
+            serde_json::from_value(json).map_err(|e| unusable(format!("its header: {e}")))?;
+        let view = tensors
+            .tensor(DATA_KEY)
+            .map_err(|e| unusable(e.to_string()))?;
+        let dimension = header.kinds.len();
+        if view.dtype() != Dtype::F32 || view.shape().len() != 2 || view.shape()[1] != dimension {
+            return Err(unusable(format!(
+                "{DATA_KEY} is {:?} {:?}, expected F32 [n, {dimension}]",
+                view.dtype(),
+                view.shape()
+            )));
+        }
+        let x1 = read_f32(view.data());
+        if let Some(bad) = x1.iter().position(|x| !x.is_finite()) {
+            return Err(unusable(format!(
+                "pair {}, feature {}: {}",
+                bad / dimension,
+                bad % dimension,
+                x1[bad]
+            )));
+        }
+        Ok(Shard { header, x1 })
+    }
+}
+
+/// Little-endian numbers of a safetensors file.
+pub(super) fn read_f32(bytes: &[u8]) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks();
+    numbers.iter().map(|&b| f32::from_le_bytes(b)).collect()
+}
+
+/// FNV-1a hash of the bits of `values`.
+pub(super) fn hash(values: &[f32]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in values.iter().flat_map(|v| v.to_le_bytes()) {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn shard() -> Shard {
+        Shard {
+            header: ShardHeader {
+                format_version: FORMAT_VERSION,
+                prior_seed: 3,
+                first_index: 10,
+                kinds: vec![FeatureKind::Real, FeatureKind::Circular],
+                source: "ot".into(),
+                source_version: "0.1.0".into(),
+                config: serde_json::json!({ "block": 7 }),
+                data_hash: hash(&[1.0]),
+                total_cost: 0.1 + 0.2,
+            },
+            x1: (0..24).map(|i| i as f32 * 0.1).collect(),
+        }
+    }
+
+    #[test]
+    fn comes_back_as_written() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = Shard::path(folder.path(), 2);
+        shard().write(&path).expect("written");
+        assert_eq!(Shard::read(&path).expect("read"), shard());
+        assert_eq!(shard().len(), 12);
+    }
+
+    #[test]
+    fn damage_is_told() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = Shard::path(folder.path(), 0);
+        let error = Shard::read(&path).expect_err("missing").to_string();
+        assert!(error.contains("pairs-00000.safetensors"), "{error}");
+        shard().write(&path).expect("written");
+        let whole = std::fs::read(&path).expect("bytes");
+        for keep in [0, 7, 100, whole.len() - 1] {
+            std::fs::write(&path, &whole[..keep]).expect("cut");
+            let error = Shard::read(&path).expect_err("truncated");
+            assert!(matches!(error, TargetError::Shard { .. }), "{error}");
+        }
+        let mut later = shard();
+        later.header.format_version = 2;
+        later.write(&path).expect("written");
+        let error = Shard::read(&path).expect_err("version").to_string();
+        assert!(
+            error.contains("version 2") && error.contains("reads 1"),
+            "{error}"
+        );
+        let mut bad = shard();
+        bad.x1[5] = f32::NAN;
+        bad.write(&path).expect("written");
+        let error = Shard::read(&path).expect_err("NaN").to_string();
+        assert!(error.contains("pair 2, feature 1: NaN"), "{error}");
+    }
+
+    #[test]
+    fn hash_is_fnv_1a() {
+        // Of no bytes, and of the four bytes of 0.0, by the definition.
+        assert_eq!(hash(&[]), "cbf29ce484222325");
+        assert_eq!(hash(&[0.0]), "4d25767f9dce13f5");
+    }
+}
