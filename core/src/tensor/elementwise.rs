@@ -4,6 +4,7 @@ use candle_core::{DType, Tensor};
 use regflow_plugin::abi::op::{self, key};
 
 use super::attributes::Call;
+use super::fused::binary::{self, Arithmetic};
 use super::fused::unary::{self, Function};
 use super::{TensorError, composite};
 
@@ -12,6 +13,17 @@ pub(super) fn binary(call: &Call) -> Result<Tensor, TensorError> {
     call.attributes(&[])?;
     let [a, b] = call.floats()?;
     call.broadcast_shape(&[a, b])?;
+    if call.fused && a.dims() == b.dims() && a.is_contiguous() && b.is_contiguous() {
+        let arithmetic = match call.code {
+            op::ADD => Some(Arithmetic::Add),
+            op::SUB => Some(Arithmetic::Subtract),
+            op::MUL => Some(Arithmetic::Multiply),
+            _ => None,
+        };
+        if let Some(arithmetic) = arithmetic {
+            return call.candle(binary::apply(a, b, arithmetic));
+        }
+    }
     call.candle(match call.code {
         op::ADD => a.broadcast_add(b),
         op::SUB => a.broadcast_sub(b),

@@ -1,8 +1,12 @@
 //! Tensors and the operation table: the only part that knows devices and kernels.
 //!
 //! [`apply`] runs one operation of [`regflow_plugin::abi::op`], each with its gradient. On the CPU the hot operations are
-//! fused, vectorised and threaded, with backwards derived by hand ([`fused`]); on other devices, and as the independent
-//! check in the tests, they are compositions of candle operations ([`composite`]).
+//! fused, vectorised and threaded, with backwards derived by hand (`fused`); on other devices, and as the independent
+//! check in the tests, they are compositions of candle operations (`composite`).
+//!
+//! Candle adds up gradients on threads of its own that wait by spinning, and so get in the way of the fused operations:
+//! a program that trains sets `CANDLE_NUM_THREADS=1` in its environment before the first operation (measured on two
+//! cores: a step of a small perceptron takes a fifth of the processor time).
 
 mod attributes;
 mod composite;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::math::Real;
 use super::matrix::{Matrix, multiply};
 use super::unary::{Elementwise, kernel};
-use super::{entries, filled, storage_of, tensor, with_entries, with_real, with_storage};
+use super::{entries, filled, storage_of, tensor, with_entries, with_real, with_storage, written};
 
 /// Applied to the result of a dense layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ struct Dense<T> {
 /// Rows that one task handles: enough that packing W costs little beside the product, few enough for the L2 cache. It does
 /// not depend on the number of threads, so that results do not either.
 fn block(rows: usize) -> usize {
-    rows.div_ceil(2).clamp(32, 128)
+    rows.div_ceil(4).clamp(64, 128)
 }
 
 /// `z` becomes `activation(z + bias)`.
@@ -170,7 +170,7 @@ impl<T: Real> Dense<T> {
             |i: usize, y: &mut [MaybeUninit<T>], derivative: Option<&mut [MaybeUninit<T>]>| {
                 multiply(x.rows(i * block, y.len() / n), weight, y);
                 // SAFETY: `multiply` writes every entry.
-                finish(unsafe { y.assume_init_mut() }, derivative);
+                finish(unsafe { written(y) }, derivative);
             };
         let mut y = Vec::new();
         // SAFETY (of both): each block of `y` is written by `multiply`, each of `derivative` by `finish`; where it is not
@@ -239,7 +239,7 @@ impl<T: Real> Dense<T> {
                                 (Some(derivative), Some(scaled)) => {
                                     let derivative = &derivative[i * block * n..][..gradient.len()];
                                     scale(gradient, derivative, scaled, sums);
-                                    &*scaled.assume_init_mut()
+                                    &*written(scaled)
                                 }
                                 _ => {
                                     add_rows(gradient, sums);
@@ -265,7 +265,7 @@ impl<T: Real> Dense<T> {
         };
         let gradient = Matrix::row_major(gradient, rows, n);
         let transposed = x.transposed();
-        let tile = k.div_ceil(2).clamp(32, 128);
+        let tile = k.div_ceil(k.div_ceil(64).max(2)).max(1);
         // SAFETY: each tile is written by `multiply`; unwanted, there are no entries.
         let dw = unsafe {
             filled(if want_weight { k * n } else { 0 }, |dw| {

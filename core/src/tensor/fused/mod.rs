@@ -3,6 +3,7 @@
 //! which: no fused multiply-add is used.
 
 pub(super) mod affine_coupling;
+pub(super) mod binary;
 pub(super) mod dense;
 pub(super) mod math;
 mod matrix;
@@ -90,4 +91,13 @@ unsafe fn filled<T: Real>(len: usize, fill: impl FnOnce(&mut [MaybeUninit<T>])) 
     fill(&mut values);
     // SAFETY: all entries are written, by this function's own condition.
     unsafe { values.assume_init() }.into_vec()
+}
+
+/// The same entries, all of which are written.
+///
+/// # Safety
+/// Every entry has been written.
+unsafe fn written<T: Real>(values: &mut [MaybeUninit<T>]) -> &mut [T] {
+    // SAFETY: `MaybeUninit<T>` has the layout of `T`; the entries are initialised, by this function's own condition.
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [T]) }
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::dense::sum_blocks;
 use super::math::Real;
-use super::{GRAIN, entries, filled, storage_of, tensor, with_entries, with_real};
+use super::{GRAIN, entries, filled, storage_of, tensor, with_entries, with_real, written};
 
 /// What is computed from each row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +71,12 @@ fn normalise<T: Real>(kind: Normalisation, width: usize, x: &[T], y: &mut [Maybe
         let max = fold(width, x[0], |i| x[i], |a, b| T::select(b > a, b, a));
         match kind {
             Normalisation::Softmax => {
-                let mut total = [T::ZERO; 1];
                 for (y, &x) in y.iter_mut().zip(x) {
                     y.write((x - max).exp());
                 }
                 // SAFETY: just written.
-                let y = unsafe { y.assume_init_mut() };
-                total[0] = sum(width, |i| y[i]);
-                let scale = T::ONE / total[0];
+                let y = unsafe { written(y) };
+                let scale = T::ONE / sum(width, |i| y[i]);
                 y.iter_mut().for_each(|y| *y *= scale);
             }
             Normalisation::LogSoftmax => {

@@ -75,11 +75,11 @@ fn locate<T: Real>(spline: &Spline, knots: &Knots<T>, argument: &Lanes<T>) -> Pl
         }
     }
     let two = T::real(2.0);
-    for lane in 0..LANES {
+    for (lane, &value) in value.iter().enumerate() {
         let (height, d0) = (place.height[lane], place.d0[lane]);
         let t = if spline.inverse {
             let slope = height / place.width[lane];
-            let rise = T::clamp(value[lane] - place.y[lane], T::ZERO, height);
+            let rise = T::clamp(value - place.y[lane], T::ZERO, height);
             let bend = rise * (d0 + place.d1[lane] - two * slope);
             let a = height * (slope - d0) + bend;
             let b = height * d0 - bend;
@@ -90,7 +90,7 @@ fn locate<T: Real>(spline: &Spline, knots: &Knots<T>, argument: &Lanes<T>) -> Pl
             let denominator = -b - root;
             T::select(denominator < T::ZERO, two * c / denominator, rise / height)
         } else {
-            (value[lane] - place.x[lane]) / place.width[lane]
+            (value - place.x[lane]) / place.width[lane]
         };
         place.t[lane] = T::clamp(t, T::ZERO, T::ONE);
     }
