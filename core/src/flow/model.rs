@@ -52,7 +52,9 @@ pub struct Samples {
 /// A Boltzmann generator: a flow over the features of one molecule.
 pub struct Model {
     pub(super) header: Header,
-    pub(super) flow: Flow,
+    /// Over the same parameters as `training_flow`, but without a gradient graph.
+    flow: Flow,
+    training_flow: Flow,
     pub(super) parameters: Parameters,
     prior: Prior,
     device: Device,
@@ -98,16 +100,15 @@ impl Model {
         let plugin = plugin::flow(&header.architecture.name)?;
         let mut parameters = Parameters::new(device, DType::F32, seed);
         let features = header.coordinates.features();
-        let flow = plugin.build(
-            &header.architecture.config.to_string(),
-            features,
-            &molecule(&header.topology),
-            &mut parameters,
-        )?;
+        let config = header.architecture.config.to_string();
+        let molecule = molecule(&header.topology);
+        let training_flow = plugin.build(&config, features, &molecule, &mut parameters)?;
+        let flow = plugin.build(&config, features, &molecule, &mut parameters.detached())?;
         let prior = Prior::new(features.iter().map(|f| f.kind).collect());
         Ok(Model {
             header,
             flow,
+            training_flow,
             parameters,
             prior,
             device: device.clone(),
@@ -144,9 +145,14 @@ impl Model {
         &self.prior
     }
 
-    /// The flow itself, on tensors of features.
+    /// The flow itself, on tensors of features, without gradients.
     pub fn flow(&self) -> &Flow {
         &self.flow
+    }
+
+    /// The flow whose results carry gradients of the parameters.
+    pub(crate) fn training_flow(&self) -> &Flow {
+        &self.training_flow
     }
 
     /// Trainable parameters by name.
@@ -265,7 +271,7 @@ impl Model {
     }
 
     /// Log density of features (`[n, D]`) under the flow, without the coordinate map.
-    pub(crate) fn feature_log_density(&self, features: Vec<f32>) -> Result<Vec<f64>, FlowError> {
+    fn feature_log_density(&self, features: Vec<f32>) -> Result<Vec<f64>, FlowError> {
         let dimension = self.prior.dimension();
         let rows = features.len() / dimension;
         let x1 = Tensor::from_vec(features, (rows, dimension), &self.device)?;

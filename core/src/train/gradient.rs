@@ -20,7 +20,7 @@ pub(super) fn loss_and_gradient(
     batch: &Batch,
 ) -> Result<(f64, Vec<f32>), TrainError> {
     let parts = map_chunks(model, batch, |x0, x1| {
-        let sum = loss.sum(model, x0, x1)?;
+        let sum = loss.sum(model.training_flow(), x0, x1)?;
         let store = sum.backward()?;
         let mut gradient = Vec::with_capacity(model.parameters().n_values());
         for (_, var) in model.parameters().iter() {
@@ -49,7 +49,7 @@ pub(super) fn loss_and_gradient(
 
 /// Mean loss of a set of points.
 pub(super) fn mean_loss(model: &Model, loss: &Loss, batch: &Batch) -> Result<f64, TrainError> {
-    let parts = map_chunks(model, batch, |x0, x1| scalar(&loss.sum(model, x0, x1)?))?;
+    let parts = map_chunks(model, batch, |x0, x1| scalar(&loss.sum(model.flow(), x0, x1)?))?;
     let rows = batch.x1.len() / model.prior().dimension();
     Ok(parts.iter().sum::<f64>() / rows as f64)
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use crate::coordinates::FeatureKind;
-use crate::flow::{Model, Prior};
+use crate::flow::Prior;
+use crate::plugin::Flow;
 use crate::tensor::{self, DType, Device, Tensor};
 
 /// What keeps a regressed flow invertible.
@@ -100,8 +101,7 @@ impl Loss {
     }
 
     /// Sum of the losses of all rows, `[]` in f64: sums of parts of a batch add up to that of the whole.
-    pub fn sum(&self, model: &Model, x0: Option<&[f32]>, x1: &[f32]) -> Result<Tensor, TrainError> {
-        let flow = model.flow();
+    pub fn sum(&self, flow: &Flow, x0: Option<&[f32]>, x1: &[f32]) -> Result<Tensor, TrainError> {
         let x1 = self.tensor(x1)?;
         match (self.objective, x0) {
             (Objective::Likelihood, _) => {
