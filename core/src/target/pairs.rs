@@ -112,7 +112,7 @@ impl Pairs {
         let target = plugin::target(&options.source)?.build(&options.config.to_string())?;
         let data = |first, count| {
             dataset
-                .training_features(model.coordinates(), first, count)
+                .training_features(model.coordinates(), first, count, 0.0)
                 .map_err(|e| TargetError::Data(Box::new(e)))
         };
         let held_out = dataset

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::{TrainError, TrainOptions};
@@ -24,6 +25,7 @@ enum Purpose {
     Epoch = 2,
     Augmentation = 3,
     Validation = 4,
+    Noise = 5,
 }
 
 /// Frames of one molecule, divided into training and validation frames.
@@ -108,12 +110,14 @@ impl Dataset {
     }
 
     /// Features of `count` training frames, `[count, D]`: those from `first` on of an endless sequence in which every epoch
-    /// is a new permutation and every frame is augmented anew.
+    /// is a new permutation and every frame is augmented anew, with normal noise of standard deviation `noise` on its
+    /// features.
     pub(crate) fn training_features(
         &self,
         coordinates: &Coordinates,
         first: usize,
         count: usize,
+        noise: f64,
     ) -> Result<Vec<f32>, TrainError> {
         let n = self.training.len();
         let mut frames = Vec::with_capacity(count);
@@ -123,7 +127,20 @@ impl Dataset {
             let end = (first + count).min((epoch + 1) * n) - epoch * n;
             frames.extend_from_slice(&order[begin..end]);
         }
-        self.features(coordinates, &frames, Purpose::Augmentation, first)
+        let mut features = self.features(coordinates, &frames, Purpose::Augmentation, first)?;
+        if noise > 0.0 {
+            features
+                .par_chunks_mut(coordinates.n_features())
+                .enumerate()
+                .for_each(|(i, row)| {
+                    let mut random = self.random(Purpose::Noise, (first + i) as u64);
+                    for z in row {
+                        let normal: f32 = StandardNormal.sample(&mut random);
+                        *z += noise as f32 * normal;
+                    }
+                });
+        }
+        Ok(features)
     }
 
     /// Features of up to `most` held-out frames, spread evenly, augmented the same way every time.

@@ -24,14 +24,12 @@ pub enum Regularisation {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Objective {
-    /// `mean_b || f(x0) - (x1 + noise eps) ||^2 + weight R` on pairs (arXiv 2506.01158).
+    /// `mean_b || f(x0) - (x1 + lambda_n eps) ||^2 + weight R` on pairs (arXiv 2506.01158).
     Regression {
         /// The regulariser R.
         regularisation: Regularisation,
         /// Its weight `lambda_r`; the paper's useful range is 1e-6 to 1e-5.
         weight: f64,
-        /// Standard deviation `lambda_n` of the noise on the targets, in features.
-        noise: f64,
     },
     /// `- mean_b log q(x1)`.
     Likelihood,
@@ -47,19 +45,16 @@ impl Objective {
     }
 
     pub(super) fn validate(&self) -> Result<(), TrainError> {
-        let Objective::Regression { weight, noise, .. } = *self else {
-            return Ok(());
-        };
-        for (name, value) in [("regularisation-weight", weight), ("target-noise", noise)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(TrainError::Option {
-                    name,
-                    found: value.to_string(),
+        match *self {
+            Objective::Regression { weight, .. } if !(weight >= 0.0 && weight.is_finite()) => {
+                Err(TrainError::Option {
+                    name: "regularisation-weight",
+                    found: weight.to_string(),
                     expected: "0 or more",
-                });
+                })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -121,7 +116,6 @@ impl Loss {
                 Objective::Regression {
                     regularisation,
                     weight,
-                    ..
                 },
                 Some(x0),
             ) => {

@@ -15,6 +15,9 @@ pub struct TrainOptions {
     pub time_limit: Option<f64>,
     /// Configurations (or pairs) per step.
     pub batch: usize,
+    /// Standard deviation of normal noise on the data's features, drawn anew for every step: `lambda_n` of a regression's
+    /// targets; for maximum likelihood it keeps small data sets from being memorised.
+    pub noise: f64,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Part of the run in which the learning rate rises linearly to its peak, 0 to 1.
@@ -44,6 +47,7 @@ impl Default for TrainOptions {
             steps: 2000,
             time_limit: None,
             batch: 512,
+            noise: 0.0,
             learning_rate: 1e-3,
             warm_up: 0.02,
             weight_decay: 0.01,
@@ -104,12 +108,13 @@ impl TrainOptions {
             let ok = (0.0..1.0).contains(&value);
             check(ok, name, value.to_string(), "0 or more, below 1")?;
         }
-        check(
-            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-            "weight-decay",
-            self.weight_decay.to_string(),
-            "0 or more",
-        )?;
+        for (name, value) in [
+            ("weight-decay", self.weight_decay),
+            ("target-noise", self.noise),
+        ] {
+            let ok = value >= 0.0 && value.is_finite();
+            check(ok, name, value.to_string(), "0 or more")?;
+        }
         check(
             self.validation_fraction > 0.0 && self.validation_fraction <= 0.5,
             "validation-fraction",

@@ -7,7 +7,7 @@ use super::gradient::{flatten, loss_and_gradient, mean_loss, unflatten};
 use super::objective::{Batch, Loss};
 use super::optimiser::AdamW;
 use super::schedule::Schedule;
-use super::{Objective, TrainError, TrainOptions};
+use super::{TrainError, TrainOptions};
 use crate::flow::Model;
 use crate::target::Pairs;
 
@@ -219,17 +219,19 @@ impl<'a> Run<'a> {
 
     fn batch(&self, step: usize) -> Result<Batch, TrainError> {
         let size = self.options.batch;
-        match (self.pairs, self.options.objective) {
-            (Some(pairs), Objective::Regression { noise, .. }) => {
+        let noise = self.options.noise;
+        match self.pairs {
+            Some(pairs) => {
                 let (x0, x1) = pairs.batch(step * size, size, noise, self.options.seed)?;
                 Ok(Batch { x0: Some(x0), x1 })
             }
-            _ => Ok(Batch {
+            None => Ok(Batch {
                 x0: None,
                 x1: self.dataset.training_features(
                     self.model.coordinates(),
                     step * size,
                     size,
+                    noise,
                 )?,
             }),
         }

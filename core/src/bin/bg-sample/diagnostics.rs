@@ -1,7 +1,12 @@
 //! How far weighted configurations can be trusted, in figures and in words.
 
+use rayon::prelude::*;
+use regflow::metric::{self, Basin, Estimate};
 use regflow::sample::Diagnostics;
+use regflow::system::{Topology, torsion};
+use serde_json::{Map, json};
 
+use crate::Outcome;
 use crate::figures::Figures;
 
 /// k-hat above which importance sampling is unreliable (arXiv 1507.02646).
@@ -33,7 +38,7 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
     );
     match d.k_hat {
         Some(k) => figures.add("k_hat", k, format!("{k:.3} (Pareto tail of the weights)")),
-        None => figures.add("k_hat", None::<f64>, "too few finite weights to tell"),
+        None => figures.add("k_hat", None::<f64>, "too few different weights to tell"),
     }
     figures.add(
         "log_z",
@@ -87,7 +92,9 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         Some(k) if k > HIGHEST_K => figures.warn(format!(
             "k-hat {k:.2} is above {HIGHEST_K}: the weights have too heavy a tail, do not trust weighted averages"
         )),
-        None => figures.warn("the weights are too few or too unequal for a tail estimate: do not trust them"),
+        None => figures.warn(
+            "too few weights differ for an estimate of their tail: weighted averages cannot be checked",
+        ),
         _ => {}
     }
     if d.ess < LOWEST_ESS {
@@ -95,5 +102,75 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
             "ESS/N {:.1e} is below {LOWEST_ESS}: a handful of configurations carries all the weight, do not trust weighted averages",
             d.ess
         ));
+    }
+}
+
+/// Blocks of time from which the error of a trajectory's populations comes.
+const BLOCKS: usize = 20;
+
+/// Backbone torsions of many configurations, and how often they are in which basin.
+pub struct Populations {
+    atoms: Vec<[usize; 4]>,
+    basins: Vec<Basin>,
+    width: usize,
+    torsions: Vec<f64>,
+}
+
+impl Populations {
+    /// The default basins of a molecule; none if it has no backbone.
+    pub fn new(topology: &Topology) -> Self {
+        let (atoms, basins) = metric::default_basins(topology);
+        Populations {
+            atoms,
+            basins,
+            width: 3 * topology.n_atoms(),
+            torsions: Vec::new(),
+        }
+    }
+
+    /// Takes in configurations, `[n, N, 3]`.
+    pub fn extend(&mut self, positions: &[f64]) {
+        let rows: Vec<Vec<f64>> = positions
+            .par_chunks(self.width)
+            .map(|x| self.atoms.iter().map(|&atoms| torsion(x, atoms)).collect())
+            .collect();
+        self.torsions.extend(rows.into_iter().flatten());
+    }
+
+    /// Adds the weighted populations of importance samples.
+    pub fn add_weighted(&self, figures: &mut Figures, log_weights: &[f64]) -> Outcome {
+        if !log_weights.iter().any(|w| w.is_finite()) {
+            return Ok(());
+        }
+        let populations = metric::weighted_populations(
+            &self.basins,
+            &self.torsions,
+            self.atoms.len(),
+            log_weights,
+        )?;
+        self.add(figures, &populations, "weighted");
+        Ok(())
+    }
+
+    /// Adds the populations of the frames of a trajectory.
+    pub fn add_counted(&self, figures: &mut Figures) -> Outcome {
+        let populations =
+            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), BLOCKS)?;
+        self.add(figures, &populations, "frames, error from blocks of time");
+        Ok(())
+    }
+
+    fn add(&self, figures: &mut Figures, populations: &[Estimate], how: &str) {
+        if self.basins.is_empty() {
+            return;
+        }
+        let mut object = Map::new();
+        let mut text = Vec::new();
+        for (basin, population) in self.basins.iter().zip(populations) {
+            let Estimate { value, error } = population;
+            object.insert(basin.name.clone(), json!({ "value": value, "error": error }));
+            text.push(format!("{} {value:.4} +- {error:.4}", basin.name));
+        }
+        figures.add("populations", object, format!("{} ({how})", text.join(", ")));
     }
 }

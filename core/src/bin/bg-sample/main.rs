@@ -64,6 +64,11 @@ enum Command {
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
+    // Candle adds up gradients on a thread pool of its own, whose waiting threads take the time of those that work.
+    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
+        // SAFETY: no other thread runs yet that could read the environment.
+        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

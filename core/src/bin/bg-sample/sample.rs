@@ -3,8 +3,9 @@ use std::path::{Path, PathBuf};
 use regflow::sample::{Resampling, WeightedSamples, resample};
 use regflow::system::{ArrayData, NamedArray, TrajectoryWriter, write_npz};
 
+use crate::diagnostics::{self, Populations};
 use crate::figures::Figures;
-use crate::{Common, Outcome, diagnostics, inputs};
+use crate::{Common, Outcome, inputs};
 
 /// Configurations between two writes: bounds the memory, and the time in which nothing is seen.
 const CHUNK: usize = 16384;
@@ -52,6 +53,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let mut all = WeightedSamples::new(model.temperature());
     // Resampling needs all weights before the first configuration is written.
     let mut kept = Vec::new();
+    let mut populations = Populations::new(model.topology());
     let mut done = 0;
     while done < arguments.n {
         let count = CHUNK.min(arguments.n - done);
@@ -59,6 +61,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         let mut energies = vec![0.0; count];
         energy.energies(&drawn.positions, &mut energies)?;
         all.extend(&drawn.log_q, &energies);
+        populations.extend(&drawn.positions);
         if arguments.resample.is_some() {
             kept.extend(drawn.positions);
         } else {
@@ -81,7 +84,9 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     write_sidecar(&sidecar, &all, chosen.as_deref())?;
 
     let mut figures = Figures::default();
-    diagnostics::add(&mut figures, &all.diagnostics(common.seed), diagnostics::Source::Proposal);
+    let source = diagnostics::Source::Proposal;
+    diagnostics::add(&mut figures, &all.diagnostics(common.seed), source);
+    populations.add_weighted(&mut figures, &all.log_weight)?;
     let path = |path: &PathBuf| path.display().to_string();
     figures.add("out", path(&arguments.out), path(&arguments.out));
     figures.add("sidecar", path(&sidecar), path(&sidecar));

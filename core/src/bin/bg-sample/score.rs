@@ -5,10 +5,11 @@ use rand_chacha::ChaCha8Rng;
 use regflow::sample::WeightedSamples;
 use regflow::system::Topology;
 
+use crate::diagnostics::{self, Populations};
 use crate::figures::Figures;
 use crate::inputs::{self, FrameArguments};
 use crate::sample::write_sidecar;
-use crate::{Common, Outcome, diagnostics};
+use crate::{Common, Outcome};
 
 /// Densities and weights of the frames of an existing trajectory
 #[derive(clap::Args)]
@@ -54,7 +55,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     write_sidecar(&arguments.out, &scored, None)?;
 
     let mut figures = Figures::default();
-    diagnostics::add(&mut figures, &scored.diagnostics(common.seed), diagnostics::Source::Frames);
+    let source = diagnostics::Source::Frames;
+    diagnostics::add(&mut figures, &scored.diagnostics(common.seed), source);
+    let mut populations = Populations::new(model.topology());
+    populations.extend(&positions);
+    populations.add_counted(&mut figures)?;
     figures.add(
         "out",
         arguments.out.display().to_string(),

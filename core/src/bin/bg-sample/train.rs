@@ -82,8 +82,8 @@ pub struct Arguments {
     /// Weight of the regulariser
     #[arg(long, default_value_t = 1e-6)]
     regularisation_weight: f64,
-    /// Standard deviation of the noise on the regression targets, in features
-    #[arg(long, default_value_t = 0.0)]
+    /// Standard deviation of the noise on the data's features (the targets of a regression)
+    #[arg(long, default_value_t = TrainOptions::default().noise)]
     target_noise: f64,
     /// Optimiser steps
     #[arg(long, default_value_t = TrainOptions::default().steps)]
@@ -250,12 +250,12 @@ impl Arguments {
                         RegularisationName::ForwardBackward => Regularisation::ForwardBackward,
                     },
                     weight: self.regularisation_weight,
-                    noise: self.target_noise,
                 },
             },
             steps: self.steps,
             time_limit: self.time_limit,
             batch: self.batch,
+            noise: self.target_noise,
             learning_rate: self.learning_rate,
             warm_up: self.warm_up,
             weight_decay: self.weight_decay,
