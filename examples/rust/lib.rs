@@ -1,0 +1,1 @@
+//! The Rust examples; see the files beside this one.
