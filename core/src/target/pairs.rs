@@ -118,15 +118,17 @@ impl Pairs {
         let held_out = dataset
             .validation_features(model.coordinates())
             .map_err(|e| TargetError::Data(Box::new(e)))?;
-        Pairs::from_source(prior, &target, data, held_out, options)
+        Pairs::from_source(prior, &target, data, held_out, options, SHARD)
     }
 
+    /// `data` gives a range of the endless sequence of data points; a shard has `most` pairs at most.
     fn from_source(
         prior: Prior,
         target: &Target,
         data: impl Fn(usize, usize) -> Result<Vec<f32>, TargetError>,
         held_out: Vec<f32>,
         options: &PairOptions,
+        most: usize,
     ) -> Result<Pairs, TargetError> {
         if options.count == 0 {
             return Err(TargetError::NoPairs);
@@ -137,7 +139,7 @@ impl Pairs {
                 source,
             })?;
         }
-        let shards = options.count.div_ceil(SHARD);
+        let shards = options.count.div_ceil(most);
         let bounds: Vec<usize> = (0..=shards).map(|k| k * options.count / shards).collect();
         let mut kept = Vec::new();
         let mut total_cost = 0.0;

@@ -25,7 +25,7 @@ for seed, n, dim, circular, scale in [
     (8, 1000, 3, [0, 0, 0], 0.1),
 ]:
     numbers = sequence(seed)
-    draw = lambda: np.array([6.28 * next(numbers) - 3.14 for _ in range(n * dim)]).reshape(n, dim)
+    draw = lambda: np.array([6.2 * next(numbers) - 3.1 for _ in range(n * dim)]).reshape(n, dim)
     x0 = draw().astype(np.float32).astype(np.float64)
     x1 = (draw() * scale).astype(np.float32).astype(np.float64)
     difference = x0[:, None] - x1[None]

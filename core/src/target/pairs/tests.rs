@@ -24,8 +24,12 @@ fn options(directory: Option<&Path>) -> PairOptions {
 }
 
 fn make(options: &PairOptions) -> Result<Pairs, TargetError> {
+    make_in_shards(options, SHARD)
+}
+
+fn make_in_shards(options: &PairOptions, most: usize) -> Result<Pairs, TargetError> {
     let target = plugin::target("ot")?.build(&options.config.to_string())?;
-    Pairs::from_source(prior(), &target, data, data(5000, 40)?, options)
+    Pairs::from_source(prior(), &target, data, data(5000, 40)?, options, most)
 }
 
 fn sorted(values: &[f32]) -> Vec<[f32; 2]> {
@@ -58,6 +62,37 @@ fn an_epoch_holds_every_point_once_and_pairs_stay_together() {
     parts.extend(pairs.batch(251, 699, 0.0, 1).expect("batch").0);
     assert_eq!(whole, parts);
     assert_eq!(pairs.validation().0.len(), 80);
+}
+
+#[test]
+fn an_epoch_of_several_shards_holds_every_pair_once() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let on_disk = make_in_shards(&options(Some(folder.path())), 70).expect("made");
+    let in_memory = make_in_shards(&options(None), 70).expect("made");
+    assert!(Shard::path(folder.path(), 4).exists() && !Shard::path(folder.path(), 5).exists());
+    for epoch in 0..3 {
+        let (x0, x1) = on_disk.batch(epoch * N, N, 0.0, 1).expect("batch");
+        assert_eq!(
+            (x0.clone(), x1.clone()),
+            in_memory.batch(epoch * N, N, 0.0, 1).expect("batch")
+        );
+        assert_eq!(sorted(&x0), sorted(&prior().sample(5, 0, N)));
+        assert_eq!(sorted(&x1), sorted(&data(0, N).expect("data")));
+        let cost = squared_distance(&x0, &x1, prior().kinds()) / N as f64;
+        assert!((cost / on_disk.mean_cost() - 1.0).abs() < 1e-12);
+    }
+    // Batches that cross shards and epochs.
+    let (whole, _) = on_disk.batch(10, 2 * N, 0.0, 1).expect("batch");
+    let parts = (0..6).flat_map(|k| on_disk.batch(10 + 100 * k, 100, 0.0, 1).expect("batch").0);
+    assert_eq!(whole, parts.collect::<Vec<f32>>());
+    // A shard that vanishes or is damaged in the middle of training is an error.
+    let bytes = std::fs::read(Shard::path(folder.path(), 2)).expect("bytes");
+    std::fs::write(Shard::path(folder.path(), 2), &bytes[..200]).expect("cut");
+    std::fs::remove_file(Shard::path(folder.path(), 3)).expect("removed");
+    assert!(matches!(
+        on_disk.batch(0, N, 0.0, 2),
+        Err(TargetError::Shard { .. } | TargetError::Read { .. })
+    ));
 }
 
 #[test]
@@ -102,13 +137,9 @@ fn shards_are_used_again_only_for_the_same_pairs() {
     let other = make(&other).expect("made anew");
     assert_ne!(batch(&other), batch(&first));
     assert_eq!(Shard::read(&path).expect("shard").header.prior_seed, 6);
-    // A damaged shard is an error, at the start and in the middle of training.
+    // A damaged shard is an error, and not replaced unasked.
     let bytes = std::fs::read(&path).expect("bytes");
     std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("cut");
-    assert!(matches!(
-        make(&options(Some(folder.path()))),
-        Err(TargetError::Shard { .. })
-    ));
     assert!(matches!(
         make(&options(Some(folder.path()))),
         Err(TargetError::Shard { .. })

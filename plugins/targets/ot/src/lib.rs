@@ -176,7 +176,7 @@ pub fn transport(
     circular: &[bool],
 ) -> std::result::Result<Assignment, PairError> {
     let dim = circular.len();
-    let count = |x: &[f32]| if dim == 0 { 0 } else { x.len() / dim };
+    let count = |x: &[f32]| x.len().checked_div(dim).unwrap_or(0);
     let (x0, x1) = (
         Points {
             values: x0,

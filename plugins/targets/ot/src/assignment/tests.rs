@@ -40,7 +40,7 @@ fn brute_force(cost: &[f32], n: usize) -> f64 {
         }
         for i in 0..k {
             visit(k - 1, order, cost, n, best);
-            order.swap(if k % 2 == 0 { i } else { 0 }, k - 1);
+            order.swap(if k.is_multiple_of(2) { i } else { 0 }, k - 1);
         }
     }
     let mut best = f64::INFINITY;
@@ -86,11 +86,9 @@ fn equals_stored_values_of_pot() {
             state as f64 / 2_147_483_647.0
         };
         let scale = case["scale"].as_f64().expect("scale");
-        let x0: Vec<f32> = (0..n * dim)
-            .map(|_| (6.28 * next() - 3.14) as f32)
-            .collect();
+        let x0: Vec<f32> = (0..n * dim).map(|_| (6.2 * next() - 3.1) as f32).collect();
         let x1: Vec<f32> = (0..n * dim)
-            .map(|_| ((6.28 * next() - 3.14) * scale) as f32)
+            .map(|_| ((6.2 * next() - 3.1) * scale) as f32)
             .collect();
         let mut cost = vec![0f32; n * n];
         squared_distances(&x0, &x1, &circular, &mut cost);
