@@ -101,8 +101,8 @@ const char *regflow_version(void);
 /**
  * Loads a model.
  *
- * `path` is a file that `bg-sample train` wrote, as UTF-8. `device` says where the model computes: "cpu", "cuda" (the
- * first GPU) or "cuda:N". On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure
+ * `path` is a file that `bg-sample train` wrote, as UTF-8. `device` says where the model computes: "cpu", or
+ * "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure
  * it is NULL.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
@@ -149,11 +149,12 @@ regflow_status_t regflow_model_temperature(const regflow_model_t *model, double 
  * Draws `n` configurations from the model, with the logarithm of the density that each was drawn from.
  *
  * The samples are those of the given `seed` with the indices `first_index` to `first_index + n - 1`: a sample depends on
- * its seed and index only, not on the size of a call or the number of threads, so the work of a long series can be split
- * at will. `positions` receives the coordinates in nm, `[n][n_atoms][3]`, and `log_q` the log densities, `[n]`.
+ * its seed and index, not on the size of a call or the number of threads (but for the rounding of single-precision
+ * arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates in nm, `[n][n_atoms][3]`, and `log_q` the log densities, `[n]`.
  * `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
  *
- * With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight.
+ * With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
+ * molecule (a bond of negative length, say) has a `log_q` of plus infinity, hence weight zero.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`, `REGFLOW_ERROR_COMPUTE`. Safe to call from several threads
  * with the same model. Since 1.
@@ -176,10 +177,11 @@ regflow_status_t regflow_model_sample(const regflow_model_t *model,
  * `positions` holds coordinates in nm, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q`
  * receives `[n]` numbers. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
  *
- * A configuration that the model cannot produce, or one with a coordinate that is infinite or not a number, is no error:
- * its density is zero, so its `log_q` is minus infinity. `log_q` is never not-a-number.
+ * A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
+ * infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
  *
- * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`, `REGFLOW_ERROR_COMPUTE`. Safe to call from several threads
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE`, among others if atoms of a
+ * configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call from several threads
  * with the same model. Since 1.
  *
  * # Safety

@@ -167,7 +167,11 @@ fn the_library_has_a_versioned_name_and_exports_the_header_only() {
         .filter_map(|line| line.split_whitespace().nth(2))
         .collect();
     assert!(exported.contains(&"regflow_model_load"), "{exported:?}");
-    for name in exported {
+    // The bzip2 crate exports its error handler from every library that it is linked into.
+    for name in exported
+        .into_iter()
+        .filter(|name| *name != "bz_internal_error")
+    {
         assert!(
             header.contains(&format!("{name}(")),
             "{name} is exported but not declared"

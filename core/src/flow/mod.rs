@@ -26,7 +26,9 @@ pub enum FlowError {
         source: std::io::Error,
     },
     /// The file is not a model or is damaged.
-    #[error("{path} is not a usable model file: {reason}; expected a .safetensors file written by `bg-sample train`")]
+    #[error(
+        "{path} is not a usable model file: {reason}; expected a .safetensors file written by `bg-sample train`"
+    )]
     NotAModel {
         /// The file.
         path: PathBuf,
@@ -34,7 +36,9 @@ pub enum FlowError {
         reason: String,
     },
     /// The file was written by another version of the format.
-    #[error("{path} has model format version {found}, this program reads {expected}: train again or use a matching release")]
+    #[error(
+        "{path} has model format version {found}, this program reads {expected}: train again or use a matching release"
+    )]
     FormatVersion {
         /// The file.
         path: PathBuf,
@@ -44,7 +48,9 @@ pub enum FlowError {
         found: u64,
     },
     /// The stored parameters do not fit the architecture.
-    #[error("{path}: parameter {name} has shape {found}, the architecture {architecture} needs {expected}")]
+    #[error(
+        "{path}: parameter {name} has shape {found}, the architecture {architecture} needs {expected}"
+    )]
     Parameter {
         /// The file.
         path: PathBuf,

@@ -186,7 +186,11 @@ impl Model {
 
     /// Rows that one network call takes.
     pub(crate) fn rows_per_call(&self) -> usize {
-        if self.device.is_cpu() { ROWS_CPU } else { ROWS_GPU }
+        if self.device.is_cpu() {
+            ROWS_CPU
+        } else {
+            ROWS_GPU
+        }
     }
 
     /// Draws `n` configurations, those with indices `first_index..first_index + n` of the stream that `seed` defines:
@@ -296,8 +300,5 @@ fn molecule(topology: &Topology) -> Molecule {
 }
 
 fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, candle_core::Error> {
-    tensor
-        .to_dtype(DType::F64)?
-        .flatten_all()?
-        .to_vec1()
+    tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
 }

@@ -49,7 +49,9 @@ pub(super) fn loss_and_gradient(
 
 /// Mean loss of a set of points.
 pub(super) fn mean_loss(model: &Model, loss: &Loss, batch: &Batch) -> Result<f64, TrainError> {
-    let parts = map_chunks(model, batch, |x0, x1| scalar(&loss.sum(model.flow(), x0, x1)?))?;
+    let parts = map_chunks(model, batch, |x0, x1| {
+        scalar(&loss.sum(model.flow(), x0, x1)?)
+    })?;
     let rows = batch.x1.len() / model.prior().dimension();
     Ok(parts.iter().sum::<f64>() / rows as f64)
 }

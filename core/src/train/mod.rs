@@ -32,7 +32,9 @@ pub enum TrainError {
         expected: &'static str,
     },
     /// The trajectory is too short.
-    #[error("{found} frames are too few to train on: at least {needed} are needed; give a longer trajectory or a smaller stride")]
+    #[error(
+        "{found} frames are too few to train on: at least {needed} are needed; give a longer trajectory or a smaller stride"
+    )]
     TooFewFrames {
         /// Frames given.
         found: usize,

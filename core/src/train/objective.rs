@@ -103,8 +103,8 @@ impl Loss {
                 let (x0, log_det) = flow.inverse(&x1)?;
                 let squares = sum_f64(&x0.broadcast_mul(&self.real)?.sqr()?)?;
                 let rows = x1.dim(0)? as f64;
-                let log_q = (squares.affine(-0.5, rows * self.log_prior_constant)?
-                    + sum_f64(&log_det)?)?;
+                let log_q =
+                    (squares.affine(-0.5, rows * self.log_prior_constant)? + sum_f64(&log_det)?)?;
                 Ok(log_q.neg()?)
             }
             (Objective::Regression { .. }, None) => Err(TrainError::Option {

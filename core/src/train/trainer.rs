@@ -152,17 +152,19 @@ impl<'a> Run<'a> {
             best_step: 0,
             stopped_early: false,
         };
-        let mut next_validation = 1.0 / VALIDATIONS as f64;
+        let mut validations = 0;
         for step in 1.. {
             let learning_rate = schedule.learning_rate(schedule.fraction(step - 1));
             let (loss, gradient_norm) = self.step(step, learning_rate)?;
             let fraction = schedule.fraction(step);
+            // Rounding must not put off the last validation.
+            let reached = (fraction * VALIDATIONS as f64 + 1e-9) as usize;
             let due = match self.options.validation_every {
-                0 => fraction >= next_validation,
+                0 => reached > validations,
                 every => step % every == 0 || fraction >= 1.0,
             };
             let validation = if due {
-                next_validation += 1.0 / VALIDATIONS as f64;
+                validations = reached;
                 Some(self.validate(step)?)
             } else {
                 None
@@ -245,7 +247,9 @@ impl<'a> Run<'a> {
             self.best.loss = loss;
             self.best.step = step;
             self.best.age = 0;
-            self.best.parameters.copy_from_slice(self.optimiser.average());
+            self.best
+                .parameters
+                .copy_from_slice(self.optimiser.average());
         } else {
             self.best.age += 1;
         }

@@ -50,11 +50,7 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         d.log_z_error,
         format!("{:.4} (bootstrap)", d.log_z_error),
     );
-    figures.add(
-        "mean_log_q",
-        d.mean_log_q,
-        format!("{:.4}", d.mean_log_q),
-    );
+    figures.add("mean_log_q", d.mean_log_q, format!("{:.4}", d.mean_log_q));
     figures.add(
         "mean_reduced_energy",
         d.mean_reduced_energy,
@@ -168,9 +164,16 @@ impl Populations {
         let mut text = Vec::new();
         for (basin, population) in self.basins.iter().zip(populations) {
             let Estimate { value, error } = population;
-            object.insert(basin.name.clone(), json!({ "value": value, "error": error }));
+            object.insert(
+                basin.name.clone(),
+                json!({ "value": value, "error": error }),
+            );
             text.push(format!("{} {value:.4} +- {error:.4}", basin.name));
         }
-        figures.add("populations", object, format!("{} ({how})", text.join(", ")));
+        figures.add(
+            "populations",
+            object,
+            format!("{} ({how})", text.join(", ")),
+        );
     }
 }

@@ -36,7 +36,11 @@ impl Figures {
         }
         let width = self.rows.iter().map(|(key, ..)| key.len()).max();
         for (key, _, text) in &self.rows {
-            println!("{:width$}  {text}", key.replace('_', " "), width = width.unwrap_or(0));
+            println!(
+                "{:width$}  {text}",
+                key.replace('_', " "),
+                width = width.unwrap_or(0)
+            );
         }
         for note in &self.notes {
             println!("warning: {note}");

@@ -81,7 +81,10 @@ fn describe(common: &Common, name: &str) -> Outcome {
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let default = property.get("default").cloned().unwrap_or(Value::Null);
         let text = property["description"].as_str().unwrap_or_default();
-        println!("  {name} = {default}\n      {}", text.replace('\n', "\n      "));
+        println!(
+            "  {name} = {default}\n      {}",
+            text.replace('\n', "\n      ")
+        );
     }
     Ok(())
 }
@@ -100,7 +103,10 @@ fn check(common: &Common, path: &Path) -> Outcome {
         };
         object["message"] = text.clone().into();
         if !common.json {
-            println!("{mark:6} {kind:7} {:10} {:8} {text}", info.name, info.version);
+            println!(
+                "{mark:6} {kind:7} {:10} {:8} {text}",
+                info.name, info.version
+            );
         }
         rows.push(object);
     };

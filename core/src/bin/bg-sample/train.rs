@@ -144,11 +144,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = inputs::energy(&arguments.energy, &topology)?;
     let architecture = plugin::flow(&arguments.architecture)?;
     let positions = arguments.frames.read(&topology, selection)?;
-    let mean_energy = regflow::sample::mean_reduced_energy(
-        energy.as_ref(),
-        &positions,
-        arguments.temperature,
-    )?;
+    let mean_energy =
+        regflow::sample::mean_reduced_energy(energy.as_ref(), &positions, arguments.temperature)?;
 
     let dataset = Dataset::new(positions, &topology, &options)?;
     eprintln!(
@@ -227,7 +224,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
             summary.best_step
         ),
     );
-    figures.add("stopped_early", summary.stopped_early, summary.stopped_early.to_string());
+    figures.add(
+        "stopped_early",
+        summary.stopped_early,
+        summary.stopped_early.to_string(),
+    );
     figures.add(
         "parameters",
         model.parameters().n_values(),
@@ -303,7 +304,10 @@ impl Arguments {
             seed: options.seed,
         };
         let start = std::time::Instant::now();
-        eprintln!("making {} pairs with target source {}", pairs.count, pairs.source);
+        eprintln!(
+            "making {} pairs with target source {}",
+            pairs.count, pairs.source
+        );
         let pairs = Pairs::make(model, dataset, &pairs)?;
         eprintln!(
             "{} pairs in {:.1} s, mean squared distance {:.4}",
@@ -323,8 +327,9 @@ fn json_argument(option: &str, text: Option<&str>) -> Outcome<serde_json::Value>
     let content = if text.trim_start().starts_with('{') {
         text.to_owned()
     } else {
-        std::fs::read_to_string(text)
-            .map_err(|e| format!("{option} {text}: neither a JSON object nor a readable file: {e}"))?
+        std::fs::read_to_string(text).map_err(|e| {
+            format!("{option} {text}: neither a JSON object nor a readable file: {e}")
+        })?
     };
     serde_json::from_str(&content).map_err(|e| format!("{option} {text}: not JSON: {e}").into())
 }
