@@ -43,7 +43,11 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
     figures.add(
         "log_z",
         d.log_z,
-        format!("{:.4} +- {:.4}", d.log_z, d.log_z_error),
+        match source {
+            Source::Proposal => format!("{:.4} +- {:.4}", d.log_z, d.log_z_error),
+            // The mean weight over the target's own samples is above Z.
+            Source::Frames => format!("{:.4} (of the frames as if the model had drawn them)", d.log_z),
+        },
     );
     figures.add(
         "log_z_error",
