@@ -46,7 +46,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         match source {
             Source::Proposal => format!("{:.4} +- {:.4}", d.log_z, d.log_z_error),
             // The mean weight over the target's own samples is above Z.
-            Source::Frames => format!("{:.4} (of the frames as if the model had drawn them)", d.log_z),
+            Source::Frames => format!(
+                "{:.4} (of the frames as if the model had drawn them)",
+                d.log_z
+            ),
         },
     );
     figures.add(
