@@ -58,26 +58,38 @@ pub enum TrainError {
     },
     /// The model failed.
     #[error(transparent)]
-    Flow(#[from] crate::flow::FlowError),
+    Flow(Box<crate::flow::FlowError>),
     /// The pairs failed.
     #[error(transparent)]
-    Target(#[from] crate::target::TargetError),
+    Target(Box<crate::target::TargetError>),
+}
+
+impl From<crate::flow::FlowError> for TrainError {
+    fn from(error: crate::flow::FlowError) -> Self {
+        TrainError::Flow(Box::new(error))
+    }
+}
+
+impl From<crate::target::TargetError> for TrainError {
+    fn from(error: crate::target::TargetError) -> Self {
+        TrainError::Target(Box::new(error))
+    }
 }
 
 impl From<crate::plugin::PluginError> for TrainError {
     fn from(error: crate::plugin::PluginError) -> Self {
-        TrainError::Flow(error.into())
+        crate::flow::FlowError::from(error).into()
     }
 }
 
 impl From<crate::coordinates::CoordinatesError> for TrainError {
     fn from(error: crate::coordinates::CoordinatesError) -> Self {
-        TrainError::Flow(error.into())
+        crate::flow::FlowError::from(error).into()
     }
 }
 
 impl From<candle_core::Error> for TrainError {
     fn from(error: candle_core::Error) -> Self {
-        TrainError::Flow(error.into())
+        crate::flow::FlowError::from(error).into()
     }
 }

@@ -19,7 +19,7 @@ pub struct Arguments {
     topology: PathBuf,
     #[command(flatten)]
     frames: FrameArguments,
-    /// Output: `energy` [frames] in kJ/mol, and with --forces `forces` [frames, atoms, 3] in kJ/mol/nm
+    /// Output: `energy` of each frame in kJ/mol, and with --forces `forces` on each atom in kJ/mol/nm
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
     /// Also write the forces

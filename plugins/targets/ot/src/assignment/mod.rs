@@ -2,7 +2,7 @@
 //!
 //! `min_sigma sum_i c[i, sigma(i)]` over permutations, with its dual `max sum u + sum v` subject to
 //! `u_i + v_j <= c_ij`. In three steps, all of which look at short lists of candidates per row and at the whole row only
-//! where a list cannot decide (see [`candidates`]):
+//! where a list cannot decide (see `candidates`):
 //! 1. an auction with decreasing increments: approximate duals of the columns, no claim to exactness;
 //! 2. augmenting row reduction: tight pairs for most rows;
 //! 3. shortest augmenting paths for the rest: exact for any duals to start from.
