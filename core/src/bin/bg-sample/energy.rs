@@ -29,7 +29,7 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = inputs::energy(&arguments.energy, &topology)?;
+    let energy = inputs::energy(common, &arguments.energy, &topology)?;
     let positions = arguments.frames.read(&topology, selection)?;
     let n = positions.len() / (3 * topology.n_atoms());
     let mut energies = vec![0.0; n];

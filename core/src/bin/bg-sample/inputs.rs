@@ -71,8 +71,8 @@ impl FrameArguments {
 }
 
 /// The potential of a molecule.
-pub fn energy(path: &Path, topology: &Topology) -> Outcome<Box<dyn Energy>> {
-    let force_field = ForceField::from_system_xml(path)?;
+pub fn energy(common: &Common, path: &Path, topology: &Topology) -> Outcome<Box<dyn Energy>> {
+    let force_field = ForceField::from_system_xml(path)?.with_precision(common.precision.into());
     if force_field.n_atoms() != topology.n_atoms() {
         return Err(format!(
             "{} describes {} particles, the molecule has {} atoms: give the System of this molecule, in its atom order",

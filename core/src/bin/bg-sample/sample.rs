@@ -48,7 +48,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         .into());
     }
     let model = inputs::model(common, &arguments.model)?;
-    let energy = inputs::energy(&arguments.energy, model.topology())?;
+    let energy = inputs::energy(common, &arguments.energy, model.topology())?;
     let mut writer = TrajectoryWriter::create(&arguments.out, model.topology())?;
     let mut all = WeightedSamples::new(model.temperature());
     // Resampling needs all weights before the first configuration is written.

@@ -34,7 +34,7 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let model = inputs::model(common, &arguments.model)?;
-    let energy = inputs::energy(&arguments.energy, model.topology())?;
+    let energy = inputs::energy(common, &arguments.energy, model.topology())?;
     let selection = match &arguments.topology {
         None => None,
         Some(path) => {

@@ -141,7 +141,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     }
     let device = inputs::device(common)?;
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = inputs::energy(&arguments.energy, &topology)?;
+    let energy = inputs::energy(common, &arguments.energy, &topology)?;
     let architecture = plugin::flow(&arguments.architecture)?;
     let positions = arguments.frames.read(&topology, selection)?;
     let mean_energy =
