@@ -224,19 +224,57 @@ impl Model {
         positions: &mut [f64],
         log_q: &mut [f64],
     ) -> Result<(), FlowError> {
-        let n = log_q.len();
+        let (features, log_z) = self.draw(seed, first_index, log_q.len())?;
+        let features: Vec<f64> = features.into_iter().map(f64::from).collect();
+        self.coordinates()
+            .to_positions(&features, positions, log_q)?;
+        for (log_q, log_z) in log_q.iter_mut().zip(log_z) {
+            *log_q = log_z - *log_q;
+        }
+        Ok(())
+    }
+
+    /// Draws features (`[n, D]`) and their log densities under the flow (`[n]`), without the coordinate map.
+    ///
+    /// # Errors
+    /// The architecture plugin or the device fails.
+    pub(crate) fn sample_features(
+        &self,
+        n: usize,
+        seed: u64,
+        first_index: u64,
+    ) -> Result<(Vec<f32>, Vec<f64>), FlowError> {
+        let rows = self.rows_per_call();
+        let parts: Vec<_> = (0..n.div_ceil(rows))
+            .into_par_iter()
+            .map(|chunk| {
+                let done = chunk * rows;
+                self.draw(seed, first_index + done as u64, rows.min(n - done))
+            })
+            .collect::<Result<_, _>>()?;
+        let mut all = (Vec::with_capacity(n * self.prior.dimension()), Vec::new());
+        for (features, log_q) in parts {
+            all.0.extend(features);
+            all.1.extend(log_q);
+        }
+        Ok(all)
+    }
+
+    /// One network call of [`Model::sample_features`].
+    fn draw(
+        &self,
+        seed: u64,
+        first_index: u64,
+        n: usize,
+    ) -> Result<(Vec<f32>, Vec<f64>), FlowError> {
         let x0 = self.prior.sample(seed, first_index, n);
         let log_prior = self.prior.log_density(&x0);
         let x0 = Tensor::from_vec(x0, (n, self.prior.dimension()), &self.device)?;
         let (x1, log_det) = self.flow.forward(&x0)?;
-        let features = to_f64(&x1)?;
+        let features = x1.flatten_all()?.to_vec1::<f32>()?;
         let log_det = to_f64(&log_det)?;
-        self.coordinates()
-            .to_positions(&features, positions, log_q)?;
-        for ((log_q, prior), log_det) in log_q.iter_mut().zip(log_prior).zip(log_det) {
-            *log_q = prior - log_det - *log_q;
-        }
-        Ok(())
+        let log_q = log_prior.iter().zip(log_det).map(|(p, d)| p - d).collect();
+        Ok((features, log_q))
     }
 
     /// `log q` of given configurations (`positions`: `[n, N, 3]`, nm), in the convention of [`Samples::log_q`].

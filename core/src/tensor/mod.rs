@@ -21,7 +21,7 @@ mod shape;
 mod tests;
 mod transform;
 
-pub use candle_core::{DType, Device, Tensor};
+pub use candle_core::{DType, Device, Tensor, Var};
 pub use error::TensorError;
 
 use attributes::Call;

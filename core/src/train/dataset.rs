@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
+use super::checkpoint::Fnv;
 use super::{TrainError, TrainOptions};
 use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
 use crate::system::{Rotor, Topology};
@@ -36,6 +37,14 @@ pub struct Dataset {
     training: Vec<u32>,
     validation: Vec<u32>,
     seed: u64,
+}
+
+/// Configurations and their features.
+pub(super) struct Points {
+    /// `[n, N, 3]`, nm.
+    pub positions: Vec<f64>,
+    /// `[n, D]`.
+    pub features: Vec<f64>,
 }
 
 impl Dataset {
@@ -119,15 +128,8 @@ impl Dataset {
         count: usize,
         noise: f64,
     ) -> Result<Vec<f32>, TrainError> {
-        let n = self.training.len();
-        let mut frames = Vec::with_capacity(count);
-        for epoch in first / n..=(first + count - 1) / n {
-            let order = self.epoch_order(epoch);
-            let begin = first.max(epoch * n) - epoch * n;
-            let end = (first + count).min((epoch + 1) * n) - epoch * n;
-            frames.extend_from_slice(&order[begin..end]);
-        }
-        let mut features = self.features(coordinates, &frames, Purpose::Augmentation, first)?;
+        let points = self.training_points(coordinates, first, count)?;
+        let mut features: Vec<f32> = points.features.iter().map(|&z| z as f32).collect();
         if noise > 0.0 {
             features
                 .par_chunks_mut(coordinates.n_features())
@@ -143,24 +145,63 @@ impl Dataset {
         Ok(features)
     }
 
-    /// Features of up to `most` held-out frames, spread evenly, augmented the same way every time.
+    /// The same frames without noise, as features and as configurations.
+    pub(super) fn training_points(
+        &self,
+        coordinates: &Coordinates,
+        first: usize,
+        count: usize,
+    ) -> Result<Points, TrainError> {
+        let n = self.training.len();
+        let mut frames = Vec::with_capacity(count);
+        for epoch in first / n..=(first + count).saturating_sub(1) / n {
+            let order = self.epoch_order(epoch);
+            let begin = first.max(epoch * n) - epoch * n;
+            let end = (first + count).min((epoch + 1) * n) - epoch * n;
+            frames.extend_from_slice(&order[begin..end]);
+        }
+        self.points(coordinates, &frames, Purpose::Augmentation, first)
+    }
+
+    /// Up to 4,096 held-out frames, spread evenly, augmented the same way every time.
+    pub(super) fn validation_points(
+        &self,
+        coordinates: &Coordinates,
+    ) -> Result<Points, TrainError> {
+        let n = self.validation.len();
+        let count = n.min(MOST_VALIDATION);
+        let frames: Vec<u32> = (0..count).map(|i| self.validation[i * n / count]).collect();
+        self.points(coordinates, &frames, Purpose::Validation, 0)
+    }
+
+    /// Features of the frames of [`Dataset::validation_points`], `[n, D]`.
     pub(crate) fn validation_features(
         &self,
         coordinates: &Coordinates,
     ) -> Result<Vec<f32>, TrainError> {
-        let n = self.validation.len();
-        let count = n.min(MOST_VALIDATION);
-        let frames: Vec<u32> = (0..count).map(|i| self.validation[i * n / count]).collect();
-        self.features(coordinates, &frames, Purpose::Validation, 0)
+        let points = self.validation_points(coordinates)?;
+        Ok(points.features.iter().map(|&z| z as f32).collect())
     }
 
-    fn features(
+    /// A number that changes with the frames and with how they are divided and augmented.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hash = Fnv::default();
+        for value in &self.positions {
+            hash.add(&value.to_le_bytes());
+        }
+        for frame in self.validation.iter().chain([&(self.rotors.len() as u32)]) {
+            hash.add(&frame.to_le_bytes());
+        }
+        hash.finish()
+    }
+
+    fn points(
         &self,
         coordinates: &Coordinates,
         frames: &[u32],
         purpose: Purpose,
         first_draw: usize,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Points, TrainError> {
         let mut positions = vec![0.0; frames.len() * self.width];
         positions
             .par_chunks_mut(self.width)
@@ -175,7 +216,10 @@ impl Dataset {
         let mut features = vec![0.0; frames.len() * coordinates.n_features()];
         let mut log_volume = vec![0.0; frames.len()];
         coordinates.to_features(&positions, &mut features, &mut log_volume)?;
-        Ok(features.iter().map(|&z| z as f32).collect())
+        Ok(Points {
+            positions,
+            features,
+        })
     }
 
     fn frame(&self, frame: u32) -> &[f64] {

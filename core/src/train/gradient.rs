@@ -6,21 +6,21 @@
 use rayon::prelude::*;
 
 use super::TrainError;
-use super::objective::{Batch, Loss};
+use super::objective::{Batch, Loss, Rows};
 use crate::flow::Model;
 use crate::tensor::Tensor;
 
 /// Rows per chunk on the CPU.
 const ROWS: usize = 256;
 
-/// Mean loss of the batch, and its gradient by the flat parameters, in the order of [`flatten`].
+/// Mean loss of the batch, and the gradient of what it minimises by the flat parameters, in the order of [`flatten`].
 pub(super) fn loss_and_gradient(
     model: &Model,
     loss: &Loss,
     batch: &Batch,
 ) -> Result<(f64, Vec<f32>), TrainError> {
-    let parts = map_chunks(model, batch, |x0, x1| {
-        let sum = loss.sum(model.training_flow(), x0, x1)?;
+    let parts = map_chunks(model, batch, |rows| {
+        let (sum, value) = loss.differentiable(model.training_flow(), model.flow(), rows)?;
         let store = sum.backward()?;
         let mut gradient = Vec::with_capacity(model.parameters().n_values());
         for (_, var) in model.parameters().iter() {
@@ -29,9 +29,9 @@ pub(super) fn loss_and_gradient(
                 None => gradient.resize(gradient.len() + var.elem_count(), 0.0),
             }
         }
-        Ok((scalar(&sum)?, gradient))
+        Ok((value, gradient))
     })?;
-    let rows = batch.x1.len() / model.prior().dimension();
+    let rows = batch.len() / model.prior().dimension();
     let scale = 1.0 / rows as f64;
     let mut parts = parts.into_iter();
     let (mut total, mut gradient) = parts.next().unwrap_or_default();
@@ -49,32 +49,27 @@ pub(super) fn loss_and_gradient(
 
 /// Mean loss of a set of points.
 pub(super) fn mean_loss(model: &Model, loss: &Loss, batch: &Batch) -> Result<f64, TrainError> {
-    let parts = map_chunks(model, batch, |x0, x1| {
-        scalar(&loss.sum(model.flow(), x0, x1)?)
+    let parts = map_chunks(model, batch, |rows| {
+        Ok(loss.sum(model.flow(), rows)?.to_scalar::<f64>()?)
     })?;
-    let rows = batch.x1.len() / model.prior().dimension();
+    let rows = batch.len() / model.prior().dimension();
     Ok(parts.iter().sum::<f64>() / rows as f64)
 }
 
 fn map_chunks<T: Send>(
     model: &Model,
     batch: &Batch,
-    work: impl Fn(Option<&[f32]>, &[f32]) -> Result<T, TrainError> + Sync,
+    work: impl Fn(Rows) -> Result<T, TrainError> + Sync,
 ) -> Result<Vec<T>, TrainError> {
     let rows = if model.device().is_cpu() {
         ROWS
     } else {
         model.rows_per_call()
     };
-    let size = rows * model.prior().dimension();
-    batch
-        .x1
-        .par_chunks(size)
-        .enumerate()
-        .map(|(i, x1)| {
-            let x0 = batch.x0.as_ref().map(|x0| &x0[i * size..][..x1.len()]);
-            work(x0, x1)
-        })
+    let (len, size) = (batch.len(), rows * model.prior().dimension());
+    (0..len.div_ceil(size))
+        .into_par_iter()
+        .map(|chunk| work(batch.rows(chunk * size..len.min((chunk + 1) * size))))
         .collect()
 }
 
@@ -101,8 +96,4 @@ pub(super) fn unflatten(model: &Model, flat: &[f32]) -> Result<(), TrainError> {
 fn append(flat: &mut Vec<f32>, tensor: &Tensor) -> Result<(), TrainError> {
     flat.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
     Ok(())
-}
-
-fn scalar(tensor: &Tensor) -> Result<f64, TrainError> {
-    Ok(tensor.to_scalar::<f64>()?)
 }

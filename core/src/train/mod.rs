@@ -1,21 +1,34 @@
-//! Training: regression on pairs and maximum likelihood, through one loop.
+//! Training: a sequence of stages (regression on pairs, maximum likelihood, polish with the energy) through one loop.
 //!
 //! ```text
-//! frames -> Dataset (time-blocked split, symmetry augmentation) -> features -> objective -> gradient -> AdamW + EMA
+//! frames -> Dataset (time-blocked split, symmetry augmentation) -> batch -> loss -> gradient -> AdamW + EMA -> best
+//!           Polish (samples of the flow, weighted by the energy) ---^          State <-> checkpoint
 //! ```
 
+mod checkpoint;
 mod dataset;
 mod gradient;
 mod objective;
 mod optimiser;
 mod options;
+mod polish;
+mod recipe;
 mod schedule;
+mod state;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
+use std::path::PathBuf;
+
+pub use checkpoint::Checkpoint;
 pub use dataset::Dataset;
-pub use objective::{Objective, Regularisation};
-pub use options::TrainOptions;
-pub use trainer::{Observer, Progress, Summary, train};
+pub use objective::{Objective, Regression, Regularisation};
+pub use options::{Stage, TrainOptions};
+pub use polish::PolishOptions;
+pub use recipe::Recipe;
+pub use state::StageSummary;
+pub use trainer::{Observer, Progress, Resources, Retreat, Summary, train};
 
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +44,17 @@ pub enum TrainError {
         /// What it may be.
         expected: &'static str,
     },
+    /// There is nothing to do.
+    #[error("a training run needs at least one stage")]
+    NoStage,
+    /// A stage needs something that was not given.
+    #[error("a stage of {} needs {what}", objective.name())]
+    Missing {
+        /// Objective of the stage.
+        objective: Objective,
+        /// What it needs.
+        what: &'static str,
+    },
     /// The trajectory is too short.
     #[error(
         "{found} frames are too few to train on: at least {needed} are needed; give a longer trajectory or a smaller stride"
@@ -43,8 +67,8 @@ pub enum TrainError {
     },
     /// Training diverged.
     #[error(
-        "the {what} is {value} at step {step}: training has diverged; try a smaller --learning-rate (now {learning_rate:e}), \
-         a smaller --clip, or a larger --batch"
+        "the {what} is {value} at step {step}: training has diverged, {retreats} times before as well; try a smaller \
+         --learning-rate (now {learning_rate:e}), a smaller --clip, or a larger --batch"
     )]
     Diverged {
         /// Loss or gradient.
@@ -55,7 +79,50 @@ pub enum TrainError {
         step: usize,
         /// Learning rate of the step.
         learning_rate: f64,
+        /// Times that the stage has gone back to its last good state.
+        retreats: usize,
     },
+    /// There is no checkpoint, or it cannot be read.
+    #[error("{}: cannot read the checkpoint: {source}", path.display())]
+    ReadCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// A checkpoint is damaged, or none at all.
+    #[error("{} is not a usable checkpoint: {reason}; train without --resume to start anew", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A checkpoint belongs to a run with other settings or data.
+    #[error(
+        "{} is the checkpoint of another run: its {name} began with {expected}, now it is {found}; resume with the same \
+         settings and files, or train without --resume to start anew",
+        path.display()
+    )]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        name: String,
+        /// Its value in the checkpoint.
+        expected: String,
+        /// Its value in this run.
+        found: String,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    System(#[from] crate::system::SystemError),
+    /// The energy failed.
+    #[error(transparent)]
+    Energy(#[from] crate::energy::EnergyError),
+    /// Samples could not be drawn by weight.
+    #[error(transparent)]
+    Sample(#[from] crate::sample::SampleError),
     /// The model failed.
     #[error(transparent)]
     Flow(Box<crate::flow::FlowError>),

@@ -5,43 +5,57 @@
 
 use rayon::prelude::*;
 
-use super::TrainOptions;
+use super::Stage;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 const CHUNK: usize = 1 << 14;
 
+/// Parameters and all that the optimiser knows of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Weights {
+    /// What is optimised.
+    pub parameters: Vec<f32>,
+    /// Moving averages of the gradient and of its square.
+    pub first: Vec<f32>,
+    pub second: Vec<f32>,
+    /// Moving average of the parameters. Early in a stage it follows them faster, so that it forgets the initial ones.
+    pub average: Vec<f32>,
+    /// Steps done.
+    pub step: u32,
+}
+
+impl Weights {
+    pub fn new(parameters: Vec<f32>) -> Self {
+        Weights {
+            first: vec![0.0; parameters.len()],
+            second: vec![0.0; parameters.len()],
+            average: parameters.clone(),
+            parameters,
+            step: 0,
+        }
+    }
+}
+
+/// The settings of the optimiser.
 pub(super) struct AdamW {
-    first: Vec<f32>,
-    second: Vec<f32>,
-    average: Vec<f32>,
-    step: i32,
     weight_decay: f64,
     clip: f64,
     ema: f64,
 }
 
 impl AdamW {
-    pub fn new(parameters: &[f32], options: &TrainOptions) -> Self {
+    pub fn new(stage: &Stage) -> Self {
         AdamW {
-            first: vec![0.0; parameters.len()],
-            second: vec![0.0; parameters.len()],
-            average: parameters.to_vec(),
-            step: 0,
-            weight_decay: options.weight_decay,
-            clip: options.clip,
-            ema: options.ema,
+            weight_decay: stage.weight_decay,
+            clip: stage.clip,
+            ema: stage.ema,
         }
     }
 
-    /// Moving average of the parameters. Early in a run it follows them faster, so that it forgets the initial ones.
-    pub fn average(&self) -> &[f32] {
-        &self.average
-    }
-
-    /// One step; returns the norm of the gradient before clipping.
-    pub fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) -> f64 {
+    /// One step; returns the norm of the gradient before clipping. A gradient that is not finite changes nothing.
+    pub fn step(&self, weights: &mut Weights, gradient: &[f32], learning_rate: f64) -> f64 {
         // Chunks have a fixed size and are added in order: the same norm for any number of threads.
         let norm = gradient
             .par_chunks(CHUNK)
@@ -53,22 +67,24 @@ impl AdamW {
         if !norm.is_finite() {
             return norm;
         }
-        self.step += 1;
+        weights.step += 1;
+        let step = weights.step as i32;
         let scale = (self.clip / norm).min(1.0) as f32;
-        let correction1 = 1.0 - BETA1.powi(self.step);
-        let correction2 = 1.0 - BETA2.powi(self.step);
+        let correction1 = 1.0 - BETA1.powi(step);
+        let correction2 = 1.0 - BETA2.powi(step);
         let rate = (learning_rate / correction1) as f32;
         let second_scale = (1.0 / correction2) as f32;
         let shrink = (1.0 - learning_rate * self.weight_decay) as f32;
-        let t = f64::from(self.step);
+        let t = f64::from(weights.step);
         let follow = (1.0 - self.ema.min((1.0 + t) / (10.0 + t))) as f32;
         let (beta1, beta2) = (BETA1 as f32, BETA2 as f32);
-        parameters
+        weights
+            .parameters
             .par_chunks_mut(CHUNK)
             .zip(gradient.par_chunks(CHUNK))
-            .zip(self.first.par_chunks_mut(CHUNK))
-            .zip(self.second.par_chunks_mut(CHUNK))
-            .zip(self.average.par_chunks_mut(CHUNK))
+            .zip(weights.first.par_chunks_mut(CHUNK))
+            .zip(weights.second.par_chunks_mut(CHUNK))
+            .zip(weights.average.par_chunks_mut(CHUNK))
             .for_each(|((((parameters, gradient), first), second), average)| {
                 for i in 0..parameters.len() {
                     let g = gradient[i] * scale;
@@ -90,13 +106,13 @@ mod tests {
     /// The update written as in the paper, in f64, for one parameter.
     #[test]
     fn follows_the_published_update() {
-        let options = TrainOptions {
+        let stage = Stage {
             weight_decay: 0.1,
             clip: 2.0,
-            ..TrainOptions::default()
+            ..Stage::default()
         };
-        let mut parameters = vec![1.5f32];
-        let mut optimiser = AdamW::new(&parameters, &options);
+        let mut weights = Weights::new(vec![1.5]);
+        let optimiser = AdamW::new(&stage);
         let (mut theta, mut m, mut v, mut ema) = (1.5f64, 0.0f64, 0.0f64, 1.5f64);
         for t in 1..=20i32 {
             let raw = 3.0 * (f64::from(t) * 0.7).sin();
@@ -110,23 +126,23 @@ mod tests {
             let m_hat = m / (1.0 - 0.9f64.powi(t));
             let v_hat = v / (1.0 - 0.999f64.powi(t));
             theta -= 0.01 * (m_hat / (v_hat.sqrt() + 1e-8) + 0.1 * theta);
-            let decay = options
+            let decay = stage
                 .ema
                 .min((1.0 + f64::from(t)) / (10.0 + f64::from(t)));
             ema = decay * ema + (1.0 - decay) * theta;
-            let norm = optimiser.step(&mut parameters, &[raw as f32], 0.01);
+            let norm = optimiser.step(&mut weights, &[raw as f32], 0.01);
             assert!((norm - raw.abs()).abs() < 1e-6);
         }
-        assert!((f64::from(parameters[0]) - theta).abs() < 1e-5);
-        assert!((f64::from(optimiser.average()[0]) - ema).abs() < 1e-5);
+        assert!((f64::from(weights.parameters[0]) - theta).abs() < 1e-5);
+        assert!((f64::from(weights.average[0]) - ema).abs() < 1e-5);
     }
 
     #[test]
     fn leaves_everything_alone_on_a_non_finite_gradient() {
-        let mut parameters = vec![1.0f32, 2.0];
-        let mut optimiser = AdamW::new(&parameters, &TrainOptions::default());
-        let norm = optimiser.step(&mut parameters, &[f32::NAN, 1.0], 0.1);
+        let mut weights = Weights::new(vec![1.0, 2.0]);
+        let before = weights.clone();
+        let norm = AdamW::new(&Stage::default()).step(&mut weights, &[f32::NAN, 1.0], 0.1);
         assert!(norm.is_nan());
-        assert_eq!(parameters, [1.0, 2.0]);
+        assert_eq!(weights, before);
     }
 }

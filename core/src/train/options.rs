@@ -1,16 +1,41 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, TrainError};
+use super::{Objective, PolishOptions, Recipe, Regression, TrainError};
 
-/// Settings of a training run.
+/// Settings of a training run: its stages, one after the other, and what they share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainOptions {
+    /// What is done, in order; each stage starts from the best parameters of the one before.
+    pub stages: Vec<Stage>,
+    /// Part of the frames, in whole blocks of time, held out for validation; 0 to 0.5.
+    pub validation_fraction: f64,
+    /// Whether frames are augmented with permutations of equivalent hydrogens.
+    pub symmetry: bool,
+    /// Seed of the initial parameters, the batches, the augmentation and the samples of a polish.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            stages: Recipe::Default.stages(),
+            validation_fraction: 0.1,
+            symmetry: true,
+            seed: 0,
+        }
+    }
+}
+
+/// One stage of a training run: an objective, its budget and its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stage {
     /// What is minimised.
     pub objective: Objective,
     /// Optimiser steps.
     pub steps: usize,
-    /// Wall time after which training ends, in seconds; the learning rate then follows the time instead of the steps, so
+    /// Wall time after which the stage ends, in seconds; the learning rate then follows the time instead of the steps, so
     /// that the run is not reproducible to the last bit.
     pub time_limit: Option<f64>,
     /// Configurations (or pairs) per step.
@@ -20,7 +45,7 @@ pub struct TrainOptions {
     pub noise: f64,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// Part of the run in which the learning rate rises linearly to its peak, 0 to 1.
+    /// Part of the stage in which the learning rate rises linearly to its peak, 0 to 1.
     pub warm_up: f64,
     /// Decoupled weight decay of AdamW.
     pub weight_decay: f64,
@@ -28,21 +53,19 @@ pub struct TrainOptions {
     pub clip: f64,
     /// Decay of the exponential moving average of the parameters, which is what the model keeps.
     pub ema: f64,
-    /// Part of the frames, in whole blocks of time, held out for validation; 0 to 0.5.
-    pub validation_fraction: f64,
-    /// Steps between two validations; 0: twenty in a run.
+    /// Steps between two validations; 0: twenty in a stage.
     pub validation_every: usize,
-    /// Validations without improvement after which training stops; 0: never.
+    /// Validations without improvement after which the stage ends; 0: never.
     pub patience: usize,
-    /// Whether frames are augmented with permutations of equivalent hydrogens.
-    pub symmetry: bool,
-    /// Seed of the initial parameters, the batches and the augmentation.
-    pub seed: u64,
+    /// What a regression stage needs besides.
+    pub regression: Regression,
+    /// What a polish stage needs besides.
+    pub polish: PolishOptions,
 }
 
-impl Default for TrainOptions {
+impl Default for Stage {
     fn default() -> Self {
-        TrainOptions {
+        Stage {
             objective: Objective::Likelihood,
             steps: 2000,
             time_limit: None,
@@ -53,52 +76,72 @@ impl Default for TrainOptions {
             weight_decay: 0.01,
             clip: 10.0,
             ema: 0.995,
-            validation_fraction: 0.1,
             validation_every: 0,
             patience: 0,
-            symmetry: true,
-            seed: 0,
+            regression: Regression::default(),
+            polish: PolishOptions::default(),
         }
     }
 }
 
 impl TrainOptions {
+    /// A run of a single stage.
+    pub fn single(stage: Stage) -> Self {
+        TrainOptions {
+            stages: vec![stage],
+            ..TrainOptions::default()
+        }
+    }
+
+    /// Bounds the whole run by `seconds` of wall time, divided among the stages by what their steps would cost.
+    pub fn limit_time(&mut self, seconds: f64) {
+        let total: f64 = self.stages.iter().map(Stage::cost).sum();
+        for stage in &mut self.stages {
+            stage.time_limit = Some(seconds * stage.cost() / total);
+        }
+    }
+
+    /// Whether any stage has this objective.
+    pub fn has(&self, objective: Objective) -> bool {
+        self.stages.iter().any(|stage| stage.objective == objective)
+    }
+
     /// Checks that every option is in its range.
     ///
     /// # Errors
-    /// [`TrainError::Option`] names the first that is not.
+    /// [`TrainError::Option`] names the first that is not, [`TrainError::NoStage`] if there is nothing to do.
     pub fn validate(&self) -> Result<(), TrainError> {
-        let check = |ok: bool, name, found: String, expected| {
-            if ok {
-                Ok(())
-            } else {
-                Err(TrainError::Option {
-                    name,
-                    found,
-                    expected,
-                })
-            }
+        if self.stages.is_empty() {
+            return Err(TrainError::NoStage);
+        }
+        check(
+            self.validation_fraction > 0.0 && self.validation_fraction <= 0.5,
+            "validation-fraction",
+            self.validation_fraction,
+            "above 0, at most 0.5",
+        )?;
+        self.stages.iter().try_for_each(Stage::validate)
+    }
+}
+
+impl Stage {
+    /// Work of the stage, in rows that go through a likelihood step.
+    fn cost(&self) -> f64 {
+        let row = match self.objective {
+            Objective::Regression | Objective::Likelihood => 1.0,
+            // A path gradient is two backward passes, and samples are drawn beside it.
+            Objective::Polish => 2.5,
         };
+        self.steps as f64 * self.batch as f64 * row
+    }
+
+    fn validate(&self) -> Result<(), TrainError> {
         let positive = |name, value: f64| {
-            check(
-                value > 0.0 && value.is_finite(),
-                name,
-                value.to_string(),
-                "a positive number",
-            )
+            let ok = value > 0.0 && value.is_finite();
+            check(ok, name, value, "a positive number")
         };
-        check(
-            self.steps > 0,
-            "steps",
-            self.steps.to_string(),
-            "at least 1",
-        )?;
-        check(
-            self.batch > 0,
-            "batch",
-            self.batch.to_string(),
-            "at least 1",
-        )?;
+        check(self.steps > 0, "steps", self.steps, "at least 1")?;
+        check(self.batch > 0, "batch", self.batch, "at least 1")?;
         positive("learning-rate", self.learning_rate)?;
         positive("clip", self.clip)?;
         if let Some(limit) = self.time_limit {
@@ -106,21 +149,95 @@ impl TrainOptions {
         }
         for (name, value) in [("warm-up", self.warm_up), ("ema", self.ema)] {
             let ok = (0.0..1.0).contains(&value);
-            check(ok, name, value.to_string(), "0 or more, below 1")?;
+            check(ok, name, value, "0 or more, below 1")?;
         }
         for (name, value) in [
             ("weight-decay", self.weight_decay),
             ("target-noise", self.noise),
         ] {
             let ok = value >= 0.0 && value.is_finite();
-            check(ok, name, value.to_string(), "0 or more")?;
+            check(ok, name, value, "0 or more")?;
         }
-        check(
-            self.validation_fraction > 0.0 && self.validation_fraction <= 0.5,
-            "validation-fraction",
-            self.validation_fraction.to_string(),
-            "above 0, at most 0.5",
-        )?;
-        self.objective.validate()
+        match self.objective {
+            Objective::Likelihood => Ok(()),
+            Objective::Regression => self.regression.validate(),
+            Objective::Polish => {
+                check(
+                    self.noise == 0.0,
+                    "target-noise",
+                    self.noise,
+                    "0 in a polish, whose target is exact",
+                )?;
+                self.polish.validate()
+            }
+        }
+    }
+}
+
+/// An error that names the option unless `ok`.
+pub(super) fn check(
+    ok: bool,
+    name: &'static str,
+    found: impl ToString,
+    expected: &'static str,
+) -> Result<(), TrainError> {
+    if ok {
+        return Ok(());
+    }
+    Err(TrainError::Option {
+        name,
+        found: found.to_string(),
+        expected,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_divided_by_work() {
+        let polish = Stage {
+            objective: Objective::Polish,
+            steps: 100,
+            ..Stage::default()
+        };
+        let likelihood = Stage {
+            steps: 250,
+            ..Stage::default()
+        };
+        let mut options = TrainOptions {
+            stages: vec![likelihood, polish],
+            ..TrainOptions::default()
+        };
+        options.limit_time(60.0);
+        let limits: Vec<_> = options.stages.iter().map(|s| s.time_limit).collect();
+        assert_eq!(limits, [Some(30.0), Some(30.0)]);
+    }
+
+    #[test]
+    fn every_recipe_is_valid_and_survives_serialisation() {
+        for recipe in Recipe::ALL {
+            let options = TrainOptions {
+                stages: recipe.stages(),
+                ..TrainOptions::default()
+            };
+            assert!(options.validate().is_ok(), "{recipe:?}");
+            let text = serde_json::to_string(&options).unwrap();
+            assert_eq!(serde_json::from_str::<TrainOptions>(&text).unwrap(), options);
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_named() {
+        let stage = Stage {
+            objective: Objective::Polish,
+            noise: 0.1,
+            ..Stage::default()
+        };
+        let error = TrainOptions::single(stage).validate().unwrap_err();
+        assert!(error.to_string().contains("target-noise = 0.1"), "{error}");
+        let error = serde_json::from_str::<Stage>(r#"{"step": 3}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `step`"), "{error}");
     }
 }

@@ -1,12 +1,14 @@
-//! How far a run is, and the learning rate that follows from it.
+//! How far a stage is, and the learning rate that follows from it.
 
 use std::time::Instant;
 
-use super::TrainOptions;
+use super::Stage;
 
-/// Counts steps or seconds, whichever bounds the run.
+/// Counts steps or seconds, whichever bounds the stage.
 pub(super) struct Schedule {
     start: Instant,
+    /// Seconds that the stage took before this process resumed it.
+    before: f64,
     steps: usize,
     time_limit: Option<f64>,
     warm_up: f64,
@@ -14,21 +16,24 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub fn new(options: &TrainOptions) -> Self {
+    /// A stage of which `before` seconds are done.
+    pub fn new(stage: &Stage, before: f64) -> Self {
         Schedule {
             start: Instant::now(),
-            steps: options.steps,
-            time_limit: options.time_limit,
-            warm_up: options.warm_up,
-            peak: options.learning_rate,
+            before,
+            steps: stage.steps,
+            time_limit: stage.time_limit,
+            warm_up: stage.warm_up,
+            peak: stage.learning_rate,
         }
     }
 
+    /// Seconds that the stage has taken.
     pub fn elapsed(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
+        self.before + self.start.elapsed().as_secs_f64()
     }
 
-    /// Part of the run that is done after `step` steps, 0 to 1.
+    /// Part of the stage that is done after `step` steps, 0 to 1.
     pub fn fraction(&self, step: usize) -> f64 {
         match self.time_limit {
             Some(limit) => self.elapsed() / limit,
@@ -57,18 +62,29 @@ mod tests {
 
     #[test]
     fn rises_to_the_peak_and_falls_to_the_floor() {
-        let options = TrainOptions {
+        let stage = Stage {
             steps: 100,
             warm_up: 0.1,
             learning_rate: 2.0,
-            ..TrainOptions::default()
+            ..Stage::default()
         };
-        let schedule = Schedule::new(&options);
+        let schedule = Schedule::new(&stage, 0.0);
         let rate = |step| schedule.learning_rate(schedule.fraction(step));
         assert_eq!(rate(0), 2e-3);
         assert!((rate(5) - 1.0).abs() < 1e-12);
         assert!((rate(10) - 2.0).abs() < 1e-12);
         assert!((rate(55) - 1.0).abs() < 1e-12);
         assert_eq!(rate(100), 2e-3);
+    }
+
+    #[test]
+    fn time_before_a_resumption_counts() {
+        let stage = Stage {
+            time_limit: Some(10.0),
+            ..Stage::default()
+        };
+        let schedule = Schedule::new(&stage, 5.0);
+        let fraction = schedule.fraction(1);
+        assert!((0.5..0.6).contains(&fraction), "{fraction}");
     }
 }
