@@ -31,8 +31,8 @@ impl Fault {
     }
 }
 
-/// The two directions of a map for one configuration, both of which return `log_volume`, and its gradient. Nothing in them allocates: `scratch` holds
-/// [`ConfigurationMap::scratch_len`] numbers of no meaning.
+/// The two directions of a map for one configuration, both of which return `log_volume`, and its gradient. Nothing in them
+/// allocates: `scratch` holds [`ConfigurationMap::scratch_len`] numbers of no meaning.
 pub(super) trait ConfigurationMap: Sync {
     fn scratch_len(&self) -> usize;
     fn to_features(&self, x: &[f64], z: &mut [f64], scratch: &mut [f64]) -> Result<f64, Fault>;
@@ -133,12 +133,13 @@ pub(super) fn pull_back(
                     .zip(d_positions.chunks_exact(width))
                     .zip(d_features.chunks_exact_mut(n_features));
                 for ((z, d_positions), d_z) in rows {
-                    let inside = place(map, z, x, scratch) > f64::NEG_INFINITY;
-                    if inside {
+                    let defined = place(map, z, x, scratch) > f64::NEG_INFINITY
+                        && d_positions.iter().all(|gradient| gradient.is_finite());
+                    if defined {
                         d_x.copy_from_slice(d_positions);
                         map.pull_back(z, x, d_x, d_z, scratch);
                     }
-                    if !inside || d_z.iter().any(|gradient| !gradient.is_finite()) {
+                    if !defined || d_z.iter().any(|gradient| !gradient.is_finite()) {
                         d_z.fill(0.0);
                     }
                 }
