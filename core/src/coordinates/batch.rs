@@ -31,12 +31,39 @@ impl Fault {
     }
 }
 
-/// The two directions of a map for one configuration; both return `log_volume`. Nothing in them allocates: `scratch` holds
-/// [`ConfigurationMap::scratch_len`] numbers of no meaning.
+/// The two directions of a map for one configuration, both of which return `log_volume`, and its gradient. Nothing in them
+/// allocates: `scratch` holds [`ConfigurationMap::scratch_len`] numbers of no meaning.
 pub(super) trait ConfigurationMap: Sync {
     fn scratch_len(&self) -> usize;
     fn to_features(&self, x: &[f64], z: &mut [f64], scratch: &mut [f64]) -> Result<f64, Fault>;
     fn to_positions(&self, z: &[f64], x: &mut [f64], scratch: &mut [f64]) -> f64;
+
+    /// The reverse pass of [`ConfigurationMap::to_positions`], at features `z` inside the domain and their positions `x`:
+    /// `d_z = (dx/dz)^T d_x + d log_volume / dz`. Uses `d_x` as scratch.
+    fn pull_back(
+        &self,
+        z: &[f64],
+        x: &[f64],
+        d_x: &mut [f64],
+        d_z: &mut [f64],
+        scratch: &mut [f64],
+    );
+}
+
+/// Positions of features and `log_volume`, which is `-inf` for features and positions that are not finite too.
+pub(super) fn place(
+    map: &dyn ConfigurationMap,
+    z: &[f64],
+    x: &mut [f64],
+    scratch: &mut [f64],
+) -> f64 {
+    let log_volume = map.to_positions(z, x, scratch);
+    let finite = z.iter().chain(x.iter()).all(|value| value.is_finite());
+    if finite && !log_volume.is_nan() {
+        log_volume
+    } else {
+        f64::NEG_INFINITY
+    }
 }
 
 /// Numbers per configuration.
@@ -81,4 +108,41 @@ where
         )
         .find_map_first(|fault| fault);
     fault.map_or(Ok(()), Err)
+}
+
+/// `d_features[i] = map.pull_back(features[i], d_positions[i])`, zero where that is not defined or not finite. The caller has
+/// checked the lengths.
+pub(super) fn pull_back(
+    map: &dyn ConfigurationMap,
+    [width, n_features]: [usize; 2],
+    features: &[f64],
+    d_positions: &[f64],
+    d_features: &mut [f64],
+) {
+    features
+        .par_chunks(CHUNK * n_features)
+        .zip(d_positions.par_chunks(CHUNK * width))
+        .zip(d_features.par_chunks_mut(CHUNK * n_features))
+        .for_each_init(
+            || vec![0.0; 2 * width + map.scratch_len()],
+            |scratch, ((features, d_positions), d_features)| {
+                let (x, scratch) = scratch.split_at_mut(width);
+                let (d_x, scratch) = scratch.split_at_mut(width);
+                let rows = features
+                    .chunks_exact(n_features)
+                    .zip(d_positions.chunks_exact(width))
+                    .zip(d_features.chunks_exact_mut(n_features));
+                for ((z, d_positions), d_z) in rows {
+                    let defined = place(map, z, x, scratch) > f64::NEG_INFINITY
+                        && d_positions.iter().all(|gradient| gradient.is_finite());
+                    if defined {
+                        d_x.copy_from_slice(d_positions);
+                        map.pull_back(z, x, d_x, d_z, scratch);
+                    }
+                    if !defined || d_z.iter().any(|gradient| !gradient.is_finite()) {
+                        d_z.fill(0.0);
+                    }
+                }
+            },
+        );
 }

@@ -5,7 +5,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{ConfigurationMap, Fault};
-use super::geometry::{Vec3, centre, dot, point, set_point, sub};
+use super::geometry::{Vec3, centre, dot, point, scale, set_point, sub};
 use super::{CoordinatesError, Feature, FeatureKind};
 
 /// `z = x / sigma`, all `3N` positions. `sigma` is the standard deviation of the centred data, over atoms and axes; the
@@ -93,6 +93,15 @@ impl ConfigurationMap for Cartesian {
     fn to_positions(&self, z: &[f64], x: &mut [f64], _: &mut [f64]) -> f64 {
         x.iter_mut().zip(z).for_each(|(x, z)| *x = z * self.sigma);
         self.log_volume(x)
+    }
+
+    fn pull_back(&self, _: &[f64], x: &[f64], d_x: &mut [f64], d_z: &mut [f64], _: &mut [f64]) {
+        // d log N(c; 0, s^2 I_3) / dx: each atom moves the centre by 1 / N.
+        let n_atoms = (x.len() / 3) as f64;
+        let d_centre = scale(centre(x), -(n_atoms * self.s * self.s).recip());
+        for (d_z, d_x) in d_z.chunks_exact_mut(3).zip(d_x.chunks_exact(3)) {
+            (0..3).for_each(|axis| d_z[axis] = self.sigma * (d_x[axis] + d_centre[axis]));
+        }
     }
 }
 

@@ -70,6 +70,12 @@ impl Cut {
         (wrap(self.antipode + from_antipode), self.log_slope(x))
     }
 
+    /// The reverse pass of [`Cut::inverse`]: `d_phi dphi/dz + d log |dphi/dz| / dz`.
+    pub(super) fn pull_back(&self, z: f64, d_phi: f64) -> f64 {
+        let x = self.mean + self.scale * z;
+        d_phi * self.log_slope(x).exp() - self.scale * x
+    }
+
     fn log_slope(&self, x: f64) -> f64 {
         0.5 * TAU.ln() - 0.5 * x * x + self.scale.ln()
     }

@@ -33,7 +33,7 @@ pub enum CoordinatesError {
     Length {
         /// Name of the argument.
         array: &'static str,
-        /// Configurations, from the length of `log_volume`.
+        /// Configurations, from the length of `log_volume`, or of `features` where there is none.
         configurations: usize,
         /// Numbers per configuration.
         width: usize,

@@ -100,6 +100,25 @@ impl ConfigurationMap for Gauge {
             f64::NEG_INFINITY
         }
     }
+
+    fn pull_back(
+        &self,
+        _: &[f64],
+        x: &[f64],
+        d_x: &mut [f64],
+        d_z: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let [_, b, c] = self.atoms;
+        scratch[0] = d_x[3 * b] + 2.0 / x[3 * b];
+        scratch[1] = d_x[3 * c];
+        scratch[2] = d_x[3 * c + 1] + x[3 * c + 1].recip();
+        let others = (0..x.len() / 3).filter(|atom| !self.atoms.contains(atom));
+        for (atom, d_q) in others.zip(scratch[3..].chunks_exact_mut(3)) {
+            d_q.copy_from_slice(&point(d_x, atom));
+        }
+        self.standardise.pull_back(scratch, d_z);
+    }
 }
 
 fn valid_atoms([a, b, c]: [usize; 3], n_atoms: usize) -> bool {

@@ -15,6 +15,13 @@ pub(super) fn set_point(x: &mut [f64], atom: usize, value: Vec3) {
     x[3 * atom..3 * atom + 3].copy_from_slice(&value);
 }
 
+pub(super) fn add_point(x: &mut [f64], atom: usize, value: Vec3) {
+    x[3 * atom..3 * atom + 3]
+        .iter_mut()
+        .zip(value)
+        .for_each(|(x, value)| *x += value);
+}
+
 pub(super) fn sub(a: Vec3, b: Vec3) -> Vec3 {
     [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }

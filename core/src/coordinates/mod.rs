@@ -3,7 +3,7 @@
 //! A flow works on `D` features `z`; a molecule is `N` positions `x` in nm. Each map is a bijection between the features
 //! and the part of configuration space that matters, and knows the logarithm of the target's volume element
 //! ([`Coordinates::to_features`], [`Coordinates::to_positions`]): the target density over features is
-//! `exp(-u(x(z)) + log_volume(z))`, with every constant kept.
+//! `exp(-u(x(z)) + log_volume(z))`, with every constant kept. [`Coordinates::pull_back`] gives the gradient of its logarithm.
 //!
 //! | kind | features | volume element, times that of the standardisation |
 //! |---|---|---|
@@ -324,11 +324,40 @@ impl Coordinates {
             scratch: map.scratch_len(),
         };
         batch::run(shape, features, positions, log_volume, |z, x, scratch| {
-            let volume = map.to_positions(z, x, scratch);
-            let inside =
-                z.iter().chain(x.iter()).all(|value| value.is_finite()) && !volume.is_nan();
-            Ok(if inside { volume } else { f64::NEG_INFINITY })
+            Ok(batch::place(map, z, x, scratch))
         })
+    }
+
+    /// The reverse pass of [`Coordinates::to_positions`]: from the gradient of a scalar by positions, that of the scalar plus
+    /// `log_volume` by features.
+    ///
+    /// `features` is `[n, D]`, `d_positions` `[n, 3N]` in 1/nm, and `d_features` becomes `[n, D]`: for each configuration
+    /// `(dx/dz)^T d_positions + d log_volume / dz`. With `d_positions = beta * forces = -du/dx`, this is
+    /// `d/dz [-u(x(z)) + log_volume(z)]`, the exact gradient of the logarithm of the target density over features. Threaded
+    /// over configurations; the result does not depend on the number of threads. Computes the positions anew.
+    ///
+    /// A configuration gets a gradient of zeros outside the domain, where `to_positions` gives `log_volume = -inf`, and where
+    /// `d_positions` is not finite or the gradient overflows; others of the batch are not affected.
+    ///
+    /// # Errors
+    /// Arrays of the wrong length.
+    pub fn pull_back(
+        &self,
+        features: &[f64],
+        d_positions: &[f64],
+        d_features: &mut [f64],
+    ) -> Result<(), CoordinatesError> {
+        let widths @ [width, n_features] = [3 * self.n_atoms, self.n_features()];
+        let n = features.len() / n_features;
+        for (array, width, found) in [
+            ("features", n_features, features.len()),
+            ("d_positions", width, d_positions.len()),
+            ("d_features", n_features, d_features.len()),
+        ] {
+            check_length(n, array, width, found)?;
+        }
+        batch::pull_back(self.map(), widths, features, d_positions, d_features);
+        Ok(())
     }
 
     /// Whether features change when the molecule is rotated, so that training data must be rotated at random.
@@ -380,15 +409,26 @@ impl Coordinates {
             ("positions", 3 * self.n_atoms, positions.len()),
             ("features", self.n_features(), features.len()),
         ] {
-            if found != n * width {
-                return Err(CoordinatesError::Length {
-                    array,
-                    configurations: n,
-                    width,
-                    found,
-                });
-            }
+            check_length(n, array, width, found)?;
         }
         Ok(())
+    }
+}
+
+fn check_length(
+    configurations: usize,
+    array: &'static str,
+    width: usize,
+    found: usize,
+) -> Result<(), CoordinatesError> {
+    if found == configurations * width {
+        Ok(())
+    } else {
+        Err(CoordinatesError::Length {
+            array,
+            configurations,
+            width,
+            found,
+        })
     }
 }

@@ -164,6 +164,18 @@ impl Standardise {
             *y = mean + scale * *y;
         }
     }
+
+    /// The reverse pass of [`Standardise::inverse`]: `d_z = (dy/dz)^T d_y`; `d_y` is used as scratch.
+    pub(super) fn pull_back(&self, d_y: &mut [f64], d_z: &mut [f64]) {
+        d_y.iter_mut()
+            .zip(&self.scale)
+            .for_each(|(d_y, scale)| *d_y *= scale);
+        match &self.whitening {
+            // Its own transpose.
+            Some(whitening) => whitening.root.times(d_y, d_z),
+            None => d_z.copy_from_slice(d_y),
+        }
+    }
 }
 
 /// Sums over frames, threaded in blocks, added up in order.

@@ -268,6 +268,39 @@ impl ConfigurationMap for Internal {
         }
         log_volume + self.z_matrix.place(q, x)
     }
+
+    fn pull_back(
+        &self,
+        z: &[f64],
+        x: &[f64],
+        d_x: &mut [f64],
+        d_z: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let [d_q, linear_q, linear_z] = self.split(scratch);
+        self.z_matrix.pull_back(x, d_x, d_q);
+        // Leaders come first, so that each has those of all that follow it when its own turn comes.
+        for (row, torsion) in self.torsions.iter().enumerate().rev() {
+            let column = torsion_column(row);
+            if let Some(leader) = self.leaders[row] {
+                d_q[torsion_column(leader)] += d_q[column];
+            }
+            match torsion {
+                Torsion::Linear { .. } => {}
+                Torsion::Circular => d_z[column] = d_q[column],
+                Torsion::Cut(cut) => d_z[column] = cut.pull_back(z[column], d_q[column]),
+            }
+        }
+        linear_q
+            .iter_mut()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| *value = d_q[column]);
+        self.standardise.pull_back(linear_q, linear_z);
+        linear_z
+            .iter()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| d_z[column] = *value);
+    }
 }
 
 /// Column of the torsion of a row among the `3N - 6` coordinates.

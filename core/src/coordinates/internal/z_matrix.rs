@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::coordinates::ZMatrixError;
 use crate::coordinates::batch::Fault;
 use crate::coordinates::geometry::{
-    SMALLEST, Vec3, cross, dot, norm, point, scale, set_point, sub,
+    SMALLEST, Vec3, add_point, cross, dot, norm, point, scale, set_point, sub,
 };
 
 /// The order in which atoms are placed, and what each is placed relative to.
@@ -196,6 +196,61 @@ impl ZMatrix {
         } else {
             f64::NEG_INFINITY
         }
+    }
+
+    /// The reverse pass of [`Self::place`] at positions `x` that it has placed, inside the domain:
+    /// `d_q = (dx/dq)^T d_x + d log(prod r^2 prod sin(theta)) / dq`.
+    ///
+    /// From the last atom to the first, `d_x` of an atom (whole by then) is handed on to its references. The atom is at
+    /// `p = b + s`, and `s` turns with the frame `e, n, m` of its references: where they turn the frame by `omega`, the scalar
+    /// changes by `omega . (s x d_p)`, whose components along the frame (the torque) are all that is needed.
+    pub(super) fn pull_back(&self, x: &[f64], d_x: &mut [f64], d_q: &mut [f64]) {
+        for (&[atom, bond, angle, torsion], d_q) in
+            self.rows.iter().zip(d_q[3..].chunks_exact_mut(3)).rev()
+        {
+            let (b, a) = (point(x, bond), point(x, angle));
+            let (s, v, w) = (sub(point(x, atom), b), sub(a, b), sub(point(x, torsion), a));
+            let inverse_length = norm(v).recip();
+            let e = scale(v, inverse_length);
+            let across = cross(w, e);
+            let inverse_width = norm(across).recip();
+            let n = scale(across, inverse_width);
+            let m = cross(e, n);
+
+            let d_p = point(d_x, atom);
+            let (along, on_n, on_m) = (dot(s, e), dot(s, n), dot(s, m));
+            let inverse_radius = on_n.hypot(on_m).recip();
+            let torque = cross(s, d_p);
+            let [about_e, about_n, about_m] = [e, n, m].map(|axis| dot(torque, axis));
+            let square = dot(s, s);
+            d_q[0] = (dot(d_p, s) + 2.0) / square.sqrt();
+            d_q[1] = (on_n * about_m - on_m * about_n + along) * inverse_radius;
+            // Torsions turn m towards n, hence clockwise about e.
+            d_q[2] = -about_e;
+
+            // v turns e towards n and m, and with w the frame about e, as n stays perpendicular to both.
+            let d_w = scale(n, -about_e * inverse_width);
+            let turn_m = about_m + about_e * inverse_width * dot(w, e);
+            let d_v: Vec3 =
+                std::array::from_fn(|k| inverse_length * (turn_m * n[k] - about_n * m[k]));
+            add_point(d_x, bond, sub(d_p, d_v));
+            add_point(d_x, angle, sub(d_v, d_w));
+            add_point(d_x, torsion, d_w);
+        }
+        let [first, second, third] = self.seeds;
+        let [bond, angle] = self.third.map(|atom| point(x, atom)[0]);
+        let [on_x, on_y, _] = sub(point(x, third), [bond, 0.0, 0.0]);
+        let [d_x_third, d_y_third, _] = point(d_x, third);
+        // The angle is measured from +x at the first atom, from -x at the second.
+        let side = (angle - bond).signum();
+        d_q[1] = (d_x_third * on_x + d_y_third * on_y + 2.0) / on_x.hypot(on_y);
+        d_q[2] = side * (d_y_third * on_x - d_x_third * on_y + on_x / on_y);
+        let carried = if self.third[0] == first {
+            0.0
+        } else {
+            d_x_third
+        };
+        d_q[0] = d_x[3 * second] + carried + 2.0 / x[3 * second];
     }
 }
 

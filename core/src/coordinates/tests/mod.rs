@@ -1,5 +1,6 @@
 //! Tests of the whole maps, on frames of three alanine peptides (see tests/data/coordinates/make.py).
 
+mod gradient;
 mod limits;
 
 use std::f64::consts::{PI, TAU};
