@@ -12,7 +12,7 @@ use regflow::flow::Model;
 use regflow::sample::WeightedSamples;
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;
-use regflow::train::{Dataset, Progress, TrainOptions, train};
+use regflow::train::{Dataset, Progress, Resources, Stage, TrainOptions, train};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,10 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?
     .read_all()?;
 
-    let options = TrainOptions {
+    let options = TrainOptions::single(Stage {
         steps,
-        ..TrainOptions::default()
-    };
+        ..Stage::default()
+    });
     let dataset = Dataset::new(frames.positions, &topology, &options)?;
     let coordinates = dataset.fit_coordinates(
         CoordinateKind::Internal,
@@ -58,7 +58,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ControlFlow::Continue(())
     };
-    train(&mut model, &dataset, None, &options, &mut report)?;
+    train(
+        &mut model,
+        &dataset,
+        Resources::default(),
+        &options,
+        &mut report,
+    )?;
 
     let drawn = model.sample(5000, 1, 0)?;
     let mut energies = vec![0.0; drawn.log_q.len()];

@@ -81,7 +81,7 @@ fn frames_in_weighted_samples_out() {
     assert_eq!(rows.len(), 150);
     let validations: Vec<f64> = rows
         .iter()
-        .filter_map(|row| row.rsplit(',').next()?.parse().ok())
+        .filter_map(|row| row.split(',').nth(6)?.parse().ok())
         .collect();
     assert_eq!(validations.len(), 20);
     // From a flow that is the identity: the torsions' basins alone are worth more than this.
@@ -201,6 +201,8 @@ fn regression_on_optimal_transport_pairs_trains_realnvp_in_all_coordinates() {
                 "realnvp",
                 "--architecture-config",
                 r#"{"couplings": 4, "hidden": 32}"#,
+                "--objective",
+                "regression",
                 "--target",
                 "ot",
                 "--steps",
@@ -211,7 +213,7 @@ fn regression_on_optimal_transport_pairs_trains_realnvp_in_all_coordinates() {
             .unwrap()
             .lines()
             .skip(1)
-            .map(|line| line.split(',').nth(2).unwrap().parse().unwrap())
+            .map(|line| line.split(',').nth(3).unwrap().parse().unwrap())
             .collect();
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
         assert!(

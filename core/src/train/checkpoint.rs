@@ -86,8 +86,7 @@ pub(super) fn save(path: &Path, run: &Fingerprint, state: &State) -> Result<(), 
     )
     .map_err(|e| broken(e.to_string()))?;
     let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-    let bytes =
-        safetensors::serialize(views, Some(metadata)).map_err(|e| broken(e.to_string()))?;
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(e.to_string()))?;
     write_atomically(path, |file| file.write_all(&bytes))?;
     Ok(())
 }
@@ -217,8 +216,8 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::state::{Best, StageSummary};
     use crate::train::Objective;
+    use crate::train::state::{Best, StageSummary};
 
     fn state() -> State {
         let mut state = State::new(vec![0.1, -2.5e-30, 3.0]);
@@ -271,13 +270,19 @@ mod tests {
         save(&path, &run(1), &state()).unwrap();
         let message = |found: Result<State, TrainError>| found.unwrap_err().to_string();
         let error = message(load(&path, &run(2), 3));
-        assert!(error.contains("steps") && error.contains("with 1"), "{error}");
+        assert!(
+            error.contains("steps") && error.contains("with 1"),
+            "{error}"
+        );
         assert!(message(load(&path, &run(1), 4)).contains("does not fit the model"));
         assert!(message(load(&folder.path().join("none"), &run(1), 3)).contains("none"));
         let bytes = std::fs::read(&path).unwrap();
         for length in [0, 4, 100, bytes.len() - 1] {
             std::fs::write(&path, &bytes[..length]).unwrap();
-            assert!(message(load(&path, &run(1), 3)).contains("run.checkpoint"), "{length}");
+            assert!(
+                message(load(&path, &run(1), 3)).contains("run.checkpoint"),
+                "{length}"
+            );
         }
     }
 

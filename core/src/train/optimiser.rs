@@ -126,9 +126,7 @@ mod tests {
             let m_hat = m / (1.0 - 0.9f64.powi(t));
             let v_hat = v / (1.0 - 0.999f64.powi(t));
             theta -= 0.01 * (m_hat / (v_hat.sqrt() + 1e-8) + 0.1 * theta);
-            let decay = stage
-                .ema
-                .min((1.0 + f64::from(t)) / (10.0 + f64::from(t)));
+            let decay = stage.ema.min((1.0 + f64::from(t)) / (10.0 + f64::from(t)));
             ema = decay * ema + (1.0 - decay) * theta;
             let norm = optimiser.step(&mut weights, &[raw as f32], 0.01);
             assert!((norm - raw.abs()).abs() < 1e-6);

@@ -224,7 +224,10 @@ mod tests {
             };
             assert!(options.validate().is_ok(), "{recipe:?}");
             let text = serde_json::to_string(&options).unwrap();
-            assert_eq!(serde_json::from_str::<TrainOptions>(&text).unwrap(), options);
+            assert_eq!(
+                serde_json::from_str::<TrainOptions>(&text).unwrap(),
+                options
+            );
         }
     }
 
@@ -238,6 +241,9 @@ mod tests {
         let error = TrainOptions::single(stage).validate().unwrap_err();
         assert!(error.to_string().contains("target-noise = 0.1"), "{error}");
         let error = serde_json::from_str::<Stage>(r#"{"step": 3}"#).unwrap_err();
-        assert!(error.to_string().contains("unknown field `step`"), "{error}");
+        assert!(
+            error.to_string().contains("unknown field `step`"),
+            "{error}"
+        );
     }
 }

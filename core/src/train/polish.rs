@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::dataset::{Dataset, Points};
+use super::dataset::Dataset;
 use super::objective::Batch;
 use super::options::check;
 use crate::energy::Energy;
@@ -142,11 +142,8 @@ impl<'a> Polish<'a> {
         seed: u64,
     ) -> Result<Self, TrainError> {
         let held_out = dataset.validation_points(model.coordinates())?;
-        let mean = crate::sample::mean_reduced_energy(
-            energy,
-            &held_out.positions,
-            model.temperature(),
-        )?;
+        let mean =
+            crate::sample::mean_reduced_energy(energy, &held_out.positions, model.temperature())?;
         Ok(Polish {
             model,
             dataset,
@@ -167,21 +164,11 @@ impl<'a> Polish<'a> {
         let seed = self.seed ^ BUFFER_STREAM;
         let (features, log_q) = self.model.sample_features(n, seed, buffer.drawn)?;
         buffer.drawn += n as u64;
-        let mut positions = vec![0.0; n * 3 * self.model.n_atoms()];
-        let mut log_volume = vec![0.0; n];
-        let wide: Vec<f64> = features.iter().map(|&z| f64::from(z)).collect();
-        self.model
-            .coordinates()
-            .to_positions(&wide, &mut positions, &mut log_volume)?;
-        let points = Points {
-            positions,
-            features: wide,
-        };
-        let (reduced, scores) = self.score(&points)?;
-        let log_weight = reduced.iter().zip(log_volume).zip(log_q);
+        let Scored { log_target, scores } = self.score(&features)?;
+        let log_weight = log_target.iter().zip(log_q);
         let log_weight: Vec<f64> = log_weight
-            .map(|((u, volume), log_q)| {
-                let log_weight = volume - u - log_q;
+            .map(|(log_target, log_q)| {
+                let log_weight = log_target - log_q;
                 if log_weight.is_finite() {
                     log_weight
                 } else {
@@ -221,11 +208,13 @@ impl<'a> Polish<'a> {
         let n_reverse = (self.options.reverse * size as f64).round() as usize;
         let n_reverse = n_reverse.min(size - n_data);
         let n_weighted = size - n_data - n_reverse;
-        let data = self
-            .dataset
-            .training_points(self.model.coordinates(), first, n_data)?;
-        let mut x1: Vec<f32> = data.features.iter().map(|&z| z as f32).collect();
-        let (_, mut scores) = self.score(&data)?;
+        let features =
+            self.dataset
+                .training_features(self.model.coordinates(), first, n_data, 0.0)?;
+        let (mut x1, mut scores) = (features, Vec::new());
+        if self.options.forces {
+            scores = self.score(&x1)?.scores;
+        }
 
         let (clipped, share) = clip(&buffer.log_weight, self.options.clip_quantile);
         let seed = (self.seed ^ BUFFER_STREAM).wrapping_add((step as u64) << 8);
@@ -271,39 +260,57 @@ impl<'a> Polish<'a> {
         Ok(ess_per_n(&samples.log_weight))
     }
 
-    /// Reduced energies, `[n]`, and where forces are used the slope of the target's log density over features, `[n, D]`.
-    fn score(&self, points: &Points) -> Result<(Vec<f64>, Vec<f32>), TrainError> {
-        let n = points.positions.len() / (3 * self.model.n_atoms());
-        let kt = kt(self.model.temperature());
-        let mut reduced = vec![0.0; n];
+    /// What the target says of features, `[n, D]`. Positions are those of the coordinate map, in whose frame the gradient
+    /// through it expects the forces.
+    fn score(&self, features: &[f32]) -> Result<Scored, TrainError> {
+        let (model, width) = (self.model, 3 * self.model.n_atoms());
+        let n = features.len() / model.prior().dimension();
+        let features: Vec<f64> = features.iter().map(|&z| f64::from(z)).collect();
+        let mut positions = vec![0.0; n * width];
+        let mut log_target = vec![0.0; n];
+        let coordinates = model.coordinates();
+        coordinates.to_positions(&features, &mut positions, &mut log_target)?;
+        let kt = kt(model.temperature());
+        let mut energies = vec![0.0; n];
         if !self.options.forces {
-            self.energy.energies(&points.positions, &mut reduced)?;
-            reduced.iter_mut().for_each(|u| *u /= kt);
-            return Ok((reduced, Vec::new()));
-        }
-        let mut slopes = vec![0.0; points.positions.len()];
-        self.energy
-            .energies_and_forces(&points.positions, &mut reduced, &mut slopes)?;
-        for (u, slopes) in reduced
-            .iter_mut()
-            .zip(slopes.chunks_exact_mut(3 * self.model.n_atoms()))
-        {
-            *u /= kt;
-            // d/du of the logarithmic continuation.
-            let damping = 1.0 / (1.0 + (*u - self.limit).max(0.0));
-            for slope in slopes {
-                *slope *= damping / kt;
-                if !slope.is_finite() {
-                    *slope = 0.0;
-                }
+            self.energy.energies(&positions, &mut energies)?;
+            for (log_target, energy) in log_target.iter_mut().zip(energies) {
+                *log_target -= energy / kt;
             }
+            return Ok(Scored {
+                log_target,
+                scores: Vec::new(),
+            });
         }
-        let mut scores = vec![0.0; points.features.len()];
-        self.model
-            .coordinates()
-            .pull_back(&points.features, &slopes, &mut scores)?;
-        Ok((reduced, scores.iter().map(|&s| s as f32).collect()))
+        let mut slopes = vec![0.0; n * width];
+        self.energy
+            .energies_and_forces(&positions, &mut energies, &mut slopes)?;
+        for ((log_target, energy), slopes) in log_target
+            .iter_mut()
+            .zip(energies)
+            .zip(slopes.chunks_exact_mut(width))
+        {
+            let u = energy / kt;
+            *log_target -= u;
+            // d/du of the logarithmic continuation.
+            let damping = 1.0 / (1.0 + (u - self.limit).max(0.0));
+            slopes.iter_mut().for_each(|slope| *slope *= damping / kt);
+        }
+        let mut scores = vec![0.0; features.len()];
+        coordinates.pull_back(&features, &slopes, &mut scores)?;
+        Ok(Scored {
+            log_target,
+            scores: scores.iter().map(|&s| s as f32).collect(),
+        })
     }
+}
+
+/// The target at some features.
+struct Scored {
+    /// `[n]`, `-u + log_volume`.
+    log_target: Vec<f64>,
+    /// `[n, D]`, its gradient, with energies continued logarithmically above the limit; empty without forces.
+    scores: Vec<f32>,
 }
 
 /// Log weights cut down to their `quantile`, and the part of the whole weight that this takes away.

@@ -10,7 +10,7 @@ use super::objective::{Batch, Loss};
 use super::optimiser::AdamW;
 use super::polish::Polish;
 use super::schedule::Schedule;
-use super::state::{Best, State, StageSummary};
+use super::state::{Best, StageSummary, State};
 use super::{Objective, Stage, TrainError, TrainOptions};
 use crate::energy::Energy;
 use crate::flow::Model;
@@ -49,7 +49,7 @@ pub struct Progress {
 /// A stage diverged and went back to its last good state.
 #[derive(Clone, Copy, Debug)]
 pub struct Retreat {
-    /// Loss, norm of the gradient, validation or ESS.
+    /// Loss, norm of the gradient, or validation.
     pub what: &'static str,
     /// Its value.
     pub value: f64,
@@ -418,18 +418,19 @@ impl<'a> Run<'a> {
             best,
             ..
         } = &mut self.state;
-        let start = position.start.unwrap_or(found);
-        // Worse than the start by one nat (or one squared unit) per feature is no noise of a sound run.
-        let worst = start.validation + self.model.prior().dimension() as f64;
-        if found.validation.is_nan() || found.validation > worst {
+        let sound = [position.start, position.best].into_iter().flatten();
+        let sound = sound.map(|s| s.validation).fold(f64::INFINITY, f64::min);
+        // Of a new flow, one nat (or squared unit) per feature is no noise of a sound run; a polish starts from a good one.
+        let tolerance = match found.ess {
+            Some(_) => 1.0,
+            None => self.model.prior().dimension() as f64,
+        };
+        if found.validation.is_nan() || found.validation > sound + tolerance {
             return Some(("validation", found.validation));
         }
-        if let (Some(ess), Some(start)) = (found.ess, start.ess) {
-            if ess < 0.1 * start {
-                return Some(("ESS/N", ess));
-            }
+        if found.validation <= sound + 0.25 * tolerance {
+            good.clone_from(weights);
         }
-        good.clone_from(weights);
         match &mut position.best {
             Some(best) if !found.is_better_than(best) => best.age += 1,
             kept => {
@@ -511,9 +512,16 @@ fn fingerprint(
         parameters.add(&value.to_le_bytes());
     }
     let mut coordinates = Fnv::default();
-    coordinates.add(json(serde_json::to_value(model.coordinates())).to_string().as_bytes());
+    coordinates.add(
+        json(serde_json::to_value(model.coordinates()))
+            .to_string()
+            .as_bytes(),
+    );
     let mut run = Fingerprint::from([
-        ("architecture".into(), json(serde_json::to_value(&model.header().architecture))),
+        (
+            "architecture".into(),
+            json(serde_json::to_value(&model.header().architecture)),
+        ),
         ("coordinates".into(), coordinates.finish().into()),
         ("temperature".into(), model.temperature().into()),
         ("frames".into(), dataset.fingerprint().into()),
@@ -524,7 +532,10 @@ fn fingerprint(
         run.insert("pairs".into(), json(serde_json::to_value(pairs.describe())));
     }
     for (index, stage) in options.stages.iter().enumerate() {
-        run.insert(format!("stage {}", index + 1), json(serde_json::to_value(stage)));
+        run.insert(
+            format!("stage {}", index + 1),
+            json(serde_json::to_value(stage)),
+        );
     }
     run
 }

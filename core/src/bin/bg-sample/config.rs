@@ -55,10 +55,13 @@ fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<
             toml::Value::Array(values) => {
                 for value in values {
                     added.push(option.clone());
-                    added.push(scalar(path, key, value)?);
+                    added.push(match value {
+                        toml::Value::Table(table) => serde_json::to_string(table)?,
+                        value => scalar(path, key, value)?,
+                    });
                 }
             }
-            // A table is the configuration of a plugin; it goes through as JSON.
+            // A table is the configuration of a plugin, or a stage; it goes through as JSON.
             toml::Value::Table(table) => {
                 added.push(option);
                 added.push(serde_json::to_string(table)?);
@@ -122,6 +125,21 @@ mod tests {
                 "a",
                 "--trajectory",
                 "b"
+            ]
+        );
+    }
+
+    #[test]
+    fn stages_become_options_in_their_order() {
+        let toml = "[[stage]]\nobjective = \"likelihood\"\n[[stage]]\nobjective = \"polish\"\n\
+                    [stage.polish]\ndata = 0.25";
+        assert_eq!(
+            merged(toml, &["bg-sample", "train"]),
+            [
+                "--stage",
+                r#"{"objective":"likelihood"}"#,
+                "--stage",
+                r#"{"objective":"polish","polish":{"data":0.25}}"#
             ]
         );
     }

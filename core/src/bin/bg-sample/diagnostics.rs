@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use regflow::metric::{self, Basin, Estimate};
 use regflow::sample::Diagnostics;
 use regflow::system::{Topology, torsion};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::Outcome;
 use crate::figures::Figures;
@@ -142,8 +142,29 @@ impl Populations {
 
     /// Adds the weighted populations of importance samples.
     pub fn add_weighted(&self, figures: &mut Figures, log_weights: &[f64]) -> Outcome {
-        if !log_weights.iter().any(|w| w.is_finite()) {
+        if let Some((object, text)) = self.weighted(log_weights)? {
+            figures.add("populations", object, format!("{text} (weighted)"));
+        }
+        Ok(())
+    }
+
+    /// Adds the populations of the frames of a trajectory.
+    pub fn add_counted(&self, figures: &mut Figures) -> Outcome {
+        if self.basins.is_empty() {
             return Ok(());
+        }
+        let populations =
+            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), BLOCKS)?;
+        let (object, text) = self.describe(&populations);
+        let text = format!("{text} (frames, error from blocks of time)");
+        figures.add("populations", object, text);
+        Ok(())
+    }
+
+    /// Weighted populations as JSON and in words; nothing without basins or weights.
+    pub fn weighted(&self, log_weights: &[f64]) -> Outcome<Option<(Map<String, Value>, String)>> {
+        if self.basins.is_empty() || !log_weights.iter().any(|w| w.is_finite()) {
+            return Ok(None);
         }
         let populations = metric::weighted_populations(
             &self.basins,
@@ -151,22 +172,10 @@ impl Populations {
             self.atoms.len(),
             log_weights,
         )?;
-        self.add(figures, &populations, "weighted");
-        Ok(())
+        Ok(Some(self.describe(&populations)))
     }
 
-    /// Adds the populations of the frames of a trajectory.
-    pub fn add_counted(&self, figures: &mut Figures) -> Outcome {
-        let populations =
-            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), BLOCKS)?;
-        self.add(figures, &populations, "frames, error from blocks of time");
-        Ok(())
-    }
-
-    fn add(&self, figures: &mut Figures, populations: &[Estimate], how: &str) {
-        if self.basins.is_empty() {
-            return;
-        }
+    fn describe(&self, populations: &[Estimate]) -> (Map<String, Value>, String) {
         let mut object = Map::new();
         let mut text = Vec::new();
         for (basin, population) in self.basins.iter().zip(populations) {
@@ -177,10 +186,6 @@ impl Populations {
             );
             text.push(format!("{} {value:.4} +- {error:.4}", basin.name));
         }
-        figures.add(
-            "populations",
-            object,
-            format!("{} ({how})", text.join(", ")),
-        );
+        (object, text.join(", "))
     }
 }

@@ -107,3 +107,18 @@ pub fn model(common: &Common, path: &Path) -> Outcome<Model> {
 pub fn device(common: &Common) -> Outcome<Device> {
     Ok(tensor::device(&common.device)?)
 }
+
+/// A JSON object given directly or as the name of a file that holds it; nothing stands for `{}`.
+pub fn json_argument(option: &str, text: Option<&str>) -> Outcome<serde_json::Value> {
+    let Some(text) = text else {
+        return Ok(serde_json::json!({}));
+    };
+    let content = if text.trim_start().starts_with('{') {
+        text.to_owned()
+    } else {
+        std::fs::read_to_string(text).map_err(|e| {
+            format!("{option} {text}: neither a JSON object nor a readable file: {e}")
+        })?
+    };
+    serde_json::from_str(&content).map_err(|e| format!("{option} {text}: not JSON: {e}").into())
+}

@@ -10,6 +10,7 @@ mod plugins;
 mod progress;
 mod sample;
 mod score;
+mod stages;
 mod train;
 
 use std::error::Error;

@@ -1,117 +1,253 @@
-//! What a user sees of a training run: a progress bar, and a CSV file of the curve.
+//! What a user sees of a training run: a progress bar, a CSV file of the curve, and what each stage reached.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use regflow::train::{Observer, Progress};
+use regflow::energy::Energy;
+use regflow::flow::Model;
+use regflow::sample::WeightedSamples;
+use regflow::train::{Observer, Progress, Retreat, StageSummary};
+use serde_json::{Value, json};
 
 use crate::Outcome;
+use crate::diagnostics::Populations;
 
-/// Positions of the bar; the run's own measure of progress is a fraction.
+/// Positions of the bar; a stage's own measure of progress is a fraction.
 const LENGTH: u64 = 1000;
 /// Weight of a new loss in the running mean that is shown.
 const SMOOTHING: f64 = 0.02;
+/// Fresh samples by which a finished stage is judged, and their seed.
+const SAMPLES: usize = 10_000;
+const SEED: u64 = 0x7374_6167_6573;
+const HEADER: &str = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess";
 
-/// Shows a bar and writes the curve.
-pub struct Reporter {
-    bar: ProgressBar,
-    curve: BufWriter<File>,
-    path: PathBuf,
-    loss: Option<f64>,
-    validation: Option<f64>,
-    failure: Option<std::io::Error>,
+/// Whether the user (Ctrl-C) or the system (SIGTERM) wants the run to end.
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens from now on: the first signal is noted, a second one ends the program at once.
+    pub fn listen() -> Outcome<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag))?;
+            signal_hook::flag::register(signal, Arc::clone(&flag))?;
+        }
+        Ok(Interrupt(flag))
+    }
 }
 
-impl Reporter {
-    /// Starts a curve at `path`, replacing that of an earlier run.
-    pub fn new(path: &Path) -> Outcome<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)
-            .map_err(|e| format!("{}: cannot write the training curve: {e}", path.display()))?;
-        let mut curve = BufWriter::new(file);
-        writeln!(
-            curve,
-            "step,seconds,loss,gradient_norm,learning_rate,validation"
-        )?;
+/// Shows a bar, writes the curve, and draws samples after each stage.
+pub struct Reporter<'a> {
+    bar: ProgressBar,
+    curve: File,
+    path: PathBuf,
+    energy: &'a dyn Energy,
+    interrupt: Interrupt,
+    loss: Option<f64>,
+    validation: Option<f64>,
+    ess: Option<f64>,
+    stages: Vec<Value>,
+    failure: Option<String>,
+}
+
+impl<'a> Reporter<'a> {
+    /// Continues the curve at `path` if the run is `resumed`; else starts one, and an earlier one is kept under another name.
+    pub fn new(
+        path: &Path,
+        resumed: bool,
+        energy: &'a dyn Energy,
+        interrupt: Interrupt,
+    ) -> Outcome<Self> {
         let bar = ProgressBar::new(LENGTH);
         bar.set_style(ProgressStyle::with_template(
             "{bar:30} {percent}% [{elapsed} < {eta}] {msg}",
         )?);
+        let curve = open_curve(path, resumed)
+            .map_err(|e| format!("{}: cannot write the training curve: {e}", path.display()))?;
         Ok(Reporter {
             bar,
             curve,
             path: path.to_owned(),
+            energy,
+            interrupt,
             loss: None,
             validation: None,
+            ess: None,
+            stages: Vec::new(),
             failure: None,
         })
     }
 
-    /// Ends the bar and makes sure that the curve is on disk.
-    pub fn finish(mut self) -> Outcome {
+    /// Ends the bar; what samples of each finished stage showed.
+    pub fn finish(self) -> Outcome<Vec<Value>> {
         self.bar.finish_and_clear();
-        let flushed = self.curve.flush();
-        match self.failure.map_or(flushed, Err) {
-            Ok(()) => Ok(()),
-            Err(e) => Err(format!(
-                "{}: cannot write the training curve: {e}",
-                self.path.display()
-            )
-            .into()),
+        match self.failure {
+            None => Ok(self.stages),
+            Some(failure) => Err(failure.into()),
         }
     }
 
     fn write(&mut self, p: &Progress) -> std::io::Result<()> {
-        write!(
-            self.curve,
-            "{},{:.3},{},{},{},",
-            p.step, p.elapsed, p.loss, p.gradient_norm, p.learning_rate
-        )?;
-        match p.validation {
-            Some(validation) => {
-                writeln!(self.curve, "{validation}")?;
-                self.curve.flush()
-            }
-            None => writeln!(self.curve),
-        }
+        let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
+        let line = format!(
+            "{}-{},{},{:.3},{},{},{},{},{}\n",
+            p.stage[0] + 1,
+            p.objective.name(),
+            p.step,
+            p.elapsed,
+            p.loss,
+            p.gradient_norm,
+            p.learning_rate,
+            optional(p.validation),
+            optional(p.ess)
+        );
+        // In one call, so that whatever ends the process leaves whole lines.
+        self.curve.write_all(line.as_bytes())
+    }
+
+    fn judge(&self, model: &Model, summary: &StageSummary) -> Outcome<(Value, String)> {
+        let drawn = model.sample(SAMPLES, SEED, 0)?;
+        let mut energies = vec![0.0; SAMPLES];
+        self.energy.energies(&drawn.positions, &mut energies)?;
+        let mut samples = WeightedSamples::new(model.temperature());
+        samples.extend(&drawn.log_q, &energies);
+        let mut populations = Populations::new(model.topology());
+        populations.extend(&drawn.positions);
+        let found = samples.diagnostics(SEED);
+        let k_hat = found.k_hat.map_or("-".into(), |k| format!("{k:.2}"));
+        let (populations, words) = populations.weighted(&samples.log_weight)?.unzip();
+        let text = format!(
+            "{} steps, {:.0} s, validation {:.4}; {SAMPLES} fresh samples: ESS/N {:.4} (trimmed {:.4}), k-hat {k_hat}; {}",
+            summary.steps,
+            summary.seconds,
+            summary.validation,
+            found.ess,
+            found.ess_trimmed,
+            words.unwrap_or_default()
+        );
+        let value = json!({
+            "objective": summary.objective,
+            "ess_per_n": found.ess,
+            "ess_per_n_trimmed": found.ess_trimmed,
+            "k_hat": found.k_hat,
+            "populations": populations,
+        });
+        Ok((value, text))
+    }
+
+    fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
     }
 }
 
-impl Observer for Reporter {
-    fn step(&mut self, progress: &Progress) -> ControlFlow<()> {
-        let previous = self.loss.unwrap_or(progress.loss);
-        let loss = previous + SMOOTHING * (progress.loss - previous);
-        self.loss = Some(loss);
-        self.validation = progress.validation.or(self.validation);
-        self.bar
-            .set_position((progress.fraction * LENGTH as f64) as u64);
-        let validation = self
-            .validation
-            .map_or_else(|| "-".into(), |v| format!("{v:.3}"));
-        self.bar.set_message(format!(
-            "step {}  loss {loss:.3}  validation {validation}",
-            progress.step
-        ));
-        if let (Some(validation), true) = (progress.validation, self.bar.is_hidden()) {
+/// Opens the curve for appending, with its header.
+fn open_curve(path: &Path, resumed: bool) -> std::io::Result<File> {
+    if !resumed && path.exists() {
+        let name = |number: u32| path.with_extension(format!("{number}.csv"));
+        let free = (1..).map(name).find(|name| !name.exists());
+        if let Some(free) = free {
+            std::fs::rename(path, &free)?;
             eprintln!(
-                "{:3.0} %  step {}  {:.0} s  loss {loss:.4}  validation {validation:.4}",
-                100.0 * progress.fraction,
-                progress.step,
-                progress.elapsed
+                "the earlier curve {} is now {}",
+                path.display(),
+                free.display()
             );
         }
-        match self.write(progress) {
-            Ok(()) => ControlFlow::Continue(()),
+    }
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
+    let length = file.seek(SeekFrom::End(0))?;
+    if length == 0 {
+        writeln!(file, "{HEADER}")?;
+        return Ok(file);
+    }
+    // A disk that was full may have left half a line.
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last != *b"\n" {
+        writeln!(file)?;
+    }
+    Ok(file)
+}
+
+impl Observer for Reporter<'_> {
+    fn step(&mut self, p: &Progress) -> ControlFlow<()> {
+        let previous = self.loss.unwrap_or(p.loss);
+        let loss = previous + SMOOTHING * (p.loss - previous);
+        self.loss = Some(loss);
+        self.validation = p.validation.or(self.validation);
+        self.ess = p.ess.or(self.ess);
+        self.bar.set_position((p.fraction * LENGTH as f64) as u64);
+        let text = |value: Option<f64>| value.map_or_else(|| "-".into(), |v| format!("{v:.3}"));
+        let stage = format!(
+            "stage {}/{} {}",
+            p.stage[0] + 1,
+            p.stage[1],
+            p.objective.name()
+        );
+        let ess = self
+            .ess
+            .map_or_else(String::new, |ess| format!("  ESS/N {ess:.3}"));
+        self.bar.set_message(format!(
+            "{stage}  step {}  loss {loss:.3}  validation {}{ess}",
+            p.step,
+            text(self.validation)
+        ));
+        if p.validation.is_some() && self.bar.is_hidden() {
+            eprintln!(
+                "{stage} {:3.0} %  step {}  {:.0} s  loss {loss:.4}  validation {}{ess}",
+                100.0 * p.fraction,
+                p.step,
+                p.elapsed,
+                text(self.validation)
+            );
+        }
+        if let Err(error) = self.write(p) {
+            // Told at the end: the trained parameters are worth more than the curve.
+            self.failure.get_or_insert(format!(
+                "{}: cannot write the training curve: {error}",
+                self.path.display()
+            ));
+        }
+        if self.interrupt.0.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn resumed(&mut self, step: usize) {
+        self.say(&format!("resumed after step {step}"));
+    }
+
+    fn retreated(&mut self, retreat: &Retreat) {
+        self.say(&format!(
+            "warning: the {} is {} at step {}: training diverged; back to the last good state with {} of the learning rate",
+            retreat.what, retreat.value, retreat.step, retreat.rate_factor
+        ));
+    }
+
+    fn stage_ended(&mut self, model: &Model, summary: &StageSummary) {
+        (self.loss, self.ess) = (None, None);
+        match self.judge(model, summary) {
+            Ok((value, text)) => {
+                self.say(&format!("{}: {text}", summary.objective.name()));
+                self.stages.push(value);
+            }
             Err(error) => {
-                // Told at the end: the trained parameters are worth more than the curve.
-                self.failure.get_or_insert(error);
-                ControlFlow::Continue(())
+                self.failure.get_or_insert(format!(
+                    "after the stage of {}: {error}",
+                    summary.objective.name()
+                ));
             }
         }
     }

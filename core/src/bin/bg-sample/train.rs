@@ -1,39 +1,26 @@
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, ZMatrix};
 use regflow::flow::Model;
+use regflow::system::Topology;
 use regflow::target::{PairOptions, Pairs};
-use regflow::train::{Dataset, Objective, Regularisation, TrainOptions};
+use regflow::tensor::Device;
+use regflow::train::{Checkpoint, Dataset, Objective, Resources, Summary, TrainOptions};
 use regflow::{plugin, train};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::figures::Figures;
-use crate::inputs::{self, FrameArguments};
-use crate::progress::Reporter;
+use crate::inputs::{self, FrameArguments, json_argument};
+use crate::progress::{Interrupt, Reporter};
+use crate::stages::StageArguments;
 use crate::{Common, Outcome};
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ObjectiveName {
-    /// l2 regression on pairs of a target source
-    Regression,
-    /// Maximum likelihood
-    Likelihood,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum RegularisationName {
-    /// Squared log-determinant
-    LogDet,
-    /// Squared distance between a prior point and its image mapped back
-    ForwardBackward,
-}
 
 /// Train a flow on the frames of a trajectory
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  \
     bg-sample train --trajectory trajectory.dcd --topology topology.pdb --energy system.xml --temperature 300 \\\n    \
-    --coordinates internal --architecture nsf --objective likelihood --out model.safetensors")]
+    --recipe default --out model.safetensors\n\n\
+    Ctrl-C saves the run; the same command with --resume continues it.")]
 pub struct Arguments {
     #[command(flatten)]
     frames: FrameArguments,
@@ -61,9 +48,12 @@ pub struct Arguments {
     /// Configuration of the architecture: JSON, or a file of it; `bg-sample plugins NAME` shows what there is
     #[arg(long, value_name = "JSON|FILE")]
     architecture_config: Option<String>,
-    /// What is minimised
-    #[arg(long, default_value = "regression")]
-    objective: ObjectiveName,
+    /// Go on from a model instead of a new one: its molecule, coordinates, architecture and parameters
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["coordinates", "z_matrix", "no_whitening", "architecture", "architecture_config"])]
+    start_from: Option<PathBuf>,
+    #[command(flatten)]
+    stages: StageArguments,
     /// Source of the pairs for regression: name or path of a plugin, or file:PATH for pairs of your own (x0, x1)
     #[arg(long, default_value = "ot")]
     target: String,
@@ -76,52 +66,16 @@ pub struct Arguments {
     /// Folder that keeps the pairs, in shards; they are made anew without it
     #[arg(long, value_name = "DIR")]
     pairs_dir: Option<PathBuf>,
-    /// Regulariser of the regression
-    #[arg(long, default_value = "log-det")]
-    regularisation: RegularisationName,
-    /// Weight of the regulariser
-    #[arg(long, default_value_t = 1e-6)]
-    regularisation_weight: f64,
-    /// Standard deviation of the noise on the data's features (the targets of a regression)
-    #[arg(long, default_value_t = TrainOptions::default().noise)]
-    target_noise: f64,
-    /// Optimiser steps
-    #[arg(long, default_value_t = TrainOptions::default().steps)]
-    steps: usize,
-    /// Seconds of training instead of a number of steps
-    #[arg(long, value_name = "SECONDS", conflicts_with = "steps")]
-    time_limit: Option<f64>,
-    /// Frames or pairs per step
-    #[arg(long, default_value_t = TrainOptions::default().batch)]
-    batch: usize,
-    /// Peak learning rate
-    #[arg(long, default_value_t = TrainOptions::default().learning_rate)]
-    learning_rate: f64,
-    /// Part of the run in which the learning rate rises
-    #[arg(long, default_value_t = TrainOptions::default().warm_up)]
-    warm_up: f64,
-    /// Weight decay of AdamW
-    #[arg(long, default_value_t = TrainOptions::default().weight_decay)]
-    weight_decay: f64,
-    /// Largest gradient norm
-    #[arg(long, default_value_t = TrainOptions::default().clip)]
-    clip: f64,
-    /// Decay of the moving average of the parameters
-    #[arg(long, default_value_t = TrainOptions::default().ema)]
-    ema: f64,
-    /// Part of the frames held out, in blocks of time
-    #[arg(long, default_value_t = TrainOptions::default().validation_fraction)]
-    validation_fraction: f64,
-    /// Steps between validations; 0: twenty in a run
-    #[arg(long, default_value_t = TrainOptions::default().validation_every)]
-    validation_every: usize,
-    /// Stop after so many validations without improvement; 0: never
-    #[arg(long, default_value_t = TrainOptions::default().patience)]
-    patience: usize,
-    /// Do not augment with permutations of equivalent hydrogens
+    /// Where the run is saved for --resume; beside the model without it. Removed when the model is written
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Seconds between two checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    checkpoint_every: f64,
+    /// Continue an interrupted run: the same command with this option added
     #[arg(long)]
-    no_symmetry: bool,
-    /// Training curve; beside the model without it
+    resume: bool,
+    /// Training curve, appended to; beside the model without it
     #[arg(long, value_name = "FILE.csv")]
     curve: Option<PathBuf>,
     /// Model file to write
@@ -130,8 +84,8 @@ pub struct Arguments {
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let options = arguments.options(common);
-    options.validate()?;
+    let interrupt = Interrupt::listen()?;
+    let options = arguments.stages.options(common)?;
     if !(arguments.temperature > 0.0 && arguments.temperature.is_finite()) {
         return Err(format!(
             "--temperature {}: expected a positive number of Kelvin",
@@ -139,10 +93,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         )
         .into());
     }
+    let checkpoint = arguments.checkpoint()?;
     let device = inputs::device(common)?;
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
     let energy = inputs::energy(common, &arguments.energy, &topology)?;
-    let architecture = plugin::flow(&arguments.architecture)?;
     let positions = arguments.frames.read(&topology, selection)?;
     let mean_energy =
         regflow::sample::mean_reduced_energy(energy.as_ref(), &positions, arguments.temperature)?;
@@ -153,121 +107,196 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         dataset.n_training(),
         dataset.n_validation()
     );
-    let coordinates = dataset.fit_coordinates(
-        arguments.coordinates,
-        &topology,
-        &arguments.coordinate_options(architecture.info().circular)?,
-    )?;
-    let mut model = Model::new(
-        &arguments.architecture,
-        json_argument(
-            "--architecture-config",
-            arguments.architecture_config.as_deref(),
-        )?,
-        coordinates,
-        topology,
-        arguments.temperature,
-        options.seed,
-        &device,
-    )?;
+    let mut model = match &arguments.start_from {
+        Some(path) => arguments.existing_model(path, &topology, &device)?,
+        None => arguments.new_model(&dataset, topology, options.seed, &device)?,
+    };
     model.check()?;
-    let pairs = match options.objective {
-        Objective::Likelihood => None,
-        Objective::Regression { .. } => Some(arguments.make_pairs(&model, &dataset, &options)?),
+    let pairs = match options.has(Objective::Regression) {
+        true => Some(arguments.make_pairs(&model, &dataset, &options)?),
+        false => None,
     };
 
     let curve = arguments
         .curve
         .clone()
         .unwrap_or_else(|| arguments.out.with_extension("csv"));
-    let mut reporter = Reporter::new(&curve)?;
-    let summary = train::train(
-        &mut model,
-        &dataset,
-        pairs.as_ref(),
-        &options,
-        &mut reporter,
-    );
+    let resources = Resources {
+        pairs: pairs.as_ref(),
+        energy: Some(energy.as_ref()),
+        checkpoint: Some(&checkpoint),
+    };
+    let reporter = Reporter::new(&curve, arguments.resume, energy.as_ref(), interrupt)?;
+    let mut reporter = reporter;
+    let summary = train::train(&mut model, &dataset, resources, &options, &mut reporter);
     let reported = reporter.finish();
     let summary = summary?;
+    let text = |path: &Path| path.display().to_string();
+    if summary.stopped {
+        reported?;
+        eprintln!(
+            "stopped after {} steps; the run is saved in {}: give the same command with --resume to go on",
+            summary.steps,
+            checkpoint.path.display()
+        );
+        let mut figures = Figures::default();
+        figures.add("stopped", true, format!("after {} steps", summary.steps));
+        figures.add("steps", summary.steps, summary.steps.to_string());
+        figures.add("checkpoint", text(&checkpoint.path), text(&checkpoint.path));
+        return figures.print(common);
+    }
+    let samples = reported.as_ref().cloned().unwrap_or_default();
     model.set_training_record(json!({
         "options": options,
         "summary": summary,
+        "stage_samples": samples,
         "frames": { "training": dataset.n_training(), "validation": dataset.n_validation() },
         "target": pairs.as_ref().map(|pairs| pairs.describe()),
         "mean_reduced_energy": mean_energy,
         "regflow_version": env!("CARGO_PKG_VERSION"),
     }));
     model.save(&arguments.out)?;
+    // What it was for is in the model.
+    std::fs::remove_file(&checkpoint.path).map_err(|e| {
+        format!(
+            "{}: cannot remove the checkpoint of the finished run: {e}",
+            checkpoint.path.display()
+        )
+    })?;
     reported?;
 
     let mut figures = Figures::default();
-    let objective = options.objective.name();
-    figures.add("objective", objective, objective);
-    figures.add("steps", summary.steps, summary.steps.to_string());
-    figures.add(
-        "seconds",
-        summary.seconds,
-        format!("{:.1}", summary.seconds),
-    );
-    figures.add(
-        "validation",
-        summary.validation,
-        format!(
-            "{:.4} ({} on held-out blocks, best at step {})",
-            summary.validation,
-            if pairs.is_some() {
-                "squared distance"
-            } else {
-                "-log q of features"
-            },
-            summary.best_step
-        ),
-    );
-    figures.add(
-        "stopped_early",
-        summary.stopped_early,
-        summary.stopped_early.to_string(),
-    );
+    add_summary(&mut figures, &summary, samples);
     figures.add(
         "parameters",
         model.parameters().n_values(),
         model.parameters().n_values().to_string(),
     );
-    let path = |path: &Path| path.display().to_string();
-    figures.add("model", path(&arguments.out), path(&arguments.out));
-    figures.add("curve", path(&curve), path(&curve));
+    figures.add("model", text(&arguments.out), text(&arguments.out));
+    figures.add("curve", text(&curve), text(&curve));
     figures.print(common)
 }
 
+fn add_summary(figures: &mut Figures, summary: &Summary, samples: Vec<Value>) {
+    figures.add("stages", json!(summary.stages), {
+        let names: Vec<_> = summary.stages.iter().map(|s| s.objective.name()).collect();
+        names.join(", ")
+    });
+    figures.add("steps", summary.steps, summary.steps.to_string());
+    let seconds = summary.seconds;
+    figures.add("seconds", seconds, format!("{seconds:.1}"));
+    if let Some(last) = summary.stages.last() {
+        let loss = match last.objective {
+            Objective::Regression => "squared distance",
+            Objective::Likelihood | Objective::Polish => "-log q of features",
+        };
+        figures.add(
+            "validation",
+            last.validation,
+            format!(
+                "{:.4} ({loss} on held-out blocks, best at step {} of the last stage)",
+                last.validation, last.best_step
+            ),
+        );
+        figures.add(
+            "stopped_early",
+            last.stopped_early,
+            last.stopped_early.to_string(),
+        );
+    }
+    let retreats: usize = summary.stages.iter().map(|s| s.retreats).sum();
+    if retreats > 0 {
+        figures.add(
+            "retreats",
+            retreats,
+            format!("{retreats} (after divergence)"),
+        );
+    }
+    if let Some(ess) = samples.last().and_then(|s| s["ess_per_n"].as_f64()) {
+        figures.add("ess_per_n", ess, format!("{ess:.4} (of fresh samples)"));
+    }
+    figures.add("stage_samples", samples, "see above; in the model's record");
+}
+
 impl Arguments {
-    fn options(&self, common: &Common) -> TrainOptions {
-        TrainOptions {
-            objective: match self.objective {
-                ObjectiveName::Likelihood => Objective::Likelihood,
-                ObjectiveName::Regression => Objective::Regression {
-                    regularisation: match self.regularisation {
-                        RegularisationName::LogDet => Regularisation::LogDet,
-                        RegularisationName::ForwardBackward => Regularisation::ForwardBackward,
-                    },
-                    weight: self.regularisation_weight,
-                },
-            },
-            steps: self.steps,
-            time_limit: self.time_limit,
-            batch: self.batch,
-            noise: self.target_noise,
-            learning_rate: self.learning_rate,
-            warm_up: self.warm_up,
-            weight_decay: self.weight_decay,
-            clip: self.clip,
-            ema: self.ema,
-            validation_fraction: self.validation_fraction,
-            validation_every: self.validation_every,
-            patience: self.patience,
-            symmetry: !self.no_symmetry,
-            seed: common.seed,
+    fn checkpoint(&self) -> Outcome<Checkpoint> {
+        let path = self
+            .checkpoint
+            .clone()
+            .unwrap_or_else(|| self.out.with_extension("checkpoint"));
+        if !(self.checkpoint_every >= 0.0) {
+            return Err(format!(
+                "--checkpoint-every {}: expected seconds, 0 or more",
+                self.checkpoint_every
+            )
+            .into());
         }
+        if !self.resume && path.exists() {
+            return Err(format!(
+                "{} is there, of a run that did not finish: give --resume to continue it, or remove the file to start anew",
+                path.display()
+            )
+            .into());
+        }
+        Ok(Checkpoint {
+            path,
+            every: self.checkpoint_every,
+            resume: self.resume,
+        })
+    }
+
+    fn new_model(
+        &self,
+        dataset: &Dataset,
+        topology: Topology,
+        seed: u64,
+        device: &Device,
+    ) -> Outcome<Model> {
+        let architecture = plugin::flow(&self.architecture)?;
+        let coordinates = dataset.fit_coordinates(
+            self.coordinates,
+            &topology,
+            &self.coordinate_options(architecture.info().circular)?,
+        )?;
+        Ok(Model::new(
+            &self.architecture,
+            json_argument("--architecture-config", self.architecture_config.as_deref())?,
+            coordinates,
+            topology,
+            self.temperature,
+            seed,
+            device,
+        )?)
+    }
+
+    fn existing_model(&self, path: &Path, topology: &Topology, device: &Device) -> Outcome<Model> {
+        let model = Model::load(path, device)?;
+        let elements = |topology: &Topology| {
+            let numbers = topology.atoms.iter().map(|atom| atom.atomic_number);
+            numbers.collect::<Vec<_>>()
+        };
+        if elements(model.topology()) != elements(topology)
+            || model.topology().bonds != topology.bonds
+        {
+            return Err(format!(
+                "--start-from {}: its molecule ({} atoms) is not that of {} ({} atoms)",
+                path.display(),
+                model.n_atoms(),
+                self.topology.display(),
+                topology.n_atoms()
+            )
+            .into());
+        }
+        if model.temperature() != self.temperature {
+            return Err(format!(
+                "--start-from {}: it was trained for {} K, --temperature is {} K",
+                path.display(),
+                model.temperature(),
+                self.temperature
+            )
+            .into());
+        }
+        Ok(model)
     }
 
     fn coordinate_options(&self, circular: bool) -> Outcome<CoordinateOptions> {
@@ -317,19 +346,4 @@ impl Arguments {
         );
         Ok(pairs)
     }
-}
-
-/// A JSON object given directly or as the name of a file that holds it; nothing stands for `{}`.
-fn json_argument(option: &str, text: Option<&str>) -> Outcome<serde_json::Value> {
-    let Some(text) = text else {
-        return Ok(json!({}));
-    };
-    let content = if text.trim_start().starts_with('{') {
-        text.to_owned()
-    } else {
-        std::fs::read_to_string(text).map_err(|e| {
-            format!("{option} {text}: neither a JSON object nor a readable file: {e}")
-        })?
-    };
-    serde_json::from_str(&content).map_err(|e| format!("{option} {text}: not JSON: {e}").into())
 }

@@ -1,0 +1,161 @@
+//! What a training run does: a recipe, the stages of a configuration file, or a single stage from the command line.
+
+use clap::ValueEnum;
+use regflow::train::{Objective, Recipe, Regression, Regularisation, Stage, TrainOptions};
+
+use crate::inputs::json_argument;
+use crate::{Common, Outcome};
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ObjectiveName {
+    /// l2 regression on pairs of a target source
+    Regression,
+    /// Maximum likelihood
+    Likelihood,
+    /// Divergence from the target, on weighted samples and data, by the energy
+    Polish,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RegularisationName {
+    /// Squared log-determinant
+    LogDet,
+    /// Squared distance between a prior point and its image mapped back
+    ForwardBackward,
+}
+
+/// Options of the run; those of a single stage need `--objective`.
+#[derive(clap::Args)]
+#[group(skip)]
+pub struct StageArguments {
+    /// Ready-made stages: fast, default or best; default if there is neither --objective nor --stage
+    #[arg(long, conflicts_with_all = ["stages", "objective"])]
+    recipe: Option<Recipe>,
+    /// One stage: JSON, or a file of it; give it once for each, or as [[stage]] in the --config file
+    #[arg(id = "stages", long = "stage", value_name = "JSON|FILE")]
+    stages: Vec<String>,
+    /// What is minimised, in a run of a single stage
+    #[arg(long, conflicts_with = "stages")]
+    objective: Option<ObjectiveName>,
+    /// Regulariser of a regression [default: log-det]
+    #[arg(long, requires = "objective")]
+    regularisation: Option<RegularisationName>,
+    /// Weight of the regulariser [default: 1e-6]
+    #[arg(long, requires = "objective")]
+    regularisation_weight: Option<f64>,
+    /// Settings of a polish: JSON, or a file of it
+    #[arg(long, requires = "objective", value_name = "JSON|FILE")]
+    polish: Option<String>,
+    /// Standard deviation of the noise on the data's features (the targets of a regression) [default: 0]
+    #[arg(long, requires = "objective")]
+    target_noise: Option<f64>,
+    /// Optimiser steps [default: 2000]
+    #[arg(long, requires = "objective")]
+    steps: Option<usize>,
+    /// Seconds of training, instead of numbers of steps; several stages share them by their work
+    #[arg(long, value_name = "SECONDS", conflicts_with = "steps")]
+    time_limit: Option<f64>,
+    /// Frames or pairs per step [default: 512]
+    #[arg(long, requires = "objective")]
+    batch: Option<usize>,
+    /// Peak learning rate [default: 1e-3]
+    #[arg(long, requires = "objective")]
+    learning_rate: Option<f64>,
+    /// Part of the stage in which the learning rate rises [default: 0.02]
+    #[arg(long, requires = "objective")]
+    warm_up: Option<f64>,
+    /// Weight decay of AdamW [default: 0.01]
+    #[arg(long, requires = "objective")]
+    weight_decay: Option<f64>,
+    /// Largest gradient norm [default: 10]
+    #[arg(long, requires = "objective")]
+    clip: Option<f64>,
+    /// Decay of the moving average of the parameters [default: 0.995]
+    #[arg(long, requires = "objective")]
+    ema: Option<f64>,
+    /// Steps between validations; 0: twenty in a stage [default: 0]
+    #[arg(long, requires = "objective")]
+    validation_every: Option<usize>,
+    /// Stop after so many validations without improvement; 0: never [default: 0]
+    #[arg(long, requires = "objective")]
+    patience: Option<usize>,
+    /// Part of the frames held out, in blocks of time
+    #[arg(long, default_value_t = TrainOptions::default().validation_fraction)]
+    validation_fraction: f64,
+    /// Do not augment with permutations of equivalent hydrogens
+    #[arg(long)]
+    no_symmetry: bool,
+}
+
+impl StageArguments {
+    pub fn options(&self, common: &Common) -> Outcome<TrainOptions> {
+        let mut options = TrainOptions {
+            stages: self.stages()?,
+            validation_fraction: self.validation_fraction,
+            symmetry: !self.no_symmetry,
+            seed: common.seed,
+        };
+        options.validate()?;
+        if let Some(seconds) = self.time_limit {
+            options.limit_time(seconds);
+            options.validate()?;
+        }
+        Ok(options)
+    }
+
+    fn stages(&self) -> Outcome<Vec<Stage>> {
+        if let Some(objective) = self.objective {
+            return Ok(vec![self.single(objective)?]);
+        }
+        if self.stages.is_empty() {
+            return Ok(self.recipe.unwrap_or(Recipe::Default).stages());
+        }
+        let stage = |text: &String| {
+            serde_json::from_value(json_argument("--stage", Some(text))?)
+                .map_err(|e| format!("--stage {text}: {e}").into())
+        };
+        self.stages.iter().map(stage).collect()
+    }
+
+    fn single(&self, objective: ObjectiveName) -> Outcome<Stage> {
+        let objective = match objective {
+            ObjectiveName::Regression => Objective::Regression,
+            ObjectiveName::Likelihood => Objective::Likelihood,
+            ObjectiveName::Polish => Objective::Polish,
+        };
+        if self.polish.is_some() && objective != Objective::Polish {
+            return Err("--polish has the settings of --objective polish".into());
+        }
+        let has_regulariser = self.regularisation.is_some() || self.regularisation_weight.is_some();
+        if has_regulariser && objective != Objective::Regression {
+            return Err("--regularisation and its weight belong to --objective regression".into());
+        }
+        let default = Stage::default();
+        let regularisation = match self.regularisation {
+            None | Some(RegularisationName::LogDet) => Regularisation::LogDet,
+            Some(RegularisationName::ForwardBackward) => Regularisation::ForwardBackward,
+        };
+        Ok(Stage {
+            objective,
+            steps: self.steps.unwrap_or(default.steps),
+            time_limit: None,
+            batch: self.batch.unwrap_or(default.batch),
+            noise: self.target_noise.unwrap_or(default.noise),
+            learning_rate: self.learning_rate.unwrap_or(default.learning_rate),
+            warm_up: self.warm_up.unwrap_or(default.warm_up),
+            weight_decay: self.weight_decay.unwrap_or(default.weight_decay),
+            clip: self.clip.unwrap_or(default.clip),
+            ema: self.ema.unwrap_or(default.ema),
+            validation_every: self.validation_every.unwrap_or(default.validation_every),
+            patience: self.patience.unwrap_or(default.patience),
+            regression: Regression {
+                regularisation,
+                weight: self
+                    .regularisation_weight
+                    .unwrap_or(Regression::default().weight),
+            },
+            polish: serde_json::from_value(json_argument("--polish", self.polish.as_deref())?)
+                .map_err(|e| format!("--polish: {e}"))?,
+        })
+    }
+}
