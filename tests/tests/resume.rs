@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use regflow::flow::Model;
 use regflow::tensor::Device;
-use regflow_tests::{bg_sample, dipeptide, text};
+use regflow_tests::{bg_sample, dipeptide};
 use tempfile::TempDir;
 
 const STAGES: &str = r#"
@@ -26,6 +26,10 @@ buffer = 1024
 fresh = 128
 validation_samples = 200
 "#;
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("test paths are UTF-8")
+}
 
 /// A training run in two stages whose files are in `folder`.
 fn command(folder: &Path, more: &[&str]) -> Command {

@@ -83,8 +83,8 @@ pub(super) enum Batch {
     Points(Vec<f32>),
     /// Prior and data points of a regression, both `[B, D]`.
     Pairs(Vec<f32>, Vec<f32>),
-    /// Features, and the gradient of the target's log density by them, both `[B, D]`.
-    Scored(Vec<f32>, Vec<f32>),
+    /// Features, the gradient of the target's log density by them, both `[B, D]`, and the share of the path gradient, `[B]`.
+    Scored(Vec<f32>, Vec<f32>, Vec<f32>),
 }
 
 /// Some rows of a [`Batch`].
@@ -92,14 +92,14 @@ pub(super) enum Batch {
 pub(super) enum Rows<'a> {
     Points(&'a [f32]),
     Pairs(&'a [f32], &'a [f32]),
-    Scored(&'a [f32], &'a [f32]),
+    Scored(&'a [f32], &'a [f32], &'a [f32]),
 }
 
 impl Batch {
     /// Numbers in one array of the batch, `B D`.
     pub fn len(&self) -> usize {
         match self {
-            Batch::Points(x1) | Batch::Pairs(_, x1) | Batch::Scored(x1, _) => x1.len(),
+            Batch::Points(x1) | Batch::Pairs(_, x1) | Batch::Scored(x1, ..) => x1.len(),
         }
     }
 
@@ -108,7 +108,11 @@ impl Batch {
         match self {
             Batch::Points(x1) => Rows::Points(&x1[range]),
             Batch::Pairs(x0, x1) => Rows::Pairs(&x0[range.clone()], &x1[range]),
-            Batch::Scored(x1, scores) => Rows::Scored(&x1[range.clone()], &scores[range]),
+            Batch::Scored(x1, scores, shares) => {
+                let width = x1.len() / shares.len();
+                let rows = range.start / width..range.end / width;
+                Rows::Scored(&x1[range.clone()], &scores[range], &shares[rows])
+            }
         }
     }
 }
@@ -146,7 +150,7 @@ impl Loss {
     /// the loss of points.
     pub fn sum(&self, flow: &Flow, rows: Rows) -> Result<Tensor, TrainError> {
         match rows {
-            Rows::Points(x1) | Rows::Scored(x1, _) => {
+            Rows::Points(x1) | Rows::Scored(x1, ..) => {
                 let (x0, log_det) = flow.inverse(&self.tensor(x1)?)?;
                 self.negative_log_density(&x0, &log_det)
             }
@@ -180,14 +184,18 @@ impl Loss {
         flow: &Flow,
         rows: Rows,
     ) -> Result<(Tensor, f64), TrainError> {
-        let Rows::Scored(x1, scores) = rows else {
+        let Rows::Scored(x1, scores, shares) = rows else {
             let sum = self.sum(training, rows)?;
             let value = sum.to_scalar::<f64>()?;
             return Ok((sum, value));
         };
         let (x0, log_det) = training.inverse(&self.tensor(x1)?)?;
-        let likelihood = self.negative_log_density(&x0, &log_det)?;
-        let value = likelihood.to_scalar::<f64>()?;
+        let shares = Tensor::from_slice(shares, (shares.len(), 1), &self.device)?;
+        let rest = shares.affine(-1.0, 1.0)?;
+        let value = self.negative_log_density(&x0.detach(), &log_det.detach())?;
+        let squares = x0.broadcast_mul(&self.real)?.sqr()?.broadcast_mul(&rest)?;
+        let log_dets = (log_det * rest.squeeze(1)?.to_dtype(DType::F64)?)?;
+        let likelihood = (sum_f64(&squares)?.affine(0.5, 0.0)? - sum_f64(&log_dets)?)?;
         let start = Var::from_tensor(&x0.detach())?;
         let (y, log_det) = flow.forward(start.as_tensor())?;
         let pulled_back = (sum_f64(&(y * self.tensor(scores)?)?)? + sum_f64(&log_det)?)?;
@@ -198,9 +206,8 @@ impl Loss {
             None => prior,
         };
         let path = path.detach().clamp(-PATH_LIMIT, PATH_LIMIT)?;
-        let path = (sum_f64(&(x0 * path)?)? * PATH_SHARE)?;
-        let sum = (path + (likelihood * (1.0 - PATH_SHARE))?)?;
-        Ok((sum, value))
+        let path = sum_f64(&(x0 * path.broadcast_mul(&shares)?)?)?;
+        Ok(((path + likelihood)?, value.to_scalar::<f64>()?))
     }
 
     fn negative_log_density(&self, x0: &Tensor, log_det: &Tensor) -> Result<Tensor, TrainError> {

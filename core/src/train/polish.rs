@@ -236,7 +236,10 @@ impl<'a> Polish<'a> {
             }
         }
         let batch = if self.options.forces {
-            Batch::Scored(x1, scores)
+            let e = |n: &str, d: f32| std::env::var(n).map_or(d, |v| v.parse().unwrap());
+            let mut shares = vec![e("PS", 0.5); size];
+            shares[..n_data].fill(e("PD", 0.5));
+            Batch::Scored(x1, scores, shares)
         } else {
             Batch::Points(x1)
         };

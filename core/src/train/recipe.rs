@@ -31,6 +31,7 @@ impl Recipe {
 
     /// Its stages.
     pub fn stages(self) -> Vec<Stage> {
+        // A little noise and a stop in time keep small data sets from being memorised.
         let likelihood = |steps| Stage {
             objective: Objective::Likelihood,
             steps,
@@ -41,12 +42,14 @@ impl Recipe {
         let polish = |steps| Stage {
             objective: Objective::Polish,
             steps,
+            learning_rate: 5e-4,
+            ema: 0.998,
             ..Stage::default()
         };
         match self {
             Recipe::Fast => vec![likelihood(1000)],
-            Recipe::Default => vec![likelihood(2000), polish(3000)],
-            Recipe::Best => vec![likelihood(4000), polish(20_000)],
+            Recipe::Default => vec![likelihood(2000), polish(4500)],
+            Recipe::Best => vec![likelihood(3000), polish(30_000)],
         }
     }
 }

@@ -100,7 +100,7 @@ fn path_gradient_vanishes_where_flow_and_target_are_equal() {
     let (features, scores) = samples_and_scores(&model, 512, 5);
     let gradient = |batch| loss_and_gradient(&model, &loss, &batch).unwrap();
     let norm = |g: &[f32]| g.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-    let (value, path) = gradient(Batch::Scored(features.clone(), scores));
+    let (value, path) = gradient(Batch::Scored(features.clone(), scores, vec![0.5; shares]));
     let (likelihood_value, likelihood) = gradient(Batch::Points(features));
     assert_eq!(value, likelihood_value);
     // Half of a scored row's gradient is that of the likelihood, whose expectation is zero here but not its value. What is
@@ -121,7 +121,7 @@ fn path_gradient_vanishes_where_flow_and_target_are_equal() {
 #[test]
 fn path_gradient_has_the_expectation_of_the_likelihoods() {
     let (target, model) = (case(3).model, case(3).model);
-    disturb(&model, 0.005, 9);
+    disturb(&model, 0.01, 9);
     let loss = Loss::new(Regression::default(), model.prior(), model.device()).unwrap();
     let n = 64;
     let rows = 256;
@@ -130,8 +130,12 @@ fn path_gradient_has_the_expectation_of_the_likelihoods() {
     let mut directions: Vec<Vec<f32>> = Vec::new();
     for part in 0..n {
         let (features, scores) = samples_and_scores(&target, rows, 100 + part);
-        let (_, path) =
-            loss_and_gradient(&model, &loss, &Batch::Scored(features.clone(), scores)).unwrap();
+        let (_, path) = loss_and_gradient(
+            &model,
+            &loss,
+            &Batch::Scored(features.clone(), scores, vec![0.5; shares]),
+        )
+        .unwrap();
         let (_, likelihood) = loss_and_gradient(&model, &loss, &Batch::Points(features)).unwrap();
         if directions.is_empty() {
             // Along the gradient itself, and along random directions.
