@@ -2,6 +2,7 @@
 
 pub mod coordinates;
 pub mod energy;
+pub mod evaluation;
 pub mod flow;
 pub mod metric;
 pub mod plugin;
