@@ -6,10 +6,10 @@ use std::ops::Range;
 use plotters::chart::{ChartBuilder, LabelAreaPosition};
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::drawing::{DrawingAreaErrorKind, IntoDrawingArea};
-use plotters::element::{PathElement, Polygon, Rectangle, Text};
+use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, IntoFont, ShapeStyle, TRANSPARENT, TextStyle};
+use plotters::style::{Color, IntoFont, TRANSPARENT, TextStyle};
 
 use super::html::{escape, printable};
 use super::number;
@@ -30,8 +30,17 @@ pub(super) struct Axis {
 impl Axis {
     /// Numbers at multiples of 1, 2 or 5 times a power of ten. An interval that is none is widened to one.
     pub(super) fn linear(lower: f64, upper: f64, title: &str) -> Self {
+        Self::divided(lower, upper, title, 5.0)
+    }
+
+    /// [`Axis::linear`] with fewer numbers, for small charts.
+    pub(super) fn sparse(lower: f64, upper: f64, title: &str) -> Self {
+        Self::divided(lower, upper, title, 2.5)
+    }
+
+    fn divided(lower: f64, upper: f64, title: &str, intervals: f64) -> Self {
         let (lower, upper) = interval(lower, upper);
-        let rough = (upper - lower) / 5.0;
+        let rough = (upper - lower) / intervals;
         let power = 10f64.powf(rough.log10().floor());
         let step = power
             * match rough / power {
@@ -59,15 +68,21 @@ impl Axis {
         }
     }
 
-    /// Of decimal logarithms, with numbers at whole powers of ten.
+    /// Of decimal logarithms, with numbers at whole powers of ten, and at their doubles and fives where the axis is short.
     pub(super) fn logarithmic(lower: f64, upper: f64, title: &str) -> Self {
         let (lower, upper) = interval(lower, upper);
         let step = ((upper - lower) / 5.0).ceil().max(1.0);
-        let first = (lower / step - 1e-9).ceil();
+        let first = (lower / step).floor();
+        let short = upper - lower < 2.5;
+        let between: &[f64] = if short { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let ticks = (0..12)
             .map(|i| (first + f64::from(i)) * step)
-            .take_while(|&tick| tick <= upper + 1e-9)
-            .map(|tick| (tick, number::power_of_ten(tick as i32)));
+            .flat_map(|power| between.iter().map(move |&factor| (power, factor)))
+            .map(|(power, factor)| {
+                let label = number::power(factor, power as i32, short);
+                (power + factor.log10(), label)
+            })
+            .filter(|(tick, _)| (lower - 1e-9..=upper + 1e-9).contains(tick));
         Self {
             lower,
             upper,
@@ -173,8 +188,7 @@ fn tick_label(tick: f64, largest: f64, decimals: usize) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Line,
-    /// Thin, for scattered values behind others.
-    Hairline,
+    Dots,
     /// Filled down to the axis, with an outline of the second colour.
     Area(Colour),
 }
@@ -266,12 +280,12 @@ impl Chart {
     ) -> Result<Frame, DrawingAreaErrorKind<std::io::Error>> {
         let root = SVGBackend::with_string(drawing, size).into_drawing_area();
         let (x, y) = (&self.x, &self.y);
-        let left = if y.is_bare() { 10 } else { 54 };
+        let left = if y.is_bare() { 10 } else { 56 };
         let mut chart = ChartBuilder::on(&root)
             .margin_top(10 * UNIT)
             .margin_right(14 * UNIT)
             .set_label_area_size(LabelAreaPosition::Left, left * UNIT)
-            .set_label_area_size(LabelAreaPosition::Bottom, 42 * UNIT)
+            .set_label_area_size(LabelAreaPosition::Bottom, 44 * UNIT)
             .build_cartesian_2d(x, y)?;
         let (columns, rows) = chart.plotting_area().get_pixel_range();
         let frame = Frame { columns, rows };
@@ -283,7 +297,7 @@ impl Chart {
                 chart.draw_series([area])?;
             }
         }
-        let text = ("sans-serif", 14 * UNIT).into_font().color(&INK.rgb());
+        let text = ("sans-serif", 15 * UNIT).into_font().color(&INK.rgb());
         let mut mesh = chart.configure_mesh();
         mesh.disable_x_mesh()
             .bold_line_style(if self.cells.is_some() {
@@ -305,21 +319,22 @@ impl Chart {
 
         for curve in &self.curves {
             for points in self.pieces(&curve.points) {
-                let style = |width: u32| ShapeStyle {
-                    color: curve.colour.rgb().to_rgba(),
-                    filled: false,
-                    stroke_width: width,
-                };
+                let colour = curve.colour.rgb();
                 match curve.mark {
-                    Mark::Line => chart.draw_series([PathElement::new(points, style(2 * UNIT))])?,
-                    Mark::Hairline => chart.draw_series([PathElement::new(points, style(UNIT))])?,
+                    Mark::Line => chart
+                        .draw_series([PathElement::new(points, colour.stroke_width(2 * UNIT))])?,
+                    Mark::Dots => chart.draw_series(
+                        points
+                            .into_iter()
+                            .map(|point| Circle::new(point, 2 * UNIT, colour.filled())),
+                    )?,
                     Mark::Area(outline) => {
                         let outline = outline.rgb().stroke_width(UNIT + UNIT / 2);
                         let line = PathElement::new(points.clone(), outline);
                         let ends = [points.last(), points.first()].into_iter().flatten();
                         let base: Vec<_> = ends.map(|&(x, _)| (x, y.lower)).collect();
                         let area: Vec<_> = points.into_iter().chain(base).collect();
-                        chart.draw_series([Polygon::new(area, curve.colour.rgb().filled())])?;
+                        chart.draw_series([Polygon::new(area, colour.filled())])?;
                         chart.draw_series([line])?
                     }
                 };
@@ -431,6 +446,14 @@ mod tests {
             labels(&Axis::logarithmic(-3.2, 1.0, "")),
             ["10⁻³", "10⁻²", "10⁻¹", "1", "10"]
         );
+        assert_eq!(
+            labels(&Axis::logarithmic(-1.2, 0.8, "")),
+            ["0.1", "0.2", "0.5", "1", "2", "5"]
+        );
+        assert_eq!(
+            labels(&Axis::sparse(0.095, 0.125, "")),
+            ["0.10", "0.11", "0.12"]
+        );
         assert_eq!(labels(&Axis::torsion(""))[0], "−180");
     }
 
@@ -450,7 +473,7 @@ mod tests {
             ] {
                 assert!(axis.lower < axis.upper, "{axis:?}");
                 assert!(axis.lower.is_finite() && axis.upper.is_finite());
-                assert!(axis.ticks.len() < 13);
+                assert!(axis.ticks.len() < 37);
             }
         }
     }
@@ -473,7 +496,7 @@ mod tests {
         ];
         for (colour, mark) in [
             (PROPOSAL, Mark::Line),
-            (PROPOSAL, Mark::Hairline),
+            (PROPOSAL, Mark::Dots),
             (REFERENCE_AREA, Mark::Area(REFERENCE)),
         ] {
             chart.curves.push(Curve {

@@ -10,7 +10,7 @@ use crate::evaluation::{self, Evaluation, Marginal};
 /// Size of a chart on the page.
 const SIZE: (u32, u32) = (380, 270);
 /// Size of one of many.
-const SMALL: (u32, u32) = (290, 210);
+const SMALL: (u32, u32) = (260, 190);
 
 /// Points along a training curve, at most.
 const CURVE_POINTS: usize = 300;
@@ -142,7 +142,7 @@ pub(super) fn marginal(marginal: &Marginal) -> Result<Panel, ReportError> {
         curves.push(line(outline(edges, density), REWEIGHTED));
     }
     let end = |edge: Option<&f64>| edge.copied().unwrap_or(f64::NAN);
-    let x = Axis::linear(end(edges.first()), end(edges.last()), marginal.unit);
+    let x = Axis::sparse(end(edges.first()), end(edges.last()), marginal.unit);
     let y = Axis::bare(0.0, 1.05 * highest(&curves));
     let description = format!(
         "Histograms of {} in reference, proposal and reweighted proposal.",
@@ -179,9 +179,10 @@ pub(super) fn log_weights(
         count: 60,
     };
     let edges = bins.edges();
-    let mut sample_curve = area(outline(&edges, &density(&values, None, bins)));
-    sample_curve.colour = REFERENCE_AREA;
-    sample_curve.mark = Mark::Area(PROPOSAL);
+    let sample_curve = Curve {
+        mark: Mark::Area(PROPOSAL),
+        ..area(outline(&edges, &density(&values, None, bins)))
+    };
     let weight_curve = line(
         outline(&edges, &density(&values, Some(relative), bins)),
         REWEIGHTED,
@@ -194,7 +195,7 @@ pub(super) fn log_weights(
     );
     let mut chart = Chart::new("Distribution of the weights", &description, SIZE, x, y);
     chart.curves = curves;
-    Ok(Some(Panel::new("Weights", draw(&chart)?)))
+    Ok(Some(Panel::new("Distribution", draw(&chart)?)))
 }
 
 /// The tail of the weights with the distribution that k-hat stands for; `None` if there is no k-hat.
@@ -215,8 +216,18 @@ pub(super) fn tail(evaluation: &Evaluation) -> Result<Option<Panel>, ReportError
         Axis::logarithmic(lowest, 0.0, "share with at least this w"),
     );
     chart.rules = vec![(tail.threshold, FIT)];
-    chart.curves = vec![line(tail.survival, PROPOSAL), line(tail.fit, FIT)];
-    Ok(Some(Panel::new("Tail", draw(&chart)?)))
+    chart.curves = vec![
+        Curve {
+            points: tail.survival,
+            colour: PROPOSAL,
+            mark: Mark::Dots,
+        },
+        line(tail.fit, FIT),
+    ];
+    Ok(Some(Panel::new(
+        "Tail, on logarithmic scales",
+        draw(&chart)?,
+    )))
 }
 
 /// ESS/N of the first n samples.
@@ -239,7 +250,7 @@ pub(super) fn effective_size(evaluation: &Evaluation) -> Result<Option<Panel>, R
         Axis::linear(0.0, (1.15 * top).clamp(1e-3, 1.0), "ESS/n"),
     );
     chart.curves = vec![line(points, REWEIGHTED)];
-    Ok(Some(Panel::new("ESS against n", draw(&chart)?)))
+    Ok(Some(Panel::new("ESS/n of the first n", draw(&chart)?)))
 }
 
 /// One stage of a training: its name and its entries.
@@ -252,70 +263,54 @@ struct Stage {
 pub(super) fn training(curve: &evaluation::Curve) -> Result<Vec<Panel>, ReportError> {
     let steps = cumulative(&curve.step);
     let stages = stages(curve, steps.len());
-    let mut panels = Vec::new();
     let (Some(&start), Some(&end)) = (steps.first(), steps.last()) else {
-        return Ok(panels);
+        return Ok(Vec::new());
     };
     let bands: Vec<Band> = stages
         .iter()
         .enumerate()
-        .map(|(i, stage)| {
-            let next = steps.get(stage.entries.end).copied().unwrap_or(end);
-            Band {
-                from: steps[stage.entries.start],
-                to: next,
-                name: stage.name.clone(),
-                colour: (i % 2 == 0 && stages.len() > 1).then_some(BAND),
-            }
+        .map(|(i, stage)| Band {
+            from: steps[stage.entries.start],
+            to: steps.get(stage.entries.end).copied().unwrap_or(end),
+            name: stage.name.clone(),
+            colour: (i % 2 == 0 && stages.len() > 1).then_some(BAND),
         })
         .collect();
-    let optional = |values: &[Option<f64>]| -> Vec<(f64, f64)> {
-        let known = steps.iter().zip(values);
-        known
-            .filter_map(|(&step, value)| Some((step, (*value)?)))
-            .collect()
-    };
-    let loss: Vec<(f64, f64)> = steps
+    let losses: Vec<[Curve; 2]> = stages
         .iter()
-        .copied()
-        .zip(curve.loss.iter().copied())
+        .map(|stage| losses(curve, &steps, &stage.entries))
         .collect();
-    let validation = optional(&curve.validation);
-    let mut add = |name: &str, from: f64, to: f64, bands: &[Band]| -> Result<(), ReportError> {
-        let within = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
-            let inside = points.iter().filter(|(step, _)| (from..=to).contains(step));
-            inside.copied().collect()
-        };
-        let (loss, validation) = (within(&loss), within(&validation));
-        let smooth = medians(&loss);
-        let (lower, upper) = loss_range(&smooth, &validation);
+    let chart = |name: &str,
+                 ends: (f64, f64),
+                 bands: &[Band],
+                 losses: &[[Curve; 2]]|
+     -> Result<Panel, ReportError> {
+        let curves: Vec<Curve> = losses.iter().flatten().cloned().collect();
+        let (lower, upper) = loss_range(&curves);
         let mut chart = Chart::new(
             name,
             "Training loss and loss on held-out data against the step.",
             SIZE,
-            Axis::linear(from, to, "step"),
+            Axis::linear(ends.0, ends.1, "step"),
             Axis::linear(lower, upper, "loss"),
         );
         chart.bands = bands.to_vec();
-        chart.curves = vec![
-            Curve {
-                points: smooth,
-                colour: REFERENCE,
-                mark: Mark::Line,
-            },
-            line(validation, REWEIGHTED),
-        ];
-        panels.push(Panel::new(name, draw(&chart)?));
-        Ok(())
+        chart.curves = curves;
+        Ok(Panel::new(name, draw(&chart)?))
     };
-    add("Loss", start, end, &bands)?;
+    let mut panels = vec![chart("Loss", (start, end), &bands, &losses)?];
     if stages.len() > 1 {
-        for (i, (stage, band)) in stages.iter().zip(&bands).enumerate() {
-            let name = format!("Loss, stage {}: {}", i + 1, stage.name);
-            add(&name, band.from, band.to, &[])?;
+        for (i, (band, losses)) in bands.iter().zip(&losses).enumerate() {
+            let name = format!("Loss, stage {}: {}", i + 1, band.name);
+            panels.push(chart(
+                &name,
+                (band.from, band.to),
+                &[],
+                std::slice::from_ref(losses),
+            )?);
         }
     }
-    let ess = optional(&curve.ess);
+    let ess = known(&steps, &curve.ess);
     if let Some(top) = ess.iter().map(|point| point.1).reduce(f64::max) {
         let mut chart = Chart::new(
             "ESS/N during training",
@@ -325,10 +320,35 @@ pub(super) fn training(curve: &evaluation::Curve) -> Result<Vec<Panel>, ReportEr
             Axis::linear(0.0, (1.15 * top).clamp(1e-3, 1.0), "ESS/N"),
         );
         chart.bands = bands;
-        chart.curves = vec![line(ess, PROPOSAL)];
+        chart.curves = vec![line(ess, REWEIGHTED)];
         panels.push(Panel::new("ESS/N", draw(&chart)?));
     }
     Ok(panels)
+}
+
+/// Loss and validation of some entries.
+fn losses(
+    curve: &evaluation::Curve,
+    steps: &[f64],
+    entries: &std::ops::Range<usize>,
+) -> [Curve; 2] {
+    fn part<'a, T>(values: &'a [T], entries: &std::ops::Range<usize>) -> &'a [T] {
+        &values[entries.start.min(values.len())..entries.end.min(values.len())]
+    }
+    let steps = part(steps, entries);
+    let loss = part(&curve.loss, entries);
+    let loss: Vec<(f64, f64)> = steps.iter().copied().zip(loss.iter().copied()).collect();
+    [
+        line(medians(&loss), REFERENCE),
+        line(known(steps, part(&curve.validation, entries)), REWEIGHTED),
+    ]
+}
+
+/// The points at which there is a value.
+fn known(steps: &[f64], values: &[Option<f64>]) -> Vec<(f64, f64)> {
+    let both = steps.iter().zip(values);
+    both.filter_map(|(&step, value)| Some((step, (*value)?)))
+        .collect()
 }
 
 /// Steps that go on where a stage starts to count anew.
@@ -373,9 +393,9 @@ fn medians(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 /// From the lowest loss to one that leaves out the first steep fall, which would flatten all that follows.
-fn loss_range(loss: &[(f64, f64)], validation: &[(f64, f64)]) -> (f64, f64) {
-    let values: Vec<f64> = loss.iter().chain(validation).map(|point| point.1).collect();
-    let values = sorted(&values);
+fn loss_range(curves: &[Curve]) -> (f64, f64) {
+    let points = curves.iter().flat_map(|curve| &curve.points);
+    let values = sorted(&points.map(|point| point.1).collect::<Vec<_>>());
     let (Some(lowest), Some(most)) = (quantile(&values, 0.0), quantile(&values, 0.92)) else {
         return (f64::NAN, f64::NAN);
     };

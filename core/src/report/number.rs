@@ -4,6 +4,11 @@ use crate::metric::Estimate;
 
 /// A number with four significant digits, `–` if there is none.
 pub(super) fn plain(value: f64) -> String {
+    rounded(value, 4)
+}
+
+/// A number with so many significant digits.
+pub(super) fn rounded(value: f64, digits: i32) -> String {
     if !value.is_finite() {
         return not_finite(value);
     }
@@ -11,7 +16,7 @@ pub(super) fn plain(value: f64) -> String {
     if value != 0.0 && !(-4..6).contains(&exponent) {
         return scientific(value, exponent, 2);
     }
-    fixed(value, (3 - exponent).clamp(0, 6) as usize)
+    fixed(value, (digits - 1 - exponent).clamp(0, 6) as usize)
 }
 
 /// A whole number with its thousands set apart.
@@ -32,6 +37,9 @@ pub(super) fn count(value: usize) -> String {
 pub(super) fn percent(share: f64) -> String {
     if !share.is_finite() {
         return not_finite(share);
+    }
+    if share == 0.0 {
+        return "0\u{202f}%".to_owned();
     }
     let value = 100.0 * share;
     let decimals = (1 - exponent(value)).clamp(0, 4) as usize;
@@ -72,12 +80,14 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
-/// `10` to a whole power, for the axes of logarithms.
-pub(super) fn power_of_ten(exponent: i32) -> String {
-    match exponent {
-        0 => "1".to_owned(),
-        1 => "10".to_owned(),
-        _ => format!("10{}", superscript(exponent)),
+/// A digit times a power of ten, for the axes of logarithms; `decimal` writes it out where that is short.
+pub(super) fn power(digit: f64, exponent: i32, decimal: bool) -> String {
+    if matches!(exponent, 0 | 1) || (decimal && (-3..=4).contains(&exponent)) {
+        fixed(digit * 10f64.powi(exponent), (-exponent).max(0) as usize)
+    } else if digit == 1.0 {
+        format!("10{}", superscript(exponent))
+    } else {
+        format!("{digit} × 10{}", superscript(exponent))
     }
 }
 
@@ -152,7 +162,13 @@ mod tests {
         assert_eq!(count(1234567), "1\u{202f}234\u{202f}567");
         assert_eq!(percent(0.0234), "2.3\u{202f}%");
         assert_eq!(percent(1.0), "100\u{202f}%");
+        assert_eq!(percent(0.0), "0\u{202f}%");
+        assert_eq!(rounded(0.52012, 3), "0.520");
         assert_eq!(fixed(-0.001, 2), "0.00");
+        assert_eq!(power(1.0, -4, false), "10⁻⁴");
+        assert_eq!(power(1.0, 1, false), "10");
+        assert_eq!(power(5.0, -2, true), "0.05");
+        assert_eq!(power(2.0, -7, true), "2 × 10⁻⁷");
     }
 
     #[test]

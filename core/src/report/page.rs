@@ -85,7 +85,7 @@ fn summary(evaluation: &Evaluation) -> String {
     let mut tiles = vec![
         tile(
             "ESS/N, untrimmed",
-            &plain(found.ess),
+            &number::rounded(found.ess, 2),
             &format!(
                 "{} of {} configurations",
                 count((found.ess * found.n as f64).round() as usize),
@@ -164,7 +164,7 @@ fn torsions(evaluation: &Evaluation, weights: &Weights) -> Result<String, Report
         let caption = format!(
             "<b>{}.</b> Ramachandran plots as free energy −ln p above each plot’s minimum, in kT, in bins of {}°. All that the \
              reference visits should be there in the proposal, and the reweighted plot should equal the reference in \
-             colour as well; white is never visited.",
+             colour as well; bins without colour were never visited.",
             escape(&pair.residue),
             plain_short(maps.bin[0]),
         );
@@ -239,13 +239,14 @@ fn importance(evaluation: &Evaluation, weights: &Weights) -> Result<String, Repo
                 .k_hat
                 .map_or_else(|| "–".to_owned(), |k| number::fixed(k, 2))
         );
-        let key = "<ul class=\"key\"><li class=\"proposal\">configurations</li><li class=\"fit\">generalised Pareto</li></ul>\n";
+        let key = "<ul class=\"key\"><li class=\"dots\">configurations</li><li class=\"fit\">generalised Pareto</li></ul>\n";
         text += &figure(&[panel], key, &caption, "one");
     }
     if let Some(panel) = curves::effective_size(evaluation)? {
         let caption = "ESS/n of the first n configurations. Flat is good; a curve that keeps falling, in steps, has not seen its \
                        largest weights yet, and the last value is too high.";
-        text += &figure(&[panel], "", caption, "one");
+        let key = "<ul class=\"key\"><li class=\"reweighted\">ESS/n</li></ul>\n";
+        text += &figure(&[panel], key, caption, "one");
     }
     if text.is_empty() {
         return Ok(nothing("No weight is above zero."));
