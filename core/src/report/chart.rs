@@ -73,7 +73,7 @@ impl Axis {
         let (lower, upper) = interval(lower, upper);
         let step = ((upper - lower) / 5.0).ceil().max(1.0);
         let first = (lower / step).floor();
-        let short = upper - lower < 2.5;
+        let short = upper - lower < 1.9;
         let between: &[f64] = if short { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let ticks = (0..12)
             .map(|i| (first + f64::from(i)) * step)

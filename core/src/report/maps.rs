@@ -11,10 +11,9 @@ use crate::evaluation::{Evaluation, RamaPair, Sample};
 /// Size of a map on the page.
 const SIZE: (u32, u32) = (320, 300);
 
-/// Panels side by side, and the bars that tell what their colours mean.
+/// Panels side by side; under some of them a bar that tells what their colours mean.
 pub(super) struct Maps {
     pub(super) panels: Vec<Panel>,
-    pub(super) bars: Vec<String>,
     /// Width of the bins in x and in y, in the axes' units.
     pub(super) bin: [f64; 2],
 }
@@ -137,13 +136,10 @@ pub(super) fn surface(
     let errors = levels(&planes[1].1.error, kt, error_step);
     let chart = frame.map("Standard error of the free energy", Scale::Error, errors);
     panels.push(Panel::new("Standard error, reweighted", draw(&chart)?));
-    let bars = vec![
-        bar(Scale::Density, step, "free energy (kJ/mol)")?,
-        bar(Scale::Error, error_step, "standard error (kJ/mol)")?,
-    ];
+    panels[0].svg += &bar(Scale::Density, step, "free energy (kJ/mol)")?;
+    panels[2].svg += &bar(Scale::Error, error_step, "standard error (kJ/mol)")?;
     Ok(Some(Maps {
         panels,
-        bars,
         bin: frame.bins().map(|bins| bins.width()),
     }))
 }
@@ -171,9 +167,9 @@ fn side_by_side(
             draw(&frame.map(&title, Scale::Density, levels))?,
         ));
     }
+    panels[0].svg += &bar(Scale::Density, step, "−ln p above its minimum (kT)")?;
     Ok(Maps {
         panels,
-        bars: vec![bar(Scale::Density, step, "−ln p above its minimum (kT)")?],
         bin: frame.bins().map(|bins| bins.width()),
     })
 }

@@ -107,12 +107,12 @@ fn summary(evaluation: &Evaluation) -> String {
             "proposal"
         };
         let floor = metric.floor.as_ref().map_or_else(String::new, |floor| {
-            format!("; floor {}", number::estimate(floor).0)
+            format!("; floor {}", number::rounded(floor.value, 3))
         });
         let label = format!("{} ({})", metric.label, metric.unit);
         tiles.push(tile(
             &label,
-            &number::estimate(better).0,
+            &number::rounded(better.value, 3),
             &format!("{which}{floor}"),
             "",
         ));
@@ -300,7 +300,7 @@ fn training(evaluation: &Evaluation) -> Result<String, ReportError> {
         plain_short(seconds / 60.0)
     );
     let key = "<ul class=\"key\"><li class=\"training\">training</li><li class=\"reweighted\">held out</li></ul>\n";
-    Ok(figure(&panels, key, &caption, "two"))
+    Ok(figure(&panels, key, &caption, "three"))
 }
 
 /// Three digits at most.
@@ -337,16 +337,7 @@ fn figure(panels: &[Panel], key: &str, caption: &str, class: &str) -> String {
 }
 
 fn figure_of_maps(maps: &Maps, caption: &str) -> String {
-    let bars: String = maps
-        .bars
-        .iter()
-        .map(|svg| format!("<div>{svg}</div>\n"))
-        .collect();
-    format!(
-        "<figure>\n<div class=\"panels three\">\n{}</div>\n<div class=\"bars\">\n{bars}</div>\n\
-         <figcaption>{caption}</figcaption>\n</figure>\n",
-        maps.panels.iter().map(panel).collect::<String>()
-    )
+    figure(&maps.panels, "", caption, "three")
 }
 
 fn panel(panel: &Panel) -> String {

@@ -5,46 +5,46 @@ use super::number::{self, count, percent, plain};
 use crate::evaluation::{BasinRow, Evaluation, FreeEnergyRow};
 use crate::metric::{Estimate, TRIMMED_FRACTION};
 
-/// Cells that stand for `None`.
-const NOTHING: &str = "<td class=\"n none\">–</td>";
-
-/// A cell with a figure and its error.
-fn figure(estimate: Option<&Estimate>) -> String {
-    estimate.map_or_else(
-        || NOTHING.to_owned(),
-        |estimate| format!("<td class=\"n\">{}</td>", with_error(estimate)),
-    )
+/// A cell with a number, marked up; `column` is its name where the page is too narrow for columns.
+fn cell(column: &str, content: &str) -> String {
+    format!("<td data-column=\"{column}\">{content}</td>")
 }
 
-/// A figure and its error, the latter less conspicuous.
-fn with_error(estimate: &Estimate) -> String {
-    match number::estimate(estimate) {
-        (value, Some(error)) => format!("{value} <span class=\"e\">± {error}</span>"),
-        (value, None) => value,
+/// A figure and its error, the latter less conspicuous; a dash if there is none.
+fn figure(estimate: Option<&Estimate>) -> String {
+    match estimate.map(number::estimate) {
+        Some((value, Some(error))) => format!("{value} <span class=\"e\">± {error}</span>"),
+        Some((value, None)) => value,
+        None => "–".to_owned(),
     }
 }
 
-/// A table that scrolls by itself where the page is narrow. `head` are the names of its columns, of which the first is not of
-/// numbers, `rows` are cells, marked up.
-fn table(caption: &str, head: &[&str], rows: impl IntoIterator<Item = String>) -> String {
-    let head: String = head
-        .iter()
-        .enumerate()
-        .map(|(i, name)| {
-            let class = if i == 0 { "" } else { " class=\"n\"" };
-            format!("<th scope=\"col\"{class}>{name}</th>")
-        })
-        .collect();
-    let head = match head.as_str() {
+/// The cell that begins a row: a name, its unit and its meaning, all marked up.
+fn name(name: &str, unit: &str, meaning: &str) -> String {
+    let unit = match unit {
         "" => String::new(),
-        cells => format!("<thead><tr>{cells}</tr></thead>\n"),
+        unit => format!(" <span class=\"e\">({unit})</span>"),
     };
+    let meaning = match meaning {
+        "" => String::new(),
+        meaning => format!("<small>{meaning}</small>"),
+    };
+    format!("<th scope=\"row\">{name}{unit}{meaning}</th>")
+}
+
+/// A table whose `columns` of numbers follow the names of its rows; `rows` are cells.
+fn table(caption: &str, columns: &[&str], rows: impl IntoIterator<Item = String>) -> String {
+    let columns: String = columns
+        .iter()
+        .map(|column| format!("<th scope=\"col\">{column}</th>"))
+        .collect();
     let rows: String = rows
         .into_iter()
         .map(|row| format!("<tr>{row}</tr>\n"))
         .collect();
     format!(
-        "<div class=\"scroll\" tabindex=\"0\"><table>\n<caption>{caption}</caption>\n{head}<tbody>\n{rows}</tbody></table></div>\n"
+        "<div class=\"scroll\"><table>\n<caption>{caption}</caption>\n\
+         <thead><tr><td></td>{columns}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
     )
 }
 
@@ -65,15 +65,13 @@ pub(super) fn weights(evaluation: &Evaluation) -> String {
         value: found.log_z,
         error: found.log_z_error,
     };
-    let row = |name: &str, value: &str, meaning: &str| {
-        format!("<th scope=\"row\">{name}</th><td class=\"n\">{value}</td><td>{meaning}</td>")
-    };
+    let row = |label: &str, value: &str, meaning: &str| name(label, "", meaning) + &cell("", value);
     let rows = [
         row(
             "ESS/N, untrimmed",
             &plain(found.ess),
             &format!(
-                "Kish's effective sample size over the {} configurations drawn: (Σw)² / (N Σw²). 1 is a perfect model.",
+                "Kish’s effective sample size over the {} configurations drawn: (Σw)² / (N Σw²). 1 is a perfect model.",
                 count(found.n)
             ),
         ),
@@ -94,7 +92,7 @@ pub(super) fn weights(evaluation: &Evaluation) -> String {
         ),
         row(
             "log Z",
-            &with_error(&log_z),
+            &figure(Some(&log_z)),
             "Logarithm of the mean weight: the target’s normalisation, and its free energy −kT log Z.",
         ),
         row(
@@ -103,29 +101,26 @@ pub(super) fn weights(evaluation: &Evaluation) -> String {
             "Share of the configurations drawn whose energy or density is not finite.",
         ),
     ];
-    table("The importance weights.", &[], rows)
+    table("The importance weights.", &[""], rows)
 }
 
 /// Distances from the reference.
 pub(super) fn distances(evaluation: &Evaluation) -> String {
     let rows = evaluation.metrics.iter().map(|metric| {
-        let unit = match metric.unit {
-            "" => String::new(),
-            unit => format!(" <span class=\"u\">({})</span>", escape(unit)),
-        };
-        format!(
-            "<th scope=\"row\">{}{unit}<small>{}</small></th>{}{}{}",
-            escape(metric.label),
-            escape(&metric.explanation),
-            figure(Some(&metric.proposal)),
-            figure(metric.reweighted.as_ref()),
-            figure(metric.floor.as_ref()),
-        )
+        let label = name(
+            &escape(metric.label),
+            &escape(metric.unit),
+            &escape(&metric.explanation),
+        );
+        label
+            + &cell("proposal", &figure(Some(&metric.proposal)))
+            + &cell("reweighted", &figure(metric.reweighted.as_ref()))
+            + &cell("floor", &figure(metric.floor.as_ref()))
     });
     table(
         "Distances from the reference, smaller is better. The floor is the distance between two halves of the reference: no model \
          can be told to be better than that.",
-        &["", "proposal", "reweighted", "floor"],
+        &["proposal", "reweighted", "floor"],
         rows,
     )
 }
@@ -168,30 +163,29 @@ pub(super) fn free_energies(rows: &[FreeEnergyRow], kt: f64) -> String {
     )
 }
 
-const COMPARISON: &[&str] = &["", "reference", "proposal", "reweighted", "off by"];
+const COMPARISON: &[&str] = &["reference", "proposal", "reweighted", "off by"];
+
+/// Standard errors beyond which two figures are marked as different.
+const FAR: f64 = 3.0;
 
 /// A row of three estimates, and by how many of their common standard errors the reweighted one misses the reference.
 fn comparison(
-    name: &str,
+    label: &str,
     reference: &Estimate,
     proposal: &Estimate,
     reweighted: Option<&Estimate>,
 ) -> String {
     let off = reweighted.and_then(|found| deviation(reference, found));
-    let off = off.map_or_else(
-        || NOTHING.to_owned(),
-        |off| {
-            let class = if off > 3.0 { "n bad" } else { "n" };
-            format!("<td class=\"{class}\">{} σ</td>", number::fixed(off, 1))
-        },
-    );
-    format!(
-        "<th scope=\"row\">{}</th>{}{}{}{off}",
-        escape(name),
-        figure(Some(reference)),
-        figure(Some(proposal)),
-        figure(reweighted),
-    )
+    let off = match off {
+        Some(off) if off > FAR => format!("<strong>{} σ</strong>", number::fixed(off, 1)),
+        Some(off) => format!("{} σ", number::fixed(off, 1)),
+        None => "–".to_owned(),
+    };
+    name(&escape(label), "", "")
+        + &cell("reference", &figure(Some(reference)))
+        + &cell("proposal", &figure(Some(proposal)))
+        + &cell("reweighted", &figure(reweighted))
+        + &cell("off by", &off)
 }
 
 /// `|a - b|` over the standard error of the difference; `None` where that is unknown.
@@ -223,7 +217,10 @@ mod tests {
         }
         assert_eq!(deviation(&estimate(1.0, 0.0), &estimate(1.0, 0.0)), None);
         let cells = comparison("<x>", &estimate(0.1, 0.01), &estimate(0.2, 0.01), None);
-        assert!(cells.contains("&lt;x&gt;") && cells.ends_with(NOTHING));
+        assert!(cells.contains("&lt;x&gt;") && cells.ends_with(">–</td>"));
+        let far = estimate(0.2, 0.01);
+        let cells = comparison("x", &estimate(0.1, 0.01), &far, Some(&far));
+        assert!(cells.contains("<strong>7.1 σ</strong>"), "{cells}");
     }
 
     #[test]
