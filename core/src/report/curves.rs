@@ -1,8 +1,9 @@
 //! Charts of one variable: energies, bonds and angles, weights, training.
 
 use super::ReportError;
+use super::axis::Axis;
 use super::bins::{Bins, Tail, density, quantile, share_outside, sorted};
-use super::chart::{Axis, Band, Chart, Curve, Mark};
+use super::chart::{Band, Chart, Curve, Mark};
 use super::palette::{BAND, Colour, FIT, PROPOSAL, REFERENCE, REFERENCE_AREA, REWEIGHTED};
 use super::{Panel, Weights, draw};
 use crate::evaluation::{self, Evaluation, Marginal};
@@ -131,7 +132,8 @@ fn energy_bins(reference: &[f64], proposal: &[f64]) -> Option<Bins> {
     })
 }
 
-/// The distribution of one kind of bond or angle.
+/// The distribution of one kind of bond or angle. Heights are square roots of densities (Tukey's rootogram): one value in a
+/// hundred that is broken is a tenth as high as the peak, not lost in the axis.
 pub(super) fn marginal(marginal: &Marginal) -> Result<Panel, ReportError> {
     let edges = &marginal.edges;
     let mut curves = vec![
@@ -141,6 +143,8 @@ pub(super) fn marginal(marginal: &Marginal) -> Result<Panel, ReportError> {
     if let Some(density) = &marginal.reweighted {
         curves.push(line(outline(edges, density), REWEIGHTED));
     }
+    let heights = curves.iter_mut().flat_map(|curve| &mut curve.points);
+    heights.for_each(|point| point.1 = point.1.sqrt());
     let end = |edge: Option<&f64>| edge.copied().unwrap_or(f64::NAN);
     let x = Axis::sparse(end(edges.first()), end(edges.last()), marginal.unit);
     let y = Axis::bare(0.0, 1.05 * highest(&curves));
@@ -153,18 +157,18 @@ pub(super) fn marginal(marginal: &Marginal) -> Result<Panel, ReportError> {
     Ok(Panel::new(&marginal.label, draw(&chart)?))
 }
 
-/// The distribution of the log weights, by samples and by weight.
+/// The distribution of the log weights, by samples and by weight, and the share of the samples that it does not show.
 pub(super) fn log_weights(
     evaluation: &Evaluation,
     weights: &Weights,
-) -> Result<Option<Panel>, ReportError> {
+) -> Result<Option<(Panel, f64)>, ReportError> {
     let Some(relative) = weights.relative() else {
         return Ok(None);
     };
     let mean = relative.iter().sum::<f64>() / relative.len() as f64;
     let values: Vec<f64> = relative.iter().map(|w| (w / mean).ln()).collect();
     let ordered = sorted(&values);
-    let (Some(least), Some(most)) = (quantile(&ordered, 0.002), quantile(&ordered, 1.0)) else {
+    let (Some(least), Some(most)) = (quantile(&ordered, 0.02), quantile(&ordered, 1.0)) else {
         return Ok(None);
     };
     let pad = 0.03 * (most - least).max(0.1);
@@ -195,7 +199,8 @@ pub(super) fn log_weights(
     );
     let mut chart = Chart::new("Distribution of the weights", &description, SIZE, x, y);
     chart.curves = curves;
-    Ok(Some(Panel::new("Distribution", draw(&chart)?)))
+    let outside = share_outside(&values, bins);
+    Ok(Some((Panel::new("Distribution", draw(&chart)?), outside)))
 }
 
 /// The tail of the weights with the distribution that k-hat stands for; `None` if there is no k-hat.

@@ -22,7 +22,7 @@ pub(super) fn estimate(value: f64, error: f64) -> Estimate {
 }
 
 /// `residues` residues, `frames` of reference and `n` configurations of a proposal that is a little too wide.
-pub(crate) fn evaluation(residues: usize, frames: usize, n: usize) -> Evaluation {
+pub(super) fn evaluation(residues: usize, frames: usize, n: usize) -> Evaluation {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let reference = sample(&mut rng, residues, frames, 1.0);
     let mut proposal = sample(&mut rng, residues, n, 1.25);

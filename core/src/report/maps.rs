@@ -1,8 +1,9 @@
 //! Maps of two variables: Ramachandran plots, time-lagged components, the free-energy surface.
 
 use super::ReportError;
+use super::axis::Axis;
 use super::bins::{Bins, Plane, quantile, sorted};
-use super::chart::{Axis, Cells, Chart};
+use super::chart::{Cells, Chart};
 use super::number::plain;
 use super::palette::{LEVELS, Scale};
 use super::{Panel, Weights, draw};
@@ -133,8 +134,17 @@ pub(super) fn surface(
         panels.push(Panel::new(name, draw(&chart)?));
     }
     let error_step = kt / LEVELS as f64;
-    let errors = levels(&planes[1].1.error, kt, error_step);
-    let chart = frame.map("Standard error of the free energy", Scale::Error, errors);
+    // Where the free energy is shown; the largest level stands for larger errors too.
+    let shown = levels(&planes[1].1.free_energy(), kt, step);
+    let errors = planes[1].1.error.iter().zip(shown).map(|(&error, shown)| {
+        let level = (error * kt / error_step) as usize;
+        shown.map(|_| level.min(LEVELS - 1))
+    });
+    let chart = frame.map(
+        "Standard error of the free energy",
+        Scale::Error,
+        errors.collect(),
+    );
     panels.push(Panel::new("Standard error, reweighted", draw(&chart)?));
     panels[0].svg += &bar(Scale::Density, step, "free energy (kJ/mol)")?;
     panels[2].svg += &bar(Scale::Error, error_step, "standard error (kJ/mol)")?;
@@ -228,16 +238,20 @@ fn unit_step(highest: f64, levels: usize) -> f64 {
     (4.0 * highest / levels as f64).ceil().max(1.0) / 4.0
 }
 
-/// Levels of values times `unit`; none where the value is not finite.
+/// Levels of values times `unit`; none where the value lies beyond the last one.
 fn levels(values: &[f64], unit: f64, step: f64) -> Vec<Option<usize>> {
-    let level = |&value: &f64| value.is_finite().then(|| (value * unit / step) as usize);
+    let end = step * LEVELS as f64;
+    let level = |&value: &f64| {
+        let value = value * unit;
+        (value <= end).then(|| ((value / step) as usize).min(LEVELS - 1))
+    };
     values.iter().map(level).collect()
 }
 
-/// The colours with the values where they begin; the last one stands for all that is above.
+/// The colours with the values where they begin.
 fn bar(scale: Scale, step: f64, title: &str) -> Result<String, ReportError> {
     let end = step * LEVELS as f64;
-    let description = format!("Colours from 0 to {} and above.", plain(end));
+    let description = format!("Colours from 0 to {}.", plain(end));
     let x = Axis::linear(0.0, end, title);
     let mut chart = Chart::new(title, &description, (320, 66), x, Axis::bare(0.0, 1.0));
     chart.cells = Some(Cells {
@@ -254,12 +268,13 @@ mod tests {
 
     #[test]
     fn levels_reach_the_highest_value() {
-        let values = [0.0, 0.74, 8.9, f64::INFINITY, f64::NAN];
+        let values = [0.0, 0.74, 9.0, f64::INFINITY, f64::NAN];
         assert_eq!(step(&values, 1.0), 0.75);
         assert_eq!(
             levels(&values, 1.0, 0.75),
             [Some(0), Some(0), Some(11), None, None]
         );
+        assert_eq!(levels(&[9.1], 1.0, 0.75), [None]);
         // In kJ/mol the same levels.
         assert_eq!(
             levels(&values, 2.5, step(&values, 2.5))[..3],

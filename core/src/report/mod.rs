@@ -3,11 +3,12 @@
 //! The page holds its figures as SVG, loads nothing and runs no program. It follows the reader's choice of light or dark, fits a
 //! phone, and prints.
 
+mod axis;
 mod bins;
 mod chart;
 mod curves;
 #[cfg(test)]
-pub(crate) mod fixtures;
+mod fixtures;
 mod html;
 mod maps;
 mod number;

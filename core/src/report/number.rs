@@ -66,8 +66,13 @@ pub(super) fn estimate(estimate: &Estimate) -> (String, Option<String>) {
             Some(format!("{error}) × 10{}", superscript(first))),
         );
     }
+    let scale = 10f64.powi(last.max(0));
     let decimals = (-last).max(0) as usize;
-    (fixed(value, decimals), Some(fixed(error, decimals)))
+    let text = |number: f64| match last {
+        1.. => fixed((number / scale).round() * scale, 0),
+        _ => fixed(number, decimals),
+    };
+    (text(value), Some(text(error)))
 }
 
 /// With a proper minus sign, and none for zero.
@@ -180,7 +185,8 @@ mod tests {
         assert_eq!(text(0.43142, 0.0123), "0.431 ± 0.012");
         assert_eq!(text(-195.32, 0.0076), "−195.3200 ± 0.0076");
         assert_eq!(text(12.0, 34.0), "12 ± 34");
-        assert_eq!(text(12.0, 345.0), "12 ± 345");
+        assert_eq!(text(3589.7, 1689.4), "3600 ± 1700");
+        assert_eq!(text(12.0, 345.0), "10 ± 350");
         assert_eq!(text(1.234e7, 5.6e4), "(1.2340 ± 0.0056) × 10⁷");
         assert_eq!(text(0.5, f64::NAN), "0.5000");
         assert_eq!(text(0.5, f64::INFINITY), "0.5000 ± ∞");

@@ -164,7 +164,7 @@ fn torsions(evaluation: &Evaluation, weights: &Weights) -> Result<String, Report
         let caption = format!(
             "<b>{}.</b> Ramachandran plots as free energy −ln p above each plot’s minimum, in kT, in bins of {}°. All that the \
              reference visits should be there in the proposal, and the reweighted plot should equal the reference in \
-             colour as well; bins without colour were never visited.",
+             colour as well; bins without colour were never visited, or are rarer than the scale shows.",
             escape(&pair.residue),
             plain_short(maps.bin[0]),
         );
@@ -203,7 +203,7 @@ fn geometry(evaluation: &Evaluation) -> Result<String, ReportError> {
         }
         panels.push(panel);
     }
-    let mut caption = "Bond lengths and angles by kind, densities. Broken chemistry shows as a proposal (dashed) with a second peak or with \
+    let mut caption = "Bond lengths and angles by kind; heights are square roots of densities, so that small tails show. Broken chemistry shows as a proposal (dashed) with a second peak or with \
          tails where the reference has none; “broken” is the share of the proposal’s values far outside all that the reference \
          ever shows."
         .to_owned();
@@ -219,12 +219,12 @@ fn geometry(evaluation: &Evaluation) -> Result<String, ReportError> {
 
 fn importance(evaluation: &Evaluation, weights: &Weights) -> Result<String, ReportError> {
     let mut text = String::new();
-    if let Some(panel) = curves::log_weights(evaluation, weights)? {
+    if let Some((panel, outside)) = curves::log_weights(evaluation, weights)? {
         let caption = format!(
             "Logarithm of weight over mean weight. Filled: share of the configurations; line: share of the total weight. A \
              perfect model has a spike at 0. Where the line rises to the right edge, the average rests on a few \
-             configurations, and larger weights have not been seen yet. {} of the configurations have weight zero.",
-            percent(evaluation.diagnostics.non_finite_fraction)
+             configurations, and larger weights have not been seen yet. {} of the configurations have smaller weights than these axes show.",
+            percent(outside)
         );
         let key = "<ul class=\"key\"><li class=\"samples\">configurations</li><li class=\"reweighted\">weight</li></ul>\n";
         text += &figure(&[panel], key, &caption, "one");
@@ -293,14 +293,19 @@ fn training(evaluation: &Evaluation) -> Result<String, ReportError> {
         .copied()
         .filter(|s| s.is_finite())
         .fold(0.0, f64::max);
+    let stages = match panels.len() {
+        ..3 => "",
+        _ => "Stages are shaded; their losses may be different quantities. ",
+    };
     let caption = format!(
         "Loss (median over neighbouring steps; the first steep fall is cut off) and loss on held-out data over {} minutes. \
-         Stages are shaded; their losses are different quantities. A validation loss that rises while the loss falls is \
+         {stages}A validation loss that rises while the loss falls is \
          overfitting.",
         plain_short(seconds / 60.0)
     );
     let key = "<ul class=\"key\"><li class=\"training\">training</li><li class=\"reweighted\">held out</li></ul>\n";
-    Ok(figure(&panels, key, &caption, "three"))
+    let class = if panels.len() < 3 { "two" } else { "three" };
+    Ok(figure(&panels, key, &caption, class))
 }
 
 /// Three digits at most.
