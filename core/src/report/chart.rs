@@ -143,8 +143,8 @@ impl Chart {
             .set_all_tick_mark_size(4 * UNIT)
             .label_style(text.clone())
             .axis_desc_style(text.clone())
-            .x_desc(&x.title)
-            .y_desc(&y.title);
+            .x_desc(x.title())
+            .y_desc(y.title());
         if y.is_bare() {
             mesh.disable_y_axis();
         }
