@@ -197,7 +197,7 @@ mod tests {
             ["10⁻³", "10⁻²", "10⁻¹", "1", "10"]
         );
         assert_eq!(
-            labels(&Axis::logarithmic(-1.2, 0.6, "")),
+            labels(&Axis::logarithmic(-1.1, 0.75, "")),
             ["0.1", "0.2", "0.5", "1", "2", "5"]
         );
         assert_eq!(

@@ -171,12 +171,9 @@ pub(super) fn log_weights(
     let (Some(least), Some(most)) = (quantile(&ordered, 0.02), quantile(&ordered, 1.0)) else {
         return Ok(None);
     };
+    let least = least.max(most - 40.0);
     let pad = 0.03 * (most - least).max(0.1);
-    let x = Axis::linear(
-        (least - pad).max(most - 40.0),
-        most + pad,
-        "ln (w / mean w)",
-    );
+    let x = Axis::linear(least - pad, most + pad, "ln (w / mean w)");
     let bins = Bins {
         lower: x.lower,
         upper: x.upper,
