@@ -8,7 +8,7 @@ use plotters::drawing::{DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
 use plotters::prelude::SVGBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, IntoFont, TRANSPARENT, TextStyle};
+use plotters::style::{Color, IntoFont, TRANSPARENT};
 
 use super::axis::Axis;
 use super::html::{escape, printable};
@@ -182,7 +182,7 @@ impl Chart {
             });
             chart.draw_series(dashes)?;
         }
-        let name = TextStyle::from(text).pos(Pos::new(HPos::Left, VPos::Top));
+        let name = text.pos(Pos::new(HPos::Left, VPos::Top));
         for band in &self.bands {
             // As much of the name as there is room for, at some 7 pixels a letter.
             let share = (band.to - band.from) / (x.upper - x.lower);

@@ -24,7 +24,7 @@ pub(super) fn count(value: usize) -> String {
     let digits = value.to_string();
     let mut grouped = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             // A thin space that does not break.
             grouped.push('\u{202f}');
         }

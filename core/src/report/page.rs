@@ -19,7 +19,11 @@ pub(super) fn page(evaluation: &Evaluation) -> Result<String, ReportError> {
         ("basins", "Basins", basins(evaluation)),
         ("torsions", "Torsions", torsions(evaluation, &weights)?),
         ("energies", "Energies", energies(evaluation, &weights)?),
-        ("geometry", "Bonds and angles", geometry(evaluation)?),
+        (
+            "geometry",
+            "Bonds and angles",
+            geometry(evaluation, &weights)?,
+        ),
         ("weights", "Weights", importance(evaluation, &weights)?),
         (
             "surface",
@@ -191,7 +195,7 @@ fn energies(evaluation: &Evaluation, weights: &Weights) -> Result<String, Report
     Ok(figure(&energies.panels, &key(weights), &caption, "two"))
 }
 
-fn geometry(evaluation: &Evaluation) -> Result<String, ReportError> {
+fn geometry(evaluation: &Evaluation, weights: &Weights) -> Result<String, ReportError> {
     if evaluation.geometry.is_empty() {
         return Ok(nothing("The topology names no bonds."));
     }
@@ -213,8 +217,7 @@ fn geometry(evaluation: &Evaluation) -> Result<String, ReportError> {
             evaluation.geometry.len() - MARGINALS
         );
     }
-    let weights = Weights::new(evaluation);
-    Ok(figure(&panels, &key(&weights), &caption, "many"))
+    Ok(figure(&panels, &key(weights), &caption, "many"))
 }
 
 fn importance(evaluation: &Evaluation, weights: &Weights) -> Result<String, ReportError> {
