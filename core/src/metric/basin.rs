@@ -38,6 +38,11 @@ impl TorsionRange {
         self.torsion
     }
 
+    /// The same range of another torsion.
+    pub fn with_torsion(&self, torsion: usize) -> Self {
+        Self { torsion, ..*self }
+    }
+
     /// Whether an angle (rad) lies in the range; false for an angle that is not finite.
     pub fn contains(&self, angle: f64) -> bool {
         let angle = wrap(angle);
@@ -119,7 +124,7 @@ pub fn block_populations(
     Ok(basins.iter().map(population).collect())
 }
 
-fn check_torsions(basins: &[Basin], n_torsions: usize) -> Result<(), MetricError> {
+pub(super) fn check_torsions(basins: &[Basin], n_torsions: usize) -> Result<(), MetricError> {
     for basin in basins {
         if let Some(range) = basin.ranges.iter().find(|r| r.torsion >= n_torsions) {
             return Err(MetricError::NoTorsion {
@@ -133,7 +138,7 @@ fn check_torsions(basins: &[Basin], n_torsions: usize) -> Result<(), MetricError
 }
 
 /// 1 for each frame in the basin, 0 for the others.
-fn membership(basin: &Basin, torsions: &[f64], n_torsions: usize) -> Vec<f64> {
+pub(super) fn membership(basin: &Basin, torsions: &[f64], n_torsions: usize) -> Vec<f64> {
     // A molecule without torsions has no frames to tell apart.
     torsions
         .chunks_exact(n_torsions.max(1))

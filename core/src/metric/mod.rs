@@ -7,8 +7,11 @@ mod average;
 mod basin;
 mod bootstrap;
 mod ess;
+mod free_energy;
 mod log_z;
 mod pareto;
+mod tica;
+mod transport;
 mod wasserstein;
 
 #[cfg(test)]
@@ -17,8 +20,11 @@ mod fixtures;
 pub use average::{Estimate, block_average, weighted_average};
 pub use basin::{Basin, TorsionRange, block_populations, default_basins, weighted_populations};
 pub use ess::{TRIMMED_FRACTION, ess_per_n, ess_per_n_trimmed};
+pub use free_energy::{block_free_energy_differences, weighted_free_energy_differences};
 pub use log_z::log_z;
 pub use pareto::k_hat;
+pub use tica::{Tica, cosines_and_sines};
+pub use transport::{PointSet, wasserstein_2};
 pub use wasserstein::{Distribution, Wasserstein, wasserstein, wasserstein_with_errors};
 
 /// What can go wrong with the input of a statistic.
@@ -61,6 +67,36 @@ pub enum MetricError {
         /// Torsions per frame.
         n_torsions: usize,
     },
+    /// A difference asks for a basin that is not there.
+    #[error("a difference uses basin {index}, but there are {n_basins} (counted from 0)")]
+    NoBasin {
+        /// Index that it uses.
+        index: usize,
+        /// Basins.
+        n_basins: usize,
+    },
+    /// No two frames are a lag apart.
+    #[error(
+        "no two frames are a lag of {lag} frames apart: the longest continuous series has {longest} frames; \
+         choose a lag between 1 and a fraction of that"
+    )]
+    NoLaggedPairs {
+        /// The lag.
+        lag: usize,
+        /// Frames of the longest continuous series.
+        longest: usize,
+    },
+    /// Features vary in too few directions.
+    #[error("{needed} components are asked for, but the features vary in {found} directions only")]
+    NoVariance {
+        /// Components asked for.
+        needed: usize,
+        /// Directions with a variance.
+        found: usize,
+    },
+    /// The sets of points cannot be transported into each other.
+    #[error(transparent)]
+    Transport(#[from] regflow_ot::PairError),
 }
 
 /// Checks that an array has one number for each sample.
@@ -83,7 +119,7 @@ fn largest(log_weights: &[f64]) -> Option<f64> {
 }
 
 /// Weights relative to the largest one, in `[0, 1]`, and the logarithm of the largest; `None` if all are zero.
-fn relative_weights(log_weights: &[f64]) -> Option<(Vec<f64>, f64)> {
+pub(crate) fn relative_weights(log_weights: &[f64]) -> Option<(Vec<f64>, f64)> {
     let largest = largest(log_weights)?;
     let relative = |&w: &f64| {
         if w.is_finite() {

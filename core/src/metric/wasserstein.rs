@@ -8,6 +8,9 @@ pub struct Distribution {
     values: Vec<f64>,
     /// Weight of each value, above zero; not normalised.
     weights: Vec<f64>,
+    /// Which independent unit each value belongs to: itself, or its block of a time series.
+    units: Vec<usize>,
+    n_units: usize,
 }
 
 impl Distribution {
@@ -27,7 +30,7 @@ impl Distribution {
         check_length("log weights", values.len(), log_weights.len())?;
         let (weights, _) =
             relative_weights(log_weights).ok_or(MetricError::NoWeight { n: values.len() })?;
-        let mut pairs = Vec::new();
+        let mut counted = Vec::new();
         for (index, (&value, weight)) in values.iter().zip(weights).enumerate() {
             if weight <= 0.0 {
                 continue;
@@ -35,11 +38,33 @@ impl Distribution {
             if !value.is_finite() {
                 return Err(MetricError::NotFinite { index, value });
             }
-            pairs.push((value, weight));
+            counted.push((value, weight, counted.len()));
         }
-        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let (values, weights) = pairs.into_iter().unzip();
-        Ok(Self { values, weights })
+        counted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(Self {
+            values: counted.iter().map(|c| c.0).collect(),
+            weights: counted.iter().map(|c| c.1).collect(),
+            units: counted.iter().map(|c| c.2).collect(),
+            n_units: counted.len(),
+        })
+    }
+
+    /// Values of a time series, in its order, that count alike. The bootstrap draws whole blocks of time, of which there are `blocks`
+    /// as in [`block_average`](super::block_average), so that correlations within a block are taken into account.
+    ///
+    /// # Errors
+    /// There is no value, or one is not finite.
+    pub fn series(values: &[f64], blocks: usize) -> Result<Self, MetricError> {
+        let n = values.len();
+        let mut series = Self::uniform(values)?;
+        // The block whose range [block n / blocks, (block + 1) n / blocks) holds the index.
+        let blocks = blocks.max(1);
+        let block = |index: usize| ((index as u128 + 1) * blocks as u128 - 1) / n as u128;
+        for unit in &mut series.units {
+            *unit = block(*unit) as usize;
+        }
+        series.n_units = blocks;
+        Ok(series)
     }
 
     /// Number of values of non-zero weight.
@@ -47,19 +72,16 @@ impl Distribution {
         self.values.len()
     }
 
-    /// The sorted values with their shares of the whole, each weight multiplied by a bootstrap count.
+    /// The sorted values with their shares of the whole, each weight multiplied by the bootstrap count of its unit.
     fn shares<'a>(
         &'a self,
         count: impl Fn(usize) -> f64 + Copy + 'a,
     ) -> impl Iterator<Item = (f64, f64)> + 'a {
-        let total: f64 = self
-            .weights
-            .iter()
-            .enumerate()
-            .map(|(i, w)| w * count(i))
-            .sum();
-        let values = self.values.iter().zip(&self.weights).enumerate();
-        values.map(move |(i, (&value, weight))| (value, weight * count(i) / total))
+        let weights = self.weights.iter().zip(&self.units);
+        let weights = weights.map(move |(weight, &unit)| weight * count(unit));
+        let total: f64 = weights.clone().sum();
+        let values = self.values.iter().zip(weights);
+        values.map(move |(&value, weight)| (value, weight / total))
     }
 }
 
@@ -77,17 +99,17 @@ pub fn wasserstein(a: &Distribution, b: &Distribution) -> Wasserstein {
     couple(a.shares(|_| 1.0), b.shares(|_| 1.0))
 }
 
-/// [`wasserstein`] with bootstrap standard errors, both sides resampled as independent samples.
+/// [`wasserstein`] with bootstrap standard errors. Both sides are resampled: independent samples one by one, a
+/// [series](Distribution::series) in its blocks of time.
 ///
-/// Frames of a trajectory are correlated: thin them to about one correlation time first, else their share of the error is too small.
 /// The distance of two finite samples of the same distribution is not zero; the error does not tell that bias.
 pub fn wasserstein_with_errors(
     a: &Distribution,
     b: &Distribution,
     seed: u64,
 ) -> Wasserstein<Estimate> {
-    let [w1_error, w2_error] = bootstrap_errors(&[a.n(), b.n()], seed, |counts| {
-        let (of_a, of_b) = counts.split_at(a.n());
+    let [w1_error, w2_error] = bootstrap_errors(&[a.n_units, b.n_units], seed, |counts| {
+        let (of_a, of_b) = counts.split_at(a.n_units);
         let drawn = couple(
             a.shares(|i| f64::from(of_a[i])),
             b.shares(|i| f64::from(of_b[i])),

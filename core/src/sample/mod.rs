@@ -2,6 +2,7 @@
 
 mod importance;
 mod resample;
+mod trust;
 
 pub use crate::system::{R, kt};
 pub use importance::{Diagnostics, WeightedSamples, mean_reduced_energy};

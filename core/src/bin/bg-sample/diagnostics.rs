@@ -9,11 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::Outcome;
 use crate::figures::Figures;
 
-/// k-hat above which importance sampling is unreliable (arXiv 1507.02646).
-const HIGHEST_K: f64 = 0.7;
-/// ESS/N below which the weights rest on few configurations.
-const LOWEST_ESS: f64 = 0.01;
-
 /// Where the configurations come from.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Source {
@@ -23,7 +18,7 @@ pub enum Source {
     Frames,
 }
 
-/// Adds the diagnostics, and warnings where the weights cannot be trusted.
+/// Adds the diagnostics.
 pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
     figures.add("n", d.n, d.n.to_string());
     figures.add(
@@ -88,24 +83,6 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         d.non_finite_fraction,
         format!("{:.5} (weight 0)", d.non_finite_fraction),
     );
-    if source == Source::Frames {
-        return;
-    }
-    match d.k_hat {
-        Some(k) if k > HIGHEST_K => figures.warn(format!(
-            "k-hat {k:.2} is above {HIGHEST_K}: the weights have too heavy a tail, do not trust weighted averages"
-        )),
-        None => figures.warn(
-            "too few weights differ for an estimate of their tail: weighted averages cannot be checked",
-        ),
-        _ => {}
-    }
-    if d.ess < LOWEST_ESS {
-        figures.warn(format!(
-            "ESS/N {:.1e} is below {LOWEST_ESS}: a handful of configurations carries all the weight, do not trust weighted averages",
-            d.ess
-        ));
-    }
 }
 
 /// Blocks of time from which the error of a trajectory's populations comes.

@@ -15,18 +15,25 @@ pub struct FrameArguments {
     /// Trajectory files, in the order of time, in any format that chemfiles reads (XTC, TRR, DCD, NetCDF, XYZ, PDB, ...)
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub trajectory: Vec<PathBuf>,
+    #[command(flatten)]
+    pub range: FrameRange,
+}
+
+/// Which frames and atoms of a trajectory.
+#[derive(clap::Args)]
+pub struct FrameRange {
     /// First frame, counted from 0 over all files
     #[arg(long, default_value_t = 0)]
-    start: usize,
+    pub start: usize,
     /// End of the range of frames, exclusive
     #[arg(long)]
-    stop: Option<usize>,
+    pub stop: Option<usize>,
     /// Take every so many frames
     #[arg(long, default_value_t = 1)]
-    stride: usize,
+    pub stride: usize,
     /// Atoms of the molecule where the files hold more, in chemfiles' selection language: "resname ACE ALA NME"
     #[arg(long)]
-    selection: Option<String>,
+    pub selection: Option<String>,
     /// Use the frames before the damage of a truncated file
     #[arg(long)]
     accept_damaged: bool,
@@ -39,6 +46,18 @@ pub struct FrameArguments {
 impl FrameArguments {
     /// The topology file's molecule, and which of its atoms are selected.
     pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
+        self.range.topology(path)
+    }
+
+    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
+    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
+        self.range.read(&self.trajectory, topology, selection)
+    }
+}
+
+impl FrameRange {
+    /// The topology file's molecule, and which of its atoms are selected.
+    pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
         Ok(match &self.selection {
             None => (Topology::read(path)?, None),
             Some(selection) => {
@@ -49,7 +68,12 @@ impl FrameArguments {
     }
 
     /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
-    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
+    pub fn read(
+        &self,
+        files: &[PathBuf],
+        topology: &Topology,
+        selection: Option<AtomSelection>,
+    ) -> Outcome<Vec<f64>> {
         let mut options = ReadOptions {
             start: self.start,
             stop: self.stop,
@@ -61,7 +85,7 @@ impl FrameArguments {
         if self.accept_long_bonds {
             options.longest_bond = f64::INFINITY;
         }
-        let mut trajectory = Trajectory::open(&self.trajectory, topology, &options)?;
+        let mut trajectory = Trajectory::open(files, topology, &options)?;
         let frames = trajectory.read_all()?;
         for warning in trajectory.warnings() {
             eprintln!("warning: {warning}");
@@ -96,6 +120,29 @@ pub fn energy(common: &Common, path: &Path, topology: &Topology) -> Outcome<Box<
         }
     }
     Ok(Box::new(force_field))
+}
+
+/// The atoms of a structure file that are the model's molecule; all without a file.
+pub fn selected_atoms(
+    model: &Topology,
+    structure: Option<&Path>,
+    range: &FrameRange,
+) -> Outcome<Option<AtomSelection>> {
+    let Some(path) = structure else {
+        return Ok(None);
+    };
+    let (selected, atoms) = range.topology(path)?;
+    let elements = |t: &Topology| t.atoms.iter().map(|a| a.atomic_number).collect::<Vec<_>>();
+    if elements(model) == elements(&selected) {
+        return Ok(atoms);
+    }
+    Err(format!(
+        "{}: its {} atoms (of the selection, if there is one) are not, in this order, the {} atoms of the model's molecule",
+        path.display(),
+        selected.n_atoms(),
+        model.n_atoms()
+    )
+    .into())
 }
 
 /// A trained model on the chosen device.

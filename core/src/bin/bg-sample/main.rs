@@ -3,6 +3,7 @@
 mod config;
 mod diagnostics;
 mod energy;
+mod evaluate;
 mod figures;
 mod inputs;
 mod inspect;
@@ -78,6 +79,7 @@ enum Command {
     Train(Box<train::Arguments>),
     Sample(sample::Arguments),
     Score(score::Arguments),
+    Evaluate(evaluate::Arguments),
     Energy(energy::Arguments),
     Plugins(plugins::Arguments),
     Inspect(inspect::Arguments),
@@ -117,6 +119,7 @@ fn run() -> Outcome {
         Command::Train(arguments) => train::run(&common, &arguments),
         Command::Sample(arguments) => sample::run(&common, &arguments),
         Command::Score(arguments) => score::run(&common, &arguments),
+        Command::Evaluate(arguments) => evaluate::run(&common, &arguments),
         Command::Energy(arguments) => energy::run(&common, &arguments),
         Command::Plugins(arguments) => plugins::run(&common, &arguments),
         Command::Inspect(arguments) => inspect::run(&common, &arguments),

@@ -85,7 +85,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
 
     let mut figures = Figures::default();
     let source = diagnostics::Source::Proposal;
-    diagnostics::add(&mut figures, &all.diagnostics(common.seed), source);
+    let found = all.diagnostics(common.seed);
+    diagnostics::add(&mut figures, &found, source);
+    for warning in found.warnings() {
+        figures.warn(warning);
+    }
     populations.add_weighted(&mut figures, &all.log_weight)?;
     let path = |path: &PathBuf| path.display().to_string();
     figures.add("out", path(&arguments.out), path(&arguments.out));

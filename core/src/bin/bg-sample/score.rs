@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use regflow::sample::WeightedSamples;
-use regflow::system::Topology;
 
 use crate::diagnostics::{self, Populations};
 use crate::figures::Figures;
@@ -35,15 +34,9 @@ pub struct Arguments {
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let model = inputs::model(common, &arguments.model)?;
     let energy = inputs::energy(common, &arguments.energy, model.topology())?;
-    let selection = match &arguments.topology {
-        None => None,
-        Some(path) => {
-            let (selected, atoms) = arguments.frames.topology(path)?;
-            check_same_molecule(model.topology(), &selected)?;
-            atoms
-        }
-    };
-    let mut positions = arguments.frames.read(model.topology(), selection)?;
+    let (structure, frames) = (arguments.topology.as_deref(), &arguments.frames);
+    let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
+    let mut positions = frames.read(model.topology(), selection)?;
     // Where features see the rigid motion, the target has a random one: frames get it here.
     let mut random = ChaCha8Rng::seed_from_u64(common.seed);
     model.coordinates().augment(&mut positions, &mut random)?;
@@ -66,17 +59,4 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         arguments.out.display().to_string(),
     );
     figures.print(common)
-}
-
-fn check_same_molecule(model: &Topology, selected: &Topology) -> Outcome {
-    let elements = |t: &Topology| t.atoms.iter().map(|a| a.atomic_number).collect::<Vec<_>>();
-    if elements(model) == elements(selected) {
-        return Ok(());
-    }
-    Err(format!(
-        "the selection has {} atoms that are not, in this order, the {} atoms of the model's molecule",
-        selected.n_atoms(),
-        model.n_atoms()
-    )
-    .into())
 }

@@ -31,8 +31,13 @@ pub struct Assignment {
     pub column_of: Vec<u32>,
     /// `sum_i c[i, column_of(i)]`, summed in double precision.
     pub cost: f64,
-    /// Value of a dual solution that is feasible for the whole matrix: no assignment costs less.
+    /// Value of the dual solution `sum u + sum v`: no assignment costs less.
     pub bound: f64,
+    /// Dual variable (Kantorovich potential) of each row: `u_i + v_j <= c_ij` for the whole matrix, with equality (up to rounding)
+    /// on the pairs of the assignment. Unique up to a constant that moves from `u` to `v`, at best.
+    pub u: Vec<f64>,
+    /// Dual variable of each column.
+    pub v: Vec<f64>,
 }
 
 impl Assignment {
@@ -108,6 +113,8 @@ pub fn assign(
             column_of: Vec::new(),
             cost: 0.0,
             bound: 0.0,
+            u: Vec::new(),
+            v: Vec::new(),
         });
     }
     // Sums of finite single-precision costs are finite in double precision.
@@ -155,6 +162,8 @@ fn certify(cost: &[f32], state: State) -> Assignment {
         column_of: state.column_of,
         cost: total,
         bound,
+        u,
+        v: state.v,
     }
 }
 

@@ -17,6 +17,14 @@ fn solve_checked(cost: &[f32], n: usize) -> Assignment {
         "gap {:e}",
         solved.relative_gap()
     );
+    for (i, (row, &u)) in cost.chunks_exact(n).zip(&solved.u).enumerate() {
+        for (j, (&c, &v)) in row.iter().zip(&solved.v).enumerate() {
+            let slack = f64::from(c) - u - v;
+            let rounding = 1e-12 * (1.0 + u.abs() + v.abs());
+            assert!(slack >= -rounding, "pair {i} {j}: {slack}");
+            assert!(solved.column_of[i] as usize != j || slack <= rounding);
+        }
+    }
     solved
 }
 

@@ -1,0 +1,262 @@
+//! Bond lengths and angles: where a flow breaks the chemistry, it shows here first.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::Marginal;
+use crate::system::{Topology, angle, distance};
+
+/// Bins of a marginal.
+const BINS: usize = 120;
+/// How far the bins reach beyond what the reference shows, as a part of its range, on either side. What lies beyond is broken.
+const MARGIN: f64 = 0.5;
+
+/// A bond or an angle.
+#[derive(Clone, Copy)]
+enum Term {
+    Bond([usize; 2]),
+    Angle([usize; 3]),
+}
+
+impl Term {
+    /// nm or degrees.
+    fn value(self, positions: &[f64]) -> f64 {
+        match self {
+            Term::Bond(atoms) => distance(positions, atoms),
+            Term::Angle(atoms) => angle(positions, atoms).to_degrees(),
+        }
+    }
+}
+
+/// Bonds and angles of the same elements.
+struct Group {
+    label: String,
+    unit: &'static str,
+    terms: Vec<Term>,
+}
+
+/// What the bonds and angles show.
+pub(super) struct Geometry {
+    pub marginals: Vec<Marginal>,
+    /// Share of the configurations as drawn that have a broken bond or angle.
+    pub broken: f64,
+}
+
+/// Compares configurations drawn (`proposal: [n, N, 3]`, with relative weights `[n]`, empty if there are none) with frames of the
+/// reference.
+pub(super) fn compare(
+    topology: &Topology,
+    reference: &[f64],
+    proposal: &[f64],
+    weights: &[f64],
+) -> Geometry {
+    let width = 3 * topology.n_atoms();
+    let mut is_broken = vec![false; proposal.len() / width];
+    let marginals = groups(topology)
+        .into_iter()
+        .map(|group| {
+            let reference = values(&group, reference, width);
+            let edges = edges(&group, &reference);
+            let proposal = values(&group, proposal, width);
+            let bins = Bins { edges: &edges };
+            let per_frame = group.terms.len();
+            let inside = |value: &f64| bins.index(*value).is_some();
+            for (broken, values) in is_broken.iter_mut().zip(proposal.chunks(per_frame)) {
+                *broken |= !values.iter().all(inside);
+            }
+            let beyond = proposal.iter().filter(|value| !inside(value)).count();
+            Marginal {
+                reference: bins.density(&reference, per_frame, |_| 1.0),
+                proposal: bins.density(&proposal, per_frame, |_| 1.0),
+                reweighted: (!weights.is_empty())
+                    .then(|| bins.density(&proposal, per_frame, |frame| weights[frame])),
+                broken: beyond as f64 / proposal.len() as f64,
+                label: group.label,
+                unit: group.unit,
+                edges,
+            }
+        })
+        .collect();
+    let broken = is_broken.iter().filter(|broken| **broken).count();
+    Geometry {
+        marginals,
+        broken: broken as f64 / is_broken.len() as f64,
+    }
+}
+
+/// All bonds and angles, by their elements: light ones last, as in "C-H".
+fn groups(topology: &Topology) -> Vec<Group> {
+    let element = |atom: usize| topology.atoms[atom].element.as_str();
+    // Carbon first, hydrogen last, the others by the alphabet between them.
+    let rank = |atom: usize| match element(atom) {
+        "C" => (0, "C"),
+        "H" => (2, "H"),
+        other => (1, other),
+    };
+    let mut bonds: BTreeMap<_, Vec<Term>> = BTreeMap::new();
+    for &[a, b] in &topology.bonds {
+        let (a, b) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+        bonds
+            .entry([rank(a), rank(b)])
+            .or_default()
+            .push(Term::Bond([a, b]));
+    }
+    let mut angles: BTreeMap<_, Vec<Term>> = BTreeMap::new();
+    for (centre, bonded) in topology.neighbours().iter().enumerate() {
+        for (k, &a) in bonded.iter().enumerate() {
+            for &b in &bonded[k + 1..] {
+                let (a, b) = if rank(a) <= rank(b) { (a, b) } else { (b, a) };
+                angles
+                    .entry([rank(a), rank(centre), rank(b)])
+                    .or_default()
+                    .push(Term::Angle([a, centre, b]));
+            }
+        }
+    }
+    let name = |ranks: &[(u8, &str)]| -> String {
+        let names: Vec<&str> = ranks.iter().map(|rank| rank.1).collect();
+        names.join("-")
+    };
+    let bonds = bonds.into_iter().map(|(ranks, terms)| Group {
+        label: format!("{} bonds", name(&ranks)),
+        unit: "nm",
+        terms,
+    });
+    let angles = angles.into_iter().map(|(ranks, terms)| Group {
+        label: format!("{} angles", name(&ranks)),
+        unit: "degrees",
+        terms,
+    });
+    bonds.chain(angles).collect()
+}
+
+/// `[n, terms]`
+fn values(group: &Group, positions: &[f64], width: usize) -> Vec<f64> {
+    positions
+        .par_chunks_exact(width)
+        .flat_map_iter(|x| group.terms.iter().map(move |term| term.value(x)))
+        .collect()
+}
+
+/// Bins over the range of the reference and a margin.
+fn edges(group: &Group, reference: &[f64]) -> Vec<f64> {
+    let (lower, upper) = reference
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(lower, upper), &x| {
+            (lower.min(x), upper.max(x))
+        });
+    // Constrained bonds do not vary, but a range needs a width: that of their rounding in files.
+    let margin = (MARGIN * (upper - lower)).max(1e-3 * upper);
+    let most = match group.terms[0] {
+        Term::Bond(_) => f64::INFINITY,
+        Term::Angle(_) => 180.0,
+    };
+    let lower = (lower - margin).max(0.0);
+    // Bins are half open, and an angle of 180 degrees is none that is broken.
+    let upper = (upper + margin).min(most).next_up();
+    (0..=BINS)
+        .map(|i| lower + (upper - lower) * i as f64 / BINS as f64)
+        .collect()
+}
+
+struct Bins<'a> {
+    edges: &'a [f64],
+}
+
+impl Bins<'_> {
+    fn index(&self, value: f64) -> Option<usize> {
+        let (lower, upper) = (self.edges[0], self.edges[BINS]);
+        let inside = lower <= value && value < upper;
+        inside.then(|| (((value - lower) / (upper - lower) * BINS as f64) as usize).min(BINS - 1))
+    }
+
+    /// Normalised over all values, those beyond the bins too; `values: [n, per_frame]`.
+    fn density(&self, values: &[f64], per_frame: usize, weight: impl Fn(usize) -> f64) -> Vec<f64> {
+        let mut sums = vec![0.0; BINS];
+        let mut total = 0.0;
+        for (frame, values) in values.chunks(per_frame).enumerate() {
+            let weight = weight(frame);
+            total += weight * values.len() as f64;
+            for index in values.iter().filter_map(|&value| self.index(value)) {
+                sums[index] += weight;
+            }
+        }
+        let bin = (self.edges[BINS] - self.edges[0]) / BINS as f64;
+        sums.into_iter().map(|sum| sum / (total * bin)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::{Atom, Residue};
+
+    /// H-O-C, bent at the oxygen.
+    fn topology() -> Topology {
+        let atom = |&(element, atomic_number): &(&str, u32)| Atom {
+            name: element.to_owned(),
+            element: element.to_owned(),
+            atomic_number,
+            mass: 1.0,
+            residue: 0,
+        };
+        Topology {
+            atoms: [("H", 1), ("O", 8), ("C", 6)].iter().map(atom).collect(),
+            residues: vec![Residue {
+                name: "X".to_owned(),
+                id: 1,
+                chain: String::new(),
+            }],
+            bonds: vec![[0, 1], [1, 2]],
+        }
+    }
+
+    fn molecule(oh: f64, co: f64, degrees: f64) -> Vec<f64> {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        vec![oh, 0.0, 0.0, 0.0, 0.0, 0.0, co * cos, co * sin, 0.0]
+    }
+
+    #[test]
+    fn groups_are_named_by_elements() {
+        let labels: Vec<String> = groups(&topology()).into_iter().map(|g| g.label).collect();
+        assert_eq!(labels, ["C-O bonds", "O-H bonds", "C-O-H angles"]);
+    }
+
+    #[test]
+    fn densities_integrate_to_what_is_inside() {
+        let reference: Vec<f64> = (0..=100)
+            .flat_map(|i| {
+                let x = f64::from(i) / 100.0;
+                molecule(0.09 + 0.02 * x, 0.14 + 0.02 * x, 100.0 + 20.0 * x)
+            })
+            .collect();
+        // The second has a broken O-H bond, the third is beyond the reference but not far.
+        let proposal = [
+            molecule(0.10, 0.15, 110.0),
+            molecule(0.20, 0.15, 110.0),
+            molecule(0.10, 0.15, 125.0),
+            molecule(f64::NAN, 0.15, 110.0),
+        ]
+        .concat();
+        let weights = [1.0, 0.5, 0.5, 0.0];
+        let found = compare(&topology(), &reference, &proposal, &weights);
+        assert_eq!(found.broken, 0.5);
+        let bonds = &found.marginals[1];
+        assert_eq!((bonds.label.as_str(), bonds.unit), ("O-H bonds", "nm"));
+        assert_eq!(bonds.broken, 0.5);
+        let integral = |densities: &[f64]| {
+            densities.iter().sum::<f64>() * (bonds.edges[BINS] - bonds.edges[0]) / BINS as f64
+        };
+        assert!((bonds.edges[0] - 0.08).abs() < 1e-12);
+        assert!((bonds.edges[BINS] - 0.12).abs() < 1e-12);
+        assert!((integral(&bonds.reference) - 1.0).abs() < 1e-12);
+        assert!((integral(&bonds.proposal) - 0.5).abs() < 1e-12);
+        assert!((integral(bonds.reweighted.as_ref().unwrap()) - 0.75).abs() < 1e-12);
+        // Uniform over the middle half of the bins: 1 / 0.02 nm there.
+        assert!((bonds.reference[60] / 50.0 - 1.0).abs() < 0.25, "{bonds:?}");
+        assert_eq!(bonds.reference[10], 0.0);
+        let unweighted = compare(&topology(), &reference, &proposal, &[]);
+        assert_eq!(unweighted.marginals[1].reweighted, None);
+    }
+}

@@ -1,0 +1,330 @@
+//! How good a model is: its proposal and its reweighted samples against a reference trajectory.
+//!
+//! Everything is told of the configurations as the flow draws them (the proposal) and of the same ones with their weights, separately:
+//! good weights hide a bad proposal, and a good-looking proposal may have bad weights.
+
+mod compare;
+mod curve;
+mod data;
+mod error;
+mod geometry;
+mod reference;
+mod torsion;
+mod warnings;
+
+pub use data::{
+    BasinRow, Curve, Evaluation, FreeEnergyRow, Marginal, Metric, RamaPair, Sample, Torsions,
+};
+pub use error::EvaluationError;
+pub use reference::Reference;
+pub use torsion::{BasinBox, BoxRange};
+
+use rayon::prelude::*;
+
+use crate::coordinates::ChiralCentres;
+use crate::energy::Energy;
+use crate::flow::Model;
+use crate::metric::{self, Tica, cosines_and_sines};
+use crate::sample::WeightedSamples;
+use crate::system::{kt, torsion};
+use compare::Sets;
+use torsion::Selection;
+use warnings::{Faults, Findings};
+
+/// Configurations per call of model and potential.
+const CHUNK: usize = 2048;
+/// Shortest prefix of [`Evaluation::ess_against_n`], and how many prefixes come per factor of ten.
+const FIRST_PREFIX: usize = 10;
+const PREFIXES_PER_DECADE: f64 = 10.0;
+
+/// Settings of an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Configurations to draw.
+    pub n: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Most points on either side of an exact optimal transport; its cost matrix takes `4 points^2` bytes.
+    pub points: usize,
+    /// Lag of the time-lagged components, in frames of the reference.
+    pub lag: usize,
+    /// Torsions to compare beside all phi and psi: "ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA", or four indices "1-4-6-8".
+    pub torsions: Vec<String>,
+    /// Basins; none stands for the default ones of the backbone.
+    pub basins: Vec<BasinBox>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            n: 10_000,
+            seed: 0,
+            points: 10_000,
+            lag: 10,
+            torsions: Vec::new(),
+            basins: Vec::new(),
+        }
+    }
+}
+
+/// Evaluates a model. `progress` is told what is being done, and how much of it is done (0 to 1).
+///
+/// # Errors
+/// The reference is of another molecule, a torsion or basin is not understood, the lag is longer than the reference, or model or
+/// potential fail.
+pub fn evaluate(
+    model: &Model,
+    energy: &dyn Energy,
+    reference: &Reference,
+    options: &Options,
+    progress: &mut dyn FnMut(&str, f64),
+) -> Result<Evaluation, EvaluationError> {
+    if options.n < 2 {
+        return Err(EvaluationError::TooFewSamples { n: options.n });
+    }
+    if reference.n_atoms() != model.n_atoms() {
+        return Err(EvaluationError::Atoms {
+            expected: model.n_atoms(),
+            found: reference.n_atoms(),
+        });
+    }
+    let topology = model.topology();
+    let selection = Selection::new(topology, &options.torsions, &options.basins)?;
+    let kt = kt(model.temperature());
+    let width = 3 * model.n_atoms();
+
+    let (positions, drawn) = draw(model, energy, options, progress)?;
+    progress("energies of the reference", 0.0);
+    let mut reference_energy = vec![0.0; reference.n()];
+    for (x, energies) in reference
+        .positions()
+        .chunks(CHUNK * width)
+        .zip(reference_energy.chunks_mut(CHUNK))
+    {
+        energy.energies(x, energies)?;
+    }
+    let sample = |positions: &[f64], energy: &[f64]| Sample {
+        n: energy.len(),
+        reduced_energy: energy.iter().map(|energy| energy / kt).collect(),
+        torsions: torsions(positions, width, &selection.torsions.atoms),
+        tica: Vec::new(),
+    };
+    let mut of_reference = sample(reference.positions(), &reference_energy);
+    let mut of_proposal = sample(&positions, &drawn.energy);
+
+    progress("slow components", 0.0);
+    let tica = slow_components(reference, &of_reference, &selection, options.lag)?;
+    if let Some(tica) = &tica {
+        for sample in [&mut of_reference, &mut of_proposal] {
+            sample.tica = tica.project(&features(&sample.torsions, &selection));
+        }
+    }
+    let sets = Sets {
+        reference,
+        selection: &selection,
+        of_reference: &of_reference,
+        of_proposal: &of_proposal,
+        log_weight: &drawn.log_weight,
+        options,
+    };
+    let metrics = sets.metrics(progress)?;
+    progress("basins and geometry", 0.0);
+    let basins = sets.basins()?;
+    let free_energy_differences = sets.free_energy_differences(kt)?;
+    let weights = relative_weights(&drawn.log_weight);
+    let geometry = geometry::compare(topology, reference.positions(), &positions, &weights);
+
+    let diagnostics = drawn.diagnostics(options.seed);
+    let reference_energy = metric::block_average(&of_reference.reduced_energy, reference.blocks());
+    let warnings = warnings::warnings(&Findings {
+        diagnostics: &diagnostics,
+        faults: Faults {
+            non_finite: diagnostics.non_finite_fraction,
+            inverted: inverted(model, reference.positions(), &positions),
+            broken: geometry.broken,
+        },
+        basins: &basins,
+        reference_energy,
+        slowest: tica.as_ref().map(|tica| tica.correlations()[0]),
+        lag: options.lag,
+    });
+    Ok(Evaluation {
+        title: String::new(),
+        settings: settings(model, reference, options),
+        warnings,
+        temperature: model.temperature(),
+        kt,
+        diagnostics,
+        metrics,
+        basins,
+        free_energy_differences,
+        ess_against_n: ess_against_n(&drawn.log_weight),
+        log_weight: drawn.log_weight,
+        geometry: geometry.marginals,
+        curve: None,
+        torsions: selection.torsions,
+        reference: of_reference,
+        proposal: of_proposal,
+    })
+}
+
+/// Positions `[n, N, 3]` of configurations drawn, and their weights.
+fn draw(
+    model: &Model,
+    energy: &dyn Energy,
+    options: &Options,
+    progress: &mut dyn FnMut(&str, f64),
+) -> Result<(Vec<f64>, WeightedSamples), EvaluationError> {
+    let mut positions = Vec::new();
+    let mut drawn = WeightedSamples::new(model.temperature());
+    while drawn.n() < options.n {
+        progress("samples", drawn.n() as f64 / options.n as f64);
+        let count = CHUNK.min(options.n - drawn.n());
+        let samples = model.sample(count, options.seed, drawn.n() as u64)?;
+        let mut energies = vec![0.0; count];
+        energy.energies(&samples.positions, &mut energies)?;
+        drawn.extend(&samples.log_q, &energies);
+        positions.extend(samples.positions);
+    }
+    Ok((positions, drawn))
+}
+
+/// `[n, T]`, rad; NaN where a position is not finite.
+fn torsions(positions: &[f64], width: usize, atoms: &[[usize; 4]]) -> Vec<f64> {
+    positions
+        .par_chunks_exact(width)
+        .flat_map_iter(|x| {
+            let angle = |&atoms: &[usize; 4]| {
+                let is_finite =
+                    |atom: usize| x[3 * atom..3 * atom + 3].iter().all(|x| x.is_finite());
+                if atoms.into_iter().all(is_finite) {
+                    torsion(x, atoms)
+                } else {
+                    f64::NAN
+                }
+            };
+            atoms.iter().map(angle)
+        })
+        .collect()
+}
+
+/// Cosines and sines of the torsions compared.
+fn features(torsions: &[f64], selection: &Selection) -> Vec<f64> {
+    cosines_and_sines(torsions, selection.torsions.names.len(), selection.compared)
+}
+
+/// The first two components; none if there are no torsions to tell them by.
+fn slow_components(
+    reference: &Reference,
+    sample: &Sample,
+    selection: &Selection,
+    lag: usize,
+) -> Result<Option<Tica>, EvaluationError> {
+    if selection.compared == 0 {
+        return Ok(None);
+    }
+    let features = features(&sample.torsions, selection);
+    let width = 2 * selection.compared;
+    let tica = Tica::fit(&features, width, reference.segments(), lag, 2)?;
+    Ok(Some(tica))
+}
+
+/// Weights relative to the largest; empty if all are zero.
+fn relative_weights(log_weights: &[f64]) -> Vec<f64> {
+    let largest = log_weights
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    if largest == f64::NEG_INFINITY {
+        return Vec::new();
+    }
+    log_weights.iter().map(|w| (w - largest).exp()).collect()
+}
+
+/// Share of the configurations drawn with another number of D residues than most frames of the reference have.
+fn inverted(model: &Model, reference: &[f64], positions: &[f64]) -> f64 {
+    let centres = ChiralCentres::find(model.topology());
+    let width = 3 * model.n_atoms();
+    let count = |positions: &[f64]| -> Vec<usize> {
+        let frames = positions.par_chunks_exact(width);
+        frames.map(|x| centres.inverted(x)).collect()
+    };
+    let mut usual = count(reference);
+    let middle = usual.len() / 2;
+    let usual = *usual.select_nth_unstable(middle).1;
+    let found = count(positions);
+    found.iter().filter(|&&count| count != usual).count() as f64 / found.len() as f64
+}
+
+/// ESS/N of the first n configurations, n in equal steps of its logarithm.
+fn ess_against_n(log_weights: &[f64]) -> Vec<(usize, f64)> {
+    let all = log_weights.len();
+    let mut lengths: Vec<usize> = (0..)
+        .map(|step| {
+            let factor = 10f64.powf(f64::from(step) / PREFIXES_PER_DECADE);
+            (FIRST_PREFIX as f64 * factor).round() as usize
+        })
+        .take_while(|&n| n < all)
+        .collect();
+    lengths.push(all);
+    let ess = |n: usize| (n, metric::ess_per_n(&log_weights[..n]));
+    lengths.into_iter().map(ess).collect()
+}
+
+/// What was run, as far as this library knows.
+fn settings(model: &Model, reference: &Reference, options: &Options) -> Vec<(String, String)> {
+    let header = model.header();
+    let architecture = &header.architecture;
+    let coordinates = &header.coordinates;
+    let settings = [
+        ("configurations drawn", options.n.to_string()),
+        ("frames of the reference", reference.n().to_string()),
+        (
+            "blocks of time for its errors",
+            reference.blocks().to_string(),
+        ),
+        ("seed", options.seed.to_string()),
+        ("temperature", format!("{} K", header.temperature)),
+        ("atoms", model.n_atoms().to_string()),
+        (
+            "coordinates",
+            format!(
+                "{}, {} features",
+                coordinates.kind(),
+                coordinates.n_features()
+            ),
+        ),
+        (
+            "architecture",
+            format!("{} {}", architecture.name, architecture.version),
+        ),
+        ("its settings", architecture.config.to_string()),
+        ("parameters", model.parameters().n_values().to_string()),
+        (
+            "lag of the slow components",
+            format!("{} frames", options.lag),
+        ),
+        ("regflow", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let settings = settings.into_iter();
+    settings
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_grow_to_the_whole() {
+        let weights: Vec<f64> = (0..1000).map(|i| f64::from(i % 2) * 1e4).collect();
+        let found = ess_against_n(&weights);
+        assert_eq!(found.len(), 21);
+        assert_eq!((found[0].0, found[1].0), (10, 13));
+        assert_eq!(found[20].0, 1000);
+        // Of every two one counts.
+        assert!((found[0].1 - 0.5).abs() < 1e-12 && (found[20].1 - 0.5).abs() < 1e-12);
+        assert_eq!(ess_against_n(&[0.0, 0.0]), [(2, 1.0)]);
+    }
+}

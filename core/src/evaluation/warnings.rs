@@ -1,0 +1,205 @@
+//! What must be known before the figures are trusted, in words.
+
+use super::BasinRow;
+use crate::metric::Estimate;
+use crate::sample::Diagnostics;
+
+/// Standard errors from which on a deviation is not put down to chance.
+const SIGNIFICANT: f64 = 3.0;
+/// Share of faulty configurations that is worth a warning.
+const NOTICED: f64 = 1e-3;
+/// Expected number of visits from which on their absence is no chance.
+const EXPECTED_VISITS: f64 = 10.0;
+/// Correlation over the lag below which the slow components are not resolved.
+const FORGOTTEN: f64 = 0.1;
+
+/// Shares of configurations drawn that are not what the molecule is.
+pub(super) struct Faults {
+    /// Positions or energies that are not finite.
+    pub non_finite: f64,
+    /// Another handedness than the reference.
+    pub inverted: f64,
+    /// A bond or angle far from what the reference shows.
+    pub broken: f64,
+}
+
+/// The figures that warnings look at.
+pub(super) struct Findings<'a> {
+    pub diagnostics: &'a Diagnostics,
+    pub faults: Faults,
+    pub basins: &'a [BasinRow],
+    /// Mean reduced energy of the reference.
+    pub reference_energy: Estimate,
+    /// Correlation of the slowest component over the lag in the reference, if it was found.
+    pub slowest: Option<f64>,
+    pub lag: usize,
+}
+
+/// Most important first.
+pub(super) fn warnings(findings: &Findings) -> Vec<String> {
+    let mut warnings = findings.diagnostics.warnings();
+    let n = findings.diagnostics.n as f64;
+    warnings.extend(findings.basins.iter().filter_map(|row| coverage(row, n)));
+    warnings.extend(findings.faults.describe());
+    warnings.extend(findings.basins.iter().filter_map(deviation));
+    warnings.extend(energy(findings));
+    if let Some(slowest) = findings.slowest.filter(|slowest| *slowest < FORGOTTEN) {
+        warnings.push(format!(
+            "the slowest component of the reference has a correlation of {slowest:.2} over {} frames: choose a shorter lag, and if \
+             the frames come from several runs that take turns, say which frame is of which run",
+            findings.lag
+        ));
+    }
+    warnings
+}
+
+impl Faults {
+    fn describe(&self) -> Vec<String> {
+        [
+            (
+                self.inverted,
+                "have a residue of the wrong handedness (D instead of L)",
+            ),
+            (
+                self.broken,
+                "have a bond or angle far from what the reference ever shows",
+            ),
+            (
+                self.non_finite,
+                "have no finite energy or density, and weight 0",
+            ),
+        ]
+        .into_iter()
+        .filter(|(share, _)| *share > NOTICED)
+        .map(|(share, what)| format!("{:.2} % of the configurations drawn {what}", 100.0 * share))
+        .collect()
+    }
+}
+
+/// A basin that the proposal leaves out; weights cannot bring it back.
+fn coverage(row: &BasinRow, n: f64) -> Option<String> {
+    let Estimate { value, error } = row.reference;
+    (row.proposal.value == 0.0 && n * value > EXPECTED_VISITS).then(|| {
+        format!(
+            "the proposal never visits {} (reference {value:.4} +- {error:.4}): weights cannot make up for that",
+            row.name
+        )
+    })
+}
+
+/// A population that the weights do not bring to that of the reference.
+fn deviation(row: &BasinRow) -> Option<String> {
+    let reweighted = row.reweighted?;
+    let difference = reweighted.value - row.reference.value;
+    let error = reweighted.error.hypot(row.reference.error);
+    (row.proposal.value > 0.0 && difference.abs() > SIGNIFICANT * error).then(|| {
+        format!(
+            "the reweighted population of {} is {:.4} +- {:.4}, {:.1} standard errors from that of the reference, {:.4} +- {:.4}",
+            row.name,
+            reweighted.value,
+            reweighted.error,
+            difference.abs() / error,
+            row.reference.value,
+            row.reference.error
+        )
+    })
+}
+
+/// A mean energy that the weights do not bring to that of the reference.
+fn energy(findings: &Findings) -> Option<String> {
+    let Diagnostics {
+        weighted_reduced_energy: weighted,
+        weighted_reduced_energy_error: error,
+        ..
+    } = findings.diagnostics;
+    let reference = findings.reference_energy;
+    let difference = (weighted - reference.value).abs();
+    (difference > SIGNIFICANT * error.hypot(reference.error)).then(|| {
+        format!(
+            "the reweighted mean energy is {weighted:.2} +- {error:.2} kT, that of the reference {:.2} +- {:.2} kT: either the weights \
+             are not to be trusted, or the reference is of another potential or temperature than the model",
+            reference.value, reference.error
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::WeightedSamples;
+
+    const GOOD: Estimate = Estimate {
+        value: 2.0,
+        error: 0.1,
+    };
+
+    fn diagnostics() -> Diagnostics {
+        // Pareto weights with a light tail.
+        let quantile = |i: u32| (f64::from(i) + 0.5) / 1000.0;
+        let log_q: Vec<f64> = (0..1000).map(|i| 0.2 * (1.0 - quantile(i)).ln()).collect();
+        let mut samples = WeightedSamples::new(300.0);
+        samples.extend(&log_q, &vec![2.0 * crate::system::kt(300.0); 1000]);
+        samples.diagnostics(1)
+    }
+
+    fn row(reference: f64, proposal: f64, reweighted: f64) -> BasinRow {
+        let estimate = |value| Estimate { value, error: 0.01 };
+        BasinRow {
+            name: "left".to_owned(),
+            reference: estimate(reference),
+            proposal: estimate(proposal),
+            reweighted: Some(estimate(reweighted)),
+        }
+    }
+
+    fn warn(faults: Faults, row: BasinRow, reference_energy: Estimate) -> Vec<String> {
+        warnings(&Findings {
+            diagnostics: &diagnostics(),
+            faults,
+            basins: &[row],
+            reference_energy,
+            slowest: Some(0.5),
+            lag: 10,
+        })
+    }
+
+    const SOUND: Faults = Faults {
+        non_finite: 0.0,
+        inverted: 5e-4,
+        broken: 0.0,
+    };
+
+    #[test]
+    fn a_good_model_gets_none() {
+        assert_eq!(warn(SOUND, row(0.2, 0.3, 0.22), GOOD), Vec::<String>::new());
+        // Too rare to be expected among a thousand.
+        assert!(warn(SOUND, row(0.005, 0.0, 0.0), GOOD).is_empty());
+    }
+
+    #[test]
+    fn each_fault_is_named() {
+        let one = |warnings: Vec<String>, words: &[&str]| {
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(
+                words.iter().all(|word| warnings[0].contains(word)),
+                "{warnings:?}"
+            );
+        };
+        let missing = warn(SOUND, row(0.2, 0.0, 0.0), GOOD);
+        one(missing, &["never visits left", "0.2000 +- 0.0100"]);
+        let off = warn(SOUND, row(0.2, 0.3, 0.3), GOOD);
+        one(off, &["0.3000", "7.1 standard errors"]);
+        let hot = Estimate { value: 3.0, ..GOOD };
+        one(warn(SOUND, row(0.2, 0.2, 0.2), hot), &["3.00 +- 0.10 kT"]);
+        let faults = Faults {
+            non_finite: 0.01,
+            inverted: 0.125,
+            broken: 0.5,
+        };
+        let found = warn(faults, row(0.2, 0.2, 0.2), GOOD);
+        assert_eq!(found.len(), 3);
+        for (warning, share) in found.iter().zip(["12.50 %", "50.00 %", "1.00 %"]) {
+            assert!(warning.starts_with(share), "{warning}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use super::average::delta_method;
+use super::basin::{check_torsions, membership};
+use super::{Basin, Estimate, MetricError, block_average, check_length, relative_weights};
+
+/// Differences of free energy `-ln(p_to / p_from)`, in kT, for pairs `[from, to]` of basins in weighted independent samples; errors by
+/// the delta method, `torsions` and `log_weights` as in [`weighted_populations`](super::weighted_populations). Infinite, with error
+/// NaN, where a basin is empty.
+///
+/// # Errors
+/// As [`weighted_populations`](super::weighted_populations); a pair names a basin that is not there.
+pub fn weighted_free_energy_differences(
+    basins: &[Basin],
+    pairs: &[[usize; 2]],
+    torsions: &[f64],
+    n_torsions: usize,
+    log_weights: &[f64],
+) -> Result<Vec<Estimate>, MetricError> {
+    check_length("torsions", log_weights.len() * n_torsions, torsions.len())?;
+    let (weights, _) = relative_weights(log_weights).ok_or(MetricError::NoWeight {
+        n: log_weights.len(),
+    })?;
+    differences(basins, pairs, torsions, n_torsions, |values| {
+        delta_method(&weights, values)
+    })
+}
+
+/// The same in a trajectory, with errors from blocks of time as in [`block_populations`](super::block_populations).
+///
+/// # Errors
+/// As [`block_populations`](super::block_populations); a pair names a basin that is not there.
+pub fn block_free_energy_differences(
+    basins: &[Basin],
+    pairs: &[[usize; 2]],
+    torsions: &[f64],
+    n_torsions: usize,
+    blocks: usize,
+) -> Result<Vec<Estimate>, MetricError> {
+    differences(basins, pairs, torsions, n_torsions, |values| {
+        block_average(values, blocks)
+    })
+}
+
+fn differences(
+    basins: &[Basin],
+    pairs: &[[usize; 2]],
+    torsions: &[f64],
+    n_torsions: usize,
+    average: impl Fn(&[f64]) -> Estimate,
+) -> Result<Vec<Estimate>, MetricError> {
+    check_torsions(basins, n_torsions)?;
+    let inside: Vec<Vec<f64>> = basins
+        .iter()
+        .map(|basin| membership(basin, torsions, n_torsions))
+        .collect();
+    let difference = |pair: &[usize; 2]| {
+        if let Some(&index) = pair.iter().find(|&&index| index >= basins.len()) {
+            return Err(MetricError::NoBasin {
+                index,
+                n_basins: basins.len(),
+            });
+        }
+        let [from, to] = pair.map(|basin| &inside[basin]);
+        let [p_from, p_to] = [from, to].map(|inside| average(inside).value);
+        let value = (p_from / p_to).ln();
+        if p_from == 0.0 || p_to == 0.0 {
+            let error = f64::NAN;
+            return Ok(Estimate { value, error });
+        }
+        // First-order change of the difference with the share of each configuration; its mean is zero.
+        let influence: Vec<f64> = from
+            .iter()
+            .zip(to)
+            .map(|(from, to)| from / p_from - to / p_to)
+            .collect();
+        let error = average(&influence).error;
+        Ok(Estimate { value, error })
+    };
+    pairs.iter().map(difference).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::TorsionRange;
+
+    fn halves() -> [Basin; 2] {
+        [("left", -180.0, 0.0), ("right", 0.0, 180.0)].map(|(name, lower, upper)| Basin {
+            name: name.to_owned(),
+            ranges: vec![TorsionRange::degrees(0, lower, upper)],
+        })
+    }
+
+    #[test]
+    fn two_complementary_basins_have_the_textbook_error() {
+        // Of n independent samples, q to the left: ln(p_left / p_right) has variance 1 / (n p (1 - p)).
+        let n = 1000;
+        let torsions: Vec<f64> = (0..n)
+            .map(|i| if i % 4 == 0 { 1.0 } else { -1.0 })
+            .collect();
+        let pairs = [[0, 1], [1, 0]];
+        let weighted =
+            weighted_free_energy_differences(&halves(), &pairs, &torsions, 1, &vec![-5.0; n])
+                .unwrap();
+        let error = (1.0 / (n as f64 * 0.25 * 0.75)).sqrt();
+        assert!((weighted[0].value - 3f64.ln()).abs() < 1e-12);
+        assert!((weighted[1].value + 3f64.ln()).abs() < 1e-12);
+        assert!(weighted.iter().all(|e| (e.error - error).abs() < 1e-12));
+        // In blocks of one, the same up to (n - 1) / n.
+        let blocks = block_free_energy_differences(&halves(), &pairs, &torsions, 1, n).unwrap();
+        assert!((blocks[0].value - 3f64.ln()).abs() < 1e-12);
+        assert!((blocks[0].error / error - 1.0).abs() < 1.0 / n as f64);
+    }
+
+    #[test]
+    fn weights_shift_the_difference() {
+        let found =
+            weighted_free_energy_differences(&halves(), &[[0, 1]], &[-1.0, 1.0], 1, &[0.0, 2.0]);
+        assert!((found.unwrap()[0].value + 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn empty_and_missing_basins() {
+        let find = |pairs: &[[usize; 2]]| {
+            weighted_free_energy_differences(&halves(), pairs, &[-1.0], 1, &[0.0])
+        };
+        let found = find(&[[0, 1], [1, 0]]).unwrap();
+        assert_eq!(found[0].value, f64::INFINITY);
+        assert_eq!(found[1].value, f64::NEG_INFINITY);
+        assert!(found[0].error.is_nan());
+        let expected = MetricError::NoBasin {
+            index: 2,
+            n_basins: 2,
+        };
+        assert_eq!(find(&[[0, 2]]), Err(expected));
+    }
+}

@@ -1,0 +1,156 @@
+use std::ops::Range;
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use rayon::prelude::*;
+
+use super::MetricError;
+
+/// Directions of the features whose variance is below this part of the largest one are left out (as `epsilon` in deeptime and PyEMMA).
+const SMALLEST_VARIANCE: f64 = 1e-6;
+/// Frames per task.
+const CHUNK: usize = 4096;
+
+/// Time-lagged independent components of a trajectory: the linear combinations of features that decorrelate most slowly
+/// (Perez-Hernandez et al., J. Chem. Phys. 139 (2013) 015102).
+///
+/// With features `x(t)`, pairs `(x(t), x(t + lag))` and mean and covariances symmetrised over both ends of the pairs (detailed balance),
+/// the components solve `C(lag) v = lambda C(0) v`. Each has variance 1 over the pairs, and its largest coefficient is positive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tica {
+    /// `[F]`
+    mean: Vec<f64>,
+    /// `[k, F]`
+    components: Vec<f64>,
+    /// `[k]`, descending.
+    correlations: Vec<f64>,
+}
+
+impl Tica {
+    /// The first `k` components of `features` (`[n, width]`). A pair of frames `lag` apart counts where both lie in one of
+    /// `segments`, the ranges of frames that are continuous in time.
+    ///
+    /// # Errors
+    /// No segment is longer than `lag`, fewer than `k` directions vary, or a feature is not finite.
+    pub fn fit(
+        features: &[f64],
+        width: usize,
+        segments: &[Range<usize>],
+        lag: usize,
+        k: usize,
+    ) -> Result<Self, MetricError> {
+        if let Some(at) = features.iter().position(|x| !x.is_finite()) {
+            return Err(MetricError::NotFinite {
+                index: at / width,
+                value: features[at],
+            });
+        }
+        let starts: Vec<usize> = segments
+            .iter()
+            .flat_map(|segment| segment.start..segment.end.saturating_sub(lag).max(segment.start))
+            .collect();
+        if starts.is_empty() || lag == 0 {
+            return Err(MetricError::NoLaggedPairs {
+                lag,
+                longest: segments.iter().map(Range::len).max().unwrap_or(0),
+            });
+        }
+        let row = |t: usize| DVector::from_column_slice(&features[t * width..][..width]);
+        let ends = 2.0 * starts.len() as f64;
+        let sum = |of: &(dyn Fn(&[usize]) -> DMatrix<f64> + Sync)| -> DMatrix<f64> {
+            // Chunks are added in their order: the same result for any number of threads.
+            let parts: Vec<DMatrix<f64>> = starts.par_chunks(CHUNK).map(of).collect();
+            parts.into_iter().sum()
+        };
+        let mean = sum(&|starts| {
+            let ends = starts.iter().map(|&t| row(t) + row(t + lag));
+            DMatrix::from_column_slice(width, 1, ends.sum::<DVector<f64>>().as_slice())
+        }) / ends;
+        let mean = mean.column(0).into_owned();
+        // Columns of centred features, for matrix products.
+        let centred = |starts: &[usize], shift: usize| {
+            let columns: Vec<_> = starts.iter().map(|&t| row(t + shift) - &mean).collect();
+            DMatrix::from_columns(&columns)
+        };
+        let instantaneous = sum(&|starts| {
+            let (x, y) = (centred(starts, 0), centred(starts, lag));
+            &x * x.transpose() + &y * y.transpose()
+        }) / ends;
+        let lagged = sum(&|starts| {
+            let product = centred(starts, 0) * centred(starts, lag).transpose();
+            &product + product.transpose()
+        }) / ends;
+        let (components, correlations) = solve(instantaneous, &lagged, k)?;
+        Ok(Self {
+            mean: mean.as_slice().to_vec(),
+            components,
+            correlations,
+        })
+    }
+
+    /// Correlations of the components over the lag, descending: 1 for one that does not move, near 0 for one that is forgotten.
+    pub fn correlations(&self) -> &[f64] {
+        &self.correlations
+    }
+
+    /// Components of other features of the same kind: `[n, width]` to `[n, k]`.
+    ///
+    /// # Panics
+    /// If `features` is no whole number of rows.
+    pub fn project(&self, features: &[f64]) -> Vec<f64> {
+        let width = self.mean.len();
+        assert!(features.len().is_multiple_of(width), "whole rows");
+        let project = |row: &[f64]| -> Vec<f64> {
+            let component = |c: &[f64]| -> f64 {
+                let terms = row.iter().zip(&self.mean).zip(c);
+                terms.map(|((x, mean), c)| (x - mean) * c).sum()
+            };
+            self.components.chunks_exact(width).map(component).collect()
+        };
+        let rows: Vec<Vec<f64>> = features.par_chunks_exact(width).map(project).collect();
+        rows.concat()
+    }
+}
+
+/// Solves the generalised eigenproblem by whitening; `[k, F]` components of unit variance and their eigenvalues.
+fn solve(
+    instantaneous: DMatrix<f64>,
+    lagged: &DMatrix<f64>,
+    k: usize,
+) -> Result<(Vec<f64>, Vec<f64>), MetricError> {
+    let variances = SymmetricEigen::new(instantaneous);
+    let largest = variances.eigenvalues.max();
+    let kept: Vec<DVector<f64>> = variances
+        .eigenvalues
+        .iter()
+        .zip(variances.eigenvectors.column_iter())
+        .filter(|(value, _)| **value > SMALLEST_VARIANCE * largest && **value > 0.0)
+        .map(|(value, vector)| vector / value.sqrt())
+        .collect();
+    if kept.len() < k {
+        return Err(MetricError::NoVariance {
+            needed: k,
+            found: kept.len(),
+        });
+    }
+    let whitening = DMatrix::from_columns(&kept);
+    let slow = SymmetricEigen::new(whitening.transpose() * lagged * &whitening);
+    let mut order: Vec<usize> = (0..kept.len()).collect();
+    order.sort_by(|&a, &b| slow.eigenvalues[b].total_cmp(&slow.eigenvalues[a]));
+    let mut components = Vec::new();
+    for &index in &order[..k] {
+        let vector = &whitening * slow.eigenvectors.column(index);
+        let sign = vector[vector.icamax()].signum();
+        components.extend(vector.iter().map(|c| sign * c));
+    }
+    let correlations = order[..k].iter().map(|&i| slow.eigenvalues[i]).collect();
+    Ok((components, correlations))
+}
+
+/// Features of angles for [`Tica`]: cosine and sine of each of the first `used` of each row of `torsions` (`[n, n_torsions]`, rad);
+/// `[n, 2 used]`.
+pub fn cosines_and_sines(torsions: &[f64], n_torsions: usize, used: usize) -> Vec<f64> {
+    let rows = torsions.chunks_exact(n_torsions.max(1));
+    rows.flat_map(|row| &row[..used])
+        .flat_map(|angle| [angle.cos(), angle.sin()])
+        .collect()
+}
