@@ -7,7 +7,8 @@ use crate::system::SystemError;
 
 impl Curve {
     /// Reads a CSV file with a header line, whose columns `step`, `seconds` and `loss` are needed and `stage`, `validation` and `ess`
-    /// are optional, as are their values. A last line without an end, as a run leaves that was killed, is passed over.
+    /// are optional, as are their values. A last line without an end, as a run leaves that was killed, is passed over. Where steps
+    /// are repeated, as after a resumption from an earlier checkpoint, the last time counts.
     ///
     /// # Errors
     /// The file cannot be read or is no such table.
@@ -57,14 +58,26 @@ impl Curve {
                 _ => Ok(None),
             };
             let name = stage.map_or("", |column| fields[column].trim());
+            let at = value(step)?;
+            curve.truncate(curve.step.partition_point(|&earlier| earlier < at));
             curve.stage.push(name.to_owned());
-            curve.step.push(value(step)?);
+            curve.step.push(at);
             curve.seconds.push(value(seconds)?);
             curve.loss.push(value(loss)?);
             curve.validation.push(optional(validation)?);
             curve.ess.push(optional(ess)?);
         }
         Ok(curve)
+    }
+
+    /// Forgets all but the first `n` steps.
+    fn truncate(&mut self, n: usize) {
+        self.stage.truncate(n);
+        self.step.truncate(n);
+        self.seconds.truncate(n);
+        self.loss.truncate(n);
+        self.validation.truncate(n);
+        self.ess.truncate(n);
     }
 }
 
@@ -92,6 +105,14 @@ mod tests {
         assert_eq!(found.validation, [Some(7.0)]);
         let empty = Curve::parse("step,seconds,loss\n").unwrap();
         assert_eq!(empty, Curve::default());
+    }
+
+    #[test]
+    fn steps_done_again_count_once() {
+        let text = "step,seconds,loss\n1,1,1\n2,2,2\n3,3,3\n2,4,5\n3,6,7\n4,8,9\n";
+        let found = Curve::parse(text).unwrap();
+        assert_eq!(found.step, [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(found.loss, [1.0, 5.0, 7.0, 9.0]);
     }
 
     #[test]

@@ -72,8 +72,6 @@ impl Regression {
     }
 }
 
-/// Part of a scored row's gradient that goes along the path. Both parts estimate the same; their errors differ.
-const PATH_SHARE: f64 = 0.5;
 /// Largest slope, in the units of the prior, that a path gradient follows; a few points in the tails have larger ones.
 const PATH_LIMIT: f64 = 5.0;
 

@@ -267,6 +267,7 @@ impl<'a> Run<'a> {
             let position = &mut self.state.position;
             position.start = Some(start);
             position.best = Some(start);
+            position.validations = 1;
         }
         Ok(current)
     }
@@ -304,7 +305,10 @@ impl<'a> Run<'a> {
             };
             if due {
                 let validations = &mut self.state.position.validations;
-                *validations = reached.max(*validations);
+                *validations = match stage.validation_every {
+                    0 => reached,
+                    _ => *validations + 1,
+                };
             }
             self.state.position.seconds = current.schedule.elapsed();
             let mut flow = ControlFlow::Continue(());
