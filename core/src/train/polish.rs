@@ -45,14 +45,14 @@ pub struct PolishOptions {
 impl Default for PolishOptions {
     fn default() -> Self {
         PolishOptions {
-            data: 0.5,
+            data: 0.3,
             reverse: 0.0,
             forces: true,
             buffer: 8192,
             fresh: 512,
             clip_quantile: 0.998,
             energy_limit: 50.0,
-            validation_samples: 8192,
+            validation_samples: 20_000,
         }
     }
 }
@@ -236,10 +236,7 @@ impl<'a> Polish<'a> {
             }
         }
         let batch = if self.options.forces {
-            let e = |n: &str, d: f32| std::env::var(n).map_or(d, |v| v.parse().unwrap());
-            let mut shares = vec![e("PS", 0.5); size];
-            shares[..n_data].fill(e("PD", 0.5));
-            Batch::Scored(x1, scores, shares)
+            Batch::Scored(x1, scores)
         } else {
             Batch::Points(x1)
         };

@@ -100,7 +100,7 @@ fn path_gradient_vanishes_where_flow_and_target_are_equal() {
     let (features, scores) = samples_and_scores(&model, 512, 5);
     let gradient = |batch| loss_and_gradient(&model, &loss, &batch).unwrap();
     let norm = |g: &[f32]| g.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-    let (value, path) = gradient(Batch::Scored(features.clone(), scores, vec![0.5; shares]));
+    let (value, path) = gradient(Batch::Scored(features.clone(), scores));
     let (likelihood_value, likelihood) = gradient(Batch::Points(features));
     assert_eq!(value, likelihood_value);
     // Half of a scored row's gradient is that of the likelihood, whose expectation is zero here but not its value. What is
@@ -133,7 +133,7 @@ fn path_gradient_has_the_expectation_of_the_likelihoods() {
         let (_, path) = loss_and_gradient(
             &model,
             &loss,
-            &Batch::Scored(features.clone(), scores, vec![0.5; shares]),
+            &Batch::Scored(features.clone(), scores),
         )
         .unwrap();
         let (_, likelihood) = loss_and_gradient(&model, &loss, &Batch::Points(features)).unwrap();
