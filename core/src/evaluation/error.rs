@@ -48,7 +48,7 @@ pub enum EvaluationError {
     /// A torsion is named that the molecule does not have.
     #[error(
         "torsion \"{torsion}\": {reason}; expected phi-RESIDUE or psi-RESIDUE with one of {residues}, four atom indices counted from 0 \
-         such as 4-6-8-14, or four atoms such as {example}"
+         such as 4-6-8-10, or four atoms such as {example}"
     )]
     Torsion {
         /// As given.

@@ -48,7 +48,7 @@ pub struct Options {
     pub points: usize,
     /// Lag of the time-lagged components, in frames of the reference.
     pub lag: usize,
-    /// Torsions to compare beside all phi and psi: "ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA", or four indices "1-4-6-8".
+    /// Torsions to compare beside all phi and psi: "ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA", or four indices "0-4-6-8".
     pub torsions: Vec<String>,
     /// Basins; none stands for the default ones of the backbone.
     pub basins: Vec<BasinBox>,
@@ -145,12 +145,12 @@ pub fn evaluate(
         },
         basins: &basins,
         reference_energy,
-        slowest: tica.as_ref().map(|tica| tica.correlations()[0]),
+        tica: tica.as_ref(),
         lag: options.lag,
     });
     Ok(Evaluation {
         title: String::new(),
-        settings: settings(model, reference, options),
+        settings: settings(model, reference, options, tica.as_ref()),
         warnings,
         temperature: model.temperature(),
         kt,
@@ -272,7 +272,12 @@ fn ess_against_n(log_weights: &[f64]) -> Vec<(usize, f64)> {
 }
 
 /// What was run, as far as this library knows.
-fn settings(model: &Model, reference: &Reference, options: &Options) -> Vec<(String, String)> {
+fn settings(
+    model: &Model,
+    reference: &Reference,
+    options: &Options,
+    tica: Option<&Tica>,
+) -> Vec<(String, String)> {
     let header = model.header();
     let architecture = &header.architecture;
     let coordinates = &header.coordinates;
@@ -304,12 +309,20 @@ fn settings(model: &Model, reference: &Reference, options: &Options) -> Vec<(Str
             "lag of the slow components",
             format!("{} frames", options.lag),
         ),
-        ("regflow", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    let settings = settings.into_iter();
+    let own = |(name, value): (&str, String)| (name.to_owned(), value);
+    let mut settings: Vec<_> = settings.into_iter().map(own).collect();
+    if let Some([first, second]) = tica.map(Tica::correlations) {
+        let correlations = format!("{first:.3}, {second:.3}");
+        settings.push(own(("their correlations over it", correlations)));
+    }
+    settings.push(own(("regflow", env!("CARGO_PKG_VERSION").to_owned())));
+    let record = header.training.as_ref().and_then(|r| r.as_object());
+    for (name, value) in record.into_iter().flatten() {
+        let name = format!("training: {}", name.replace('_', " "));
+        settings.push((name, value.to_string()));
+    }
     settings
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }
 
 #[cfg(test)]
