@@ -6,6 +6,7 @@ pub mod evaluation;
 pub mod flow;
 pub mod metric;
 pub mod plugin;
+pub mod report;
 pub mod sample;
 pub mod system;
 pub mod target;

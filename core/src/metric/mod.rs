@@ -119,7 +119,7 @@ fn largest(log_weights: &[f64]) -> Option<f64> {
 }
 
 /// Weights relative to the largest one, in `[0, 1]`, and the logarithm of the largest; `None` if all are zero.
-fn relative_weights(log_weights: &[f64]) -> Option<(Vec<f64>, f64)> {
+pub(crate) fn relative_weights(log_weights: &[f64]) -> Option<(Vec<f64>, f64)> {
     let largest = largest(log_weights)?;
     let relative = |&w: &f64| {
         if w.is_finite() {

@@ -98,6 +98,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let mut figures = Figures::default();
     add(&mut figures, &found);
     if let Some(path) = &arguments.report {
+        regflow::report::write(path, &found)?;
         let path = path.display().to_string();
         figures.add("report", path.clone(), path);
     }
