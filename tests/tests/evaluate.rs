@@ -68,8 +68,15 @@ fn number(value: &Value) -> f64 {
 fn proposal_and_weighted_samples_against_the_reference() {
     let topology = dipeptide("topology.pdb");
     let small = ["-n", "2000", "--stride", "5", "--topology", text(&topology)];
-    let found = evaluate(&small);
+    let folder = TempDir::new().unwrap();
+    let report = folder.path().join("report.html");
+    let found = evaluate(&[&small[..], &["--report", text(&report)]].concat());
     assert_eq!(found["n"], 2000);
+    let page = std::fs::read_to_string(&report).unwrap();
+    for warning in found["warnings"].as_array().unwrap() {
+        let warning = warning.as_str().unwrap();
+        assert!(page.contains(&warning[..20]), "{warning}");
+    }
     for key in ["energy_w1", "energy_w2", "torus_w2", "tica_w2"] {
         for of in ["proposal", "reweighted", "floor"] {
             let (value, error) = (&found[key][of]["value"], &found[key][of]["error"]);
@@ -183,7 +190,8 @@ fn bad_input_is_named() {
         &["--stride", "100", "--lag", "100", "-n", "10"],
         &["lag of 100", "100 frames"],
     );
-    fails(&["-n", "1"], &["at least 2"]);
+    fails(&["-n", "1"], &["configurations", "expected 2"]);
+    fails(&["--transport-points", "1000000"], &["25000"]);
     fails(&["--stop", "50", "--stride", "0"], &["stride"]);
 
     let message = failure(&[

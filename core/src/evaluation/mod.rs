@@ -33,6 +33,10 @@ use warnings::{Faults, Findings};
 
 /// Configurations per call of model and potential.
 const CHUNK: usize = 2048;
+/// Configurations whose positions and figures still fit a workstation.
+const MOST_CONFIGURATIONS: usize = 100_000_000;
+/// Points of an optimal transport whose cost matrix (2.5 GB) still fits a workstation.
+const MOST_POINTS: usize = 25_000;
 /// Shortest prefix of [`Evaluation::ess_against_n`], and how many prefixes come per factor of ten.
 const FIRST_PREFIX: usize = 10;
 const PREFIXES_PER_DECADE: f64 = 10.0;
@@ -67,6 +71,27 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    fn validate(&self) -> Result<(), EvaluationError> {
+        let counts = [
+            ("configurations to draw", self.n, MOST_CONFIGURATIONS),
+            ("points of an optimal transport", self.points, MOST_POINTS),
+        ];
+        for (what, found, most) in counts {
+            let least = 2;
+            if found < least || found > most {
+                return Err(EvaluationError::Count {
+                    what,
+                    found,
+                    least,
+                    most,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Evaluates a model. `progress` is told what is being done, and how much of it is done (0 to 1).
 ///
 /// # Errors
@@ -79,9 +104,7 @@ pub fn evaluate(
     options: &Options,
     progress: &mut dyn FnMut(&str, f64),
 ) -> Result<Evaluation, EvaluationError> {
-    if options.n < 2 {
-        return Err(EvaluationError::TooFewSamples { n: options.n });
-    }
+    options.validate()?;
     if reference.n_atoms() != model.n_atoms() {
         return Err(EvaluationError::Atoms {
             expected: model.n_atoms(),
@@ -102,6 +125,12 @@ pub fn evaluate(
         .zip(reference_energy.chunks_mut(CHUNK))
     {
         energy.energies(x, energies)?;
+    }
+    if let Some(frame) = reference_energy.iter().position(|e| !e.is_finite()) {
+        return Err(EvaluationError::ReferenceEnergy {
+            frame,
+            energy: reference_energy[frame],
+        });
     }
     let sample = |positions: &[f64], energy: &[f64]| Sample {
         n: energy.len(),

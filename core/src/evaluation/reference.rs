@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn halves_are_blocks_in_turn() {
         let found = Reference::continuous(positions(40), 1).unwrap();
-        assert_eq!(found.segments(), [0..40]);
+        assert_eq!(found.segments(), std::slice::from_ref(&(0..40)));
         let values: Vec<f64> = (0..40).map(f64::from).collect();
         let [even, odd] = found.halves(&values, 1);
         assert_eq!((even.len(), odd.len()), (20, 20));
