@@ -9,11 +9,28 @@ use crate::system::SystemError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluationError {
-    /// No configurations are asked for.
-    #[error("{n} configurations are to be drawn: ask for at least 2")]
-    TooFewSamples {
+    /// A number is outside of what makes sense.
+    #[error("{what}: {found} are asked for, expected {least} to {most}")]
+    Count {
+        /// What is counted.
+        what: &'static str,
         /// Number asked for.
-        n: usize,
+        found: usize,
+        /// Least that makes sense.
+        least: usize,
+        /// Most that is possible.
+        most: usize,
+    },
+    /// The potential has no finite energy for a frame of the reference.
+    #[error(
+        "frame {frame} of the reference (its runs one after the other) has energy {energy} kJ/mol: the reference is not of this potential, \
+         or its atoms are in another order"
+    )]
+    ReferenceEnergy {
+        /// The frame.
+        frame: usize,
+        /// Its energy.
+        energy: f64,
     },
     /// The reference has too few frames for an error.
     #[error(
@@ -48,7 +65,7 @@ pub enum EvaluationError {
     /// A torsion is named that the molecule does not have.
     #[error(
         "torsion \"{torsion}\": {reason}; expected phi-RESIDUE or psi-RESIDUE with one of {residues}, four atom indices counted from 0 \
-         such as 4-6-8-14, or four atoms such as {example}"
+         such as 4-6-8-10, or four atoms such as {example}"
     )]
     Torsion {
         /// As given.
@@ -85,11 +102,29 @@ pub enum EvaluationError {
     Metric(#[from] MetricError),
     /// The model fails.
     #[error(transparent)]
-    Flow(#[from] FlowError),
+    Flow(Box<FlowError>),
     /// The potential fails.
     #[error(transparent)]
-    Energy(#[from] EnergyError),
+    Energy(Box<EnergyError>),
     /// The file system fails.
     #[error(transparent)]
-    System(#[from] SystemError),
+    System(Box<SystemError>),
+}
+
+impl From<FlowError> for EvaluationError {
+    fn from(error: FlowError) -> Self {
+        EvaluationError::Flow(Box::new(error))
+    }
+}
+
+impl From<EnergyError> for EvaluationError {
+    fn from(error: EnergyError) -> Self {
+        EvaluationError::Energy(Box::new(error))
+    }
+}
+
+impl From<SystemError> for EvaluationError {
+    fn from(error: SystemError) -> Self {
+        EvaluationError::System(Box::new(error))
+    }
 }

@@ -33,6 +33,10 @@ use warnings::{Faults, Findings};
 
 /// Configurations per call of model and potential.
 const CHUNK: usize = 2048;
+/// Configurations whose positions and figures still fit a workstation.
+const MOST_CONFIGURATIONS: usize = 100_000_000;
+/// Points of an optimal transport whose cost matrix (2.5 GB) still fits a workstation.
+const MOST_POINTS: usize = 25_000;
 /// Shortest prefix of [`Evaluation::ess_against_n`], and how many prefixes come per factor of ten.
 const FIRST_PREFIX: usize = 10;
 const PREFIXES_PER_DECADE: f64 = 10.0;
@@ -48,7 +52,7 @@ pub struct Options {
     pub points: usize,
     /// Lag of the time-lagged components, in frames of the reference.
     pub lag: usize,
-    /// Torsions to compare beside all phi and psi: "ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA", or four indices "1-4-6-8".
+    /// Torsions to compare beside all phi and psi: "ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA", or four indices "0-4-6-8".
     pub torsions: Vec<String>,
     /// Basins; none stands for the default ones of the backbone.
     pub basins: Vec<BasinBox>,
@@ -67,6 +71,27 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    fn validate(&self) -> Result<(), EvaluationError> {
+        let counts = [
+            ("configurations to draw", self.n, MOST_CONFIGURATIONS),
+            ("points of an optimal transport", self.points, MOST_POINTS),
+        ];
+        for (what, found, most) in counts {
+            let least = 2;
+            if found < least || found > most {
+                return Err(EvaluationError::Count {
+                    what,
+                    found,
+                    least,
+                    most,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Evaluates a model. `progress` is told what is being done, and how much of it is done (0 to 1).
 ///
 /// # Errors
@@ -79,9 +104,7 @@ pub fn evaluate(
     options: &Options,
     progress: &mut dyn FnMut(&str, f64),
 ) -> Result<Evaluation, EvaluationError> {
-    if options.n < 2 {
-        return Err(EvaluationError::TooFewSamples { n: options.n });
-    }
+    options.validate()?;
     if reference.n_atoms() != model.n_atoms() {
         return Err(EvaluationError::Atoms {
             expected: model.n_atoms(),
@@ -102,6 +125,12 @@ pub fn evaluate(
         .zip(reference_energy.chunks_mut(CHUNK))
     {
         energy.energies(x, energies)?;
+    }
+    if let Some(frame) = reference_energy.iter().position(|e| !e.is_finite()) {
+        return Err(EvaluationError::ReferenceEnergy {
+            frame,
+            energy: reference_energy[frame],
+        });
     }
     let sample = |positions: &[f64], energy: &[f64]| Sample {
         n: energy.len(),
@@ -145,12 +174,12 @@ pub fn evaluate(
         },
         basins: &basins,
         reference_energy,
-        slowest: tica.as_ref().map(|tica| tica.correlations()[0]),
+        tica: tica.as_ref(),
         lag: options.lag,
     });
     Ok(Evaluation {
         title: String::new(),
-        settings: settings(model, reference, options),
+        settings: settings(model, reference, options, tica.as_ref()),
         warnings,
         temperature: model.temperature(),
         kt,
@@ -272,7 +301,12 @@ fn ess_against_n(log_weights: &[f64]) -> Vec<(usize, f64)> {
 }
 
 /// What was run, as far as this library knows.
-fn settings(model: &Model, reference: &Reference, options: &Options) -> Vec<(String, String)> {
+fn settings(
+    model: &Model,
+    reference: &Reference,
+    options: &Options,
+    tica: Option<&Tica>,
+) -> Vec<(String, String)> {
     let header = model.header();
     let architecture = &header.architecture;
     let coordinates = &header.coordinates;
@@ -304,12 +338,20 @@ fn settings(model: &Model, reference: &Reference, options: &Options) -> Vec<(Str
             "lag of the slow components",
             format!("{} frames", options.lag),
         ),
-        ("regflow", env!("CARGO_PKG_VERSION").to_owned()),
     ];
-    let settings = settings.into_iter();
+    let own = |(name, value): (&str, String)| (name.to_owned(), value);
+    let mut settings: Vec<_> = settings.into_iter().map(own).collect();
+    if let Some([first, second]) = tica.map(Tica::correlations) {
+        let correlations = format!("{first:.3}, {second:.3}");
+        settings.push(own(("their correlations over it", correlations)));
+    }
+    settings.push(own(("regflow", env!("CARGO_PKG_VERSION").to_owned())));
+    let record = header.training.as_ref().and_then(|r| r.as_object());
+    for (name, value) in record.into_iter().flatten() {
+        let name = format!("training: {}", name.replace('_', " "));
+        settings.push((name, value.to_string()));
+    }
     settings
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
 }
 
 #[cfg(test)]

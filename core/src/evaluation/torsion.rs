@@ -305,11 +305,11 @@ mod tests {
     #[test]
     fn torsions_by_name_by_index_and_by_atoms() {
         let omega = "ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA";
-        let found = select(&["psi-ala2", omega, "4-6-8-14"], &[]).unwrap();
+        let found = select(&["psi-ala2", omega, "4-6-8-10"], &[]).unwrap();
         // The last is phi, by its indices.
-        assert_eq!(found.torsions.atoms[0], [4, 6, 8, 14]);
+        assert_eq!(found.torsions.atoms[0], [4, 6, 8, 10]);
         assert_eq!(found.torsions.names, ["phi-ALA2", "psi-ALA2", omega]);
-        assert_eq!(found.torsions.atoms[2], [1, 4, 6, 8]);
+        assert_eq!(found.torsions.atoms[2], [0, 4, 6, 8]);
         assert_eq!(found.compared, 3);
     }
 

@@ -1,7 +1,7 @@
 //! What must be known before the figures are trusted, in words.
 
 use super::BasinRow;
-use crate::metric::Estimate;
+use crate::metric::{Estimate, Tica};
 use crate::sample::Diagnostics;
 
 /// Standard errors from which on a deviation is not put down to chance.
@@ -10,8 +10,8 @@ const SIGNIFICANT: f64 = 3.0;
 const NOTICED: f64 = 1e-3;
 /// Expected number of visits from which on their absence is no chance.
 const EXPECTED_VISITS: f64 = 10.0;
-/// Correlation over the lag below which the slow components are not resolved.
-const FORGOTTEN: f64 = 0.1;
+/// Standard errors of an uncorrelated series from which on a correlation over the lag is seen.
+const RESOLVED: f64 = 5.0;
 
 /// Shares of configurations drawn that are not what the molecule is.
 pub(super) struct Faults {
@@ -30,8 +30,8 @@ pub(super) struct Findings<'a> {
     pub basins: &'a [BasinRow],
     /// Mean reduced energy of the reference.
     pub reference_energy: Estimate,
-    /// Correlation of the slowest component over the lag in the reference, if it was found.
-    pub slowest: Option<f64>,
+    /// Slow components of the reference, if it has any.
+    pub tica: Option<&'a Tica>,
     pub lag: usize,
 }
 
@@ -43,13 +43,7 @@ pub(super) fn warnings(findings: &Findings) -> Vec<String> {
     warnings.extend(findings.faults.describe());
     warnings.extend(findings.basins.iter().filter_map(deviation));
     warnings.extend(energy(findings));
-    if let Some(slowest) = findings.slowest.filter(|slowest| *slowest < FORGOTTEN) {
-        warnings.push(format!(
-            "the slowest component of the reference has a correlation of {slowest:.2} over {} frames: choose a shorter lag, and if \
-             the frames come from several runs that take turns, say which frame is of which run",
-            findings.lag
-        ));
-    }
+    warnings.extend(findings.tica.and_then(|tica| memory(tica, findings.lag)));
     warnings
 }
 
@@ -123,6 +117,20 @@ fn energy(findings: &Findings) -> Option<String> {
     })
 }
 
+/// Components that are none, because the reference forgets everything within the lag.
+fn memory(tica: &Tica, lag: usize) -> Option<String> {
+    let noise = RESOLVED / (tica.n_pairs() as f64).sqrt();
+    let correlations = tica.correlations();
+    correlations.iter().any(|c| *c < noise).then(|| {
+        let correlations: Vec<String> = correlations.iter().map(|c| format!("{c:.3}")).collect();
+        format!(
+            "the slow components of the reference have correlations of {} over a lag of {lag} frames, which may be noise (below \
+             {noise:.3}): choose a shorter lag, and if the frames come from several runs that take turns, say which frame is of which run",
+            correlations.join(" and ")
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +166,7 @@ mod tests {
             faults,
             basins: &[row],
             reference_energy,
-            slowest: Some(0.5),
+            tica: None,
             lag: 10,
         })
     }
@@ -174,6 +182,27 @@ mod tests {
         assert_eq!(warn(SOUND, row(0.2, 0.3, 0.22), GOOD), Vec::<String>::new());
         // Too rare to be expected among a thousand.
         assert!(warn(SOUND, row(0.005, 0.0, 0.0), GOOD).is_empty());
+    }
+
+    #[test]
+    fn forgotten_components_are_told() {
+        // A slow wave, and a point that jumps: memory over one frame, none over the other.
+        let features: Vec<f64> = (0..4000u32)
+            .flat_map(|i| {
+                [
+                    (0.05 * f64::from(i)).sin(),
+                    f64::from(i * i % 4001 * 37 % 1000),
+                ]
+            })
+            .collect();
+        let tica = |lag| Tica::fit(&features, 2, std::slice::from_ref(&(0..4000)), lag, 2).unwrap();
+        let told = memory(&tica(1), 1).unwrap();
+        assert!(told.contains("lag of 1 frames"), "{told}");
+        let slow: Vec<f64> = (0..4000u32)
+            .flat_map(|i| [0.05, 0.013].map(|rate| (rate * f64::from(i)).sin()))
+            .collect();
+        let tica = Tica::fit(&slow, 2, std::slice::from_ref(&(0..4000)), 1, 2).unwrap();
+        assert_eq!(memory(&tica, 1), None);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub struct Tica {
     components: Vec<f64>,
     /// `[k]`, descending.
     correlations: Vec<f64>,
+    n_pairs: usize,
 }
 
 impl Tica {
@@ -84,7 +85,13 @@ impl Tica {
             mean: mean.as_slice().to_vec(),
             components,
             correlations,
+            n_pairs: starts.len(),
         })
+    }
+
+    /// Number of pairs of frames; correlations below a few times `1 / sqrt(n_pairs)` are noise.
+    pub fn n_pairs(&self) -> usize {
+        self.n_pairs
     }
 
     /// Correlations of the components over the lag, descending: 1 for one that does not move, near 0 for one that is forgotten.
@@ -153,4 +160,102 @@ pub fn cosines_and_sines(torsions: &[f64], n_torsions: usize, used: usize) -> Ve
     rows.flat_map(|row| &row[..used])
         .flat_map(|angle| [angle.cos(), angle.sin()])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::fixtures::{json, sequence};
+    use crate::metric::{PointSet, wasserstein_2};
+
+    /// As in the script of the fixture: angles that drift, and one that hops between two wells.
+    fn hopping(seed: u64, frames: usize, torsions: usize) -> Vec<f64> {
+        let mut numbers = sequence(seed);
+        let mut next = || numbers.next().unwrap();
+        let mut angles: Vec<f64> = (0..torsions).map(|k| 0.3 * k as f64).collect();
+        let mut well = 0.0;
+        let mut rows = Vec::new();
+        for _ in 0..frames {
+            if next() < 0.02 {
+                well = 1.0 - well;
+            }
+            for (k, angle) in angles.iter_mut().enumerate() {
+                *angle = 0.9 * *angle + (0.5 + 0.2 * k as f64) * (2.0 * next() - 1.0);
+                rows.push(*angle + if k == 1 { 2.5 * well } else { 0.0 });
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn agrees_with_scipy_and_pot() {
+        let case = json("tica.json");
+        let number = |key: &str| case[key].as_u64().unwrap() as usize;
+        let (frames, torsions, lag) = (number("frames"), number("torsions"), number("lag"));
+        let bounds: Vec<usize> = serde_json::from_value(case["bounds"].clone()).unwrap();
+        let segments: Vec<Range<usize>> = bounds.windows(2).map(|b| b[0]..b[1]).collect();
+        let features = |seed| {
+            let angles = hopping(seed, frames, torsions);
+            cosines_and_sines(&angles, torsions, torsions)
+        };
+        let reference = features(11);
+        let tica = Tica::fit(&reference, 2 * torsions, &segments, lag, 2).unwrap();
+        let correlations: Vec<f64> = serde_json::from_value(case["correlations"].clone()).unwrap();
+        for (found, expected) in tica.correlations().iter().zip(correlations) {
+            assert!((found - expected).abs() < 1e-10, "{found} {expected}");
+        }
+        let projected = tica.project(&reference);
+        let rows: Vec<[f64; 2]> = serde_json::from_value(case["first_rows"].clone()).unwrap();
+        for (found, expected) in projected.iter().zip(rows.as_flattened()) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+        let other = tica.project(&features(12));
+        let set = |points: &[f64]| PointSet::independent(points, 2, frames).unwrap();
+        let found = wasserstein_2(&set(&projected), &set(&other), &[false; 2]).unwrap();
+        let expected = case["w2"].as_f64().unwrap();
+        assert!((found.value / expected - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn known_relaxation_is_found_in_mixed_features() {
+        // Two AR(1) processes with correlations 0.95 and 0.5 per frame, mixed.
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+        let (mut slow, mut fast, n, lag) = (0.0f64, 0.0f64, 100_000, 5);
+        let mut series = Vec::new();
+        for _ in 0..n {
+            let [a, b]: [f64; 2] = [(); 2].map(|()| rng.sample(rand_distr::StandardNormal));
+            slow = 0.95 * slow + (1.0 - 0.95f64.powi(2)).sqrt() * a;
+            fast = 0.5 * fast + 0.75f64.sqrt() * b;
+            series.extend([1.0 + slow + 3.0 * fast, 5.0 * fast - slow, 7.0]);
+        }
+        let tica = Tica::fit(&series, 3, std::slice::from_ref(&(0..n)), lag, 2).unwrap();
+        // Errors of the correlations are some sqrt(correlation time / n).
+        let expected = [0.95f64.powi(5), 0.5f64.powi(5)];
+        for (found, expected) in tica.correlations().iter().zip(expected) {
+            assert!((found - expected).abs() < 0.02, "{found} {expected}");
+        }
+        let projected = tica.project(&series);
+        let variance = projected.iter().step_by(2).map(|x| x * x).sum::<f64>() / n as f64;
+        assert!((variance - 1.0).abs() < 1e-3, "{variance}");
+        // The constant feature has no direction.
+        let three = Tica::fit(&series, 3, std::slice::from_ref(&(0..n)), lag, 3);
+        let expected = MetricError::NoVariance {
+            needed: 3,
+            found: 2,
+        };
+        assert_eq!(three, Err(expected));
+    }
+
+    #[test]
+    fn refusals() {
+        let segments = [0..4, 4..10];
+        let fit = |lag| Tica::fit(&[0.0; 10], 1, &segments, lag, 1);
+        let expected = MetricError::NoLaggedPairs { lag: 6, longest: 6 };
+        assert_eq!(fit(6), Err(expected));
+        assert!(matches!(fit(0), Err(MetricError::NoLaggedPairs { .. })));
+        assert!(matches!(fit(2), Err(MetricError::NoVariance { .. })));
+        let bad = Tica::fit(&[0.0, f64::NAN], 1, std::slice::from_ref(&(0..2)), 1, 1);
+        assert!(matches!(bad, Err(MetricError::NotFinite { index: 1, .. })));
+    }
 }

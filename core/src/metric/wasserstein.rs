@@ -232,6 +232,28 @@ mod tests {
     }
 
     #[test]
+    fn bootstrap_of_a_series_is_that_of_its_blocks() {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        // Blocks of ten equal values: the mean of 400 has the error of 40.
+        let blocks: Vec<f64> = (0..40)
+            .map(|_| rng.sample(rand_distr::StandardNormal))
+            .collect();
+        let values: Vec<f64> = blocks.iter().flat_map(|x| [*x; 10]).collect();
+        let series = Distribution::series(&values, 40).unwrap();
+        let far = uniform(&[1e6; 2]);
+        let found = wasserstein_with_errors(&series, &far, 1);
+        let mean = blocks.iter().sum::<f64>() / 40.0;
+        let variance = blocks.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 40.0;
+        let exact = (variance / 40.0).sqrt();
+        assert!((found.w1.error / exact - 1.0).abs() < 4.0 / 400f64.sqrt());
+        assert_eq!(wasserstein(&series, &uniform(&values)).w1, 0.0);
+        // As block_average: 7 values in 3 blocks are 2, 2 and 3.
+        let uneven = Distribution::series(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3).unwrap();
+        assert_eq!(uneven.units, [0, 0, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
     fn refusals() {
         let found = Distribution::uniform(&[1.0, f64::INFINITY]);
         assert!(matches!(

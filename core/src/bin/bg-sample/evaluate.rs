@@ -45,7 +45,7 @@ pub struct Arguments {
     /// Lag of the time-lagged components, frames of the reference
     #[arg(long, value_name = "FRAMES", default_value_t = Options::default().lag)]
     lag: usize,
-    /// Torsion to compare beside all phi and psi: four atom indices counted from 0, 1-4-6-8, or names, ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA
+    /// Torsion to compare beside all phi and psi: four atom indices counted from 0, 0-4-6-8, or names, ACE1:CH3-ACE1:C-ALA2:N-ALA2:CA
     #[arg(long, value_name = "TORSION")]
     torsion: Vec<String>,
     /// Basin as a box in torsions, degrees: left=phi-ALA2:0:180,psi-ALA2:-60:120; alpha, beta and phi>0 of each residue without one
@@ -139,17 +139,17 @@ impl Arguments {
         } else {
             "series"
         };
-        let pick = |values: Vec<f64>| -> Vec<f64> {
-            let end = self.frames.stop.unwrap_or(values.len());
-            let range = values.into_iter().take(end).skip(self.frames.start);
-            range.step_by(self.frames.stride).collect()
+        // Of any type that tells whole numbers apart.
+        let all = match file.u64(name) {
+            Ok(runs) => runs.data,
+            Err(_) => {
+                let runs = file.f64(name)?.data;
+                runs.into_iter().map(|run| run as i64 as u64).collect()
+            }
         };
-        let runs: Vec<u64> = pick(file.f64(name)?.data)
-            .into_iter()
-            .map(|run| run as i64 as u64)
-            .collect();
+        let runs = pick(all, &self.frames);
         let times = match has("time_ps") {
-            true => Some(pick(file.f64("time_ps")?.data)),
+            true => Some(pick(file.f64("time_ps")?.data, &self.frames)),
             false => None,
         };
         Reference::from_series(frames, n_atoms, &runs, times.as_deref())
@@ -192,6 +192,13 @@ impl Arguments {
         }
         files
     }
+}
+
+/// The entries of the frames that were read.
+fn pick<T>(values: Vec<T>, frames: &FrameRange) -> Vec<T> {
+    let end = frames.stop.unwrap_or(values.len());
+    let range = values.into_iter().take(end).skip(frames.start);
+    range.step_by(frames.stride).collect()
 }
 
 /// Refuses a report whose folder is missing before the work is done.
