@@ -61,12 +61,13 @@ fn map_chunks<T: Send>(
     batch: &Batch,
     work: impl Fn(Option<&[f32]>, &[f32]) -> Result<T, TrainError> + Sync,
 ) -> Result<Vec<T>, TrainError> {
+    let dimension = model.prior().dimension();
     let rows = if model.device().is_cpu() {
         ROWS
     } else {
-        model.rows_per_call()
+        model.rows_per_call(batch.x1.len() / dimension)
     };
-    let size = rows * model.prior().dimension();
+    let size = rows * dimension;
     batch
         .x1
         .par_chunks(size)
