@@ -217,12 +217,17 @@ impl<T: Real> Dense<T> {
         let blocks = rows.div_ceil(block);
         let mut sums = vec![T::ZERO; blocks * n];
         let mut scaled = Vec::new();
+        // One copy in the order that the products of all blocks read.
+        let transposed = match want_x {
+            true => weight.transposed().to_row_major(),
+            false => Vec::new(),
+        };
+        let transposed = Matrix::row_major(&transposed, n, if want_x { k } else { 0 });
         // SAFETY (of both): each block of `scaled` is written by `scale`, whose arguments have whole and equally many rows;
         // without a derivative it has no entries. Each block of `dx` is written by `multiply`; unwanted, it has no entries.
         let dx = unsafe {
             filled(if want_x { rows * k } else { 0 }, |dx| {
                 let derivative = self.derivative.get();
-                let transposed = weight.transposed();
                 scaled = filled(derivative.map_or(0, Vec::len), |scaled| {
                     let mut dx = dx.chunks_mut((block * k).max(1));
                     let mut scaled = scaled.chunks_mut(block * n);

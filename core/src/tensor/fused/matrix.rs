@@ -2,9 +2,11 @@
 
 use std::mem::MaybeUninit;
 
-use candle_core::{CpuStorage, Layout, Result};
+use candle_core::{CpuStorage, DType, Layout, Result};
 
 use super::math::Real;
+#[cfg(target_arch = "x86_64")]
+use super::product::Operand;
 
 /// A strided matrix of which every entry lies within `data`.
 #[derive(Clone, Copy)]
@@ -76,6 +78,25 @@ impl<'a, T: Real> Matrix<'a, T> {
         )
     }
 
+    /// The entries in row-major order.
+    pub(super) fn to_row_major(self) -> Vec<T> {
+        /// Rows and columns that are copied at once, so that both sides stay in cache lines already fetched.
+        const BLOCK: usize = 16;
+        let mut copy = vec![T::ZERO; self.rows * self.columns];
+        for top in (0..self.rows).step_by(BLOCK) {
+            for left in (0..self.columns).step_by(BLOCK) {
+                for row in top..self.rows.min(top + BLOCK) {
+                    let end = self.columns.min(left + BLOCK);
+                    let out = &mut copy[row * self.columns..][left..end];
+                    for (column, out) in (left..end).zip(out) {
+                        *out = self.data[row * self.row_stride + column * self.column_stride];
+                    }
+                }
+            }
+        }
+        copy
+    }
+
     /// Row `i`, where its entries are adjacent.
     pub(super) fn row(&self, i: usize) -> &'a [T] {
         debug_assert!(self.column_stride == 1 || self.columns <= 1);
@@ -83,12 +104,44 @@ impl<'a, T: Real> Matrix<'a, T> {
     }
 }
 
+/// Most rows of the right factor for which its columns, 48 at a time, stay in the L2 cache.
+#[cfg(target_arch = "x86_64")]
+const DEEPEST: usize = 1024;
+
 /// `out = a b`, row-major, on the calling thread; every entry of `out` is written.
 pub(super) fn multiply<T: Real>(a: Matrix<T>, b: Matrix<T>, out: &mut [MaybeUninit<T>]) {
     assert!(
         a.columns == b.rows && out.len() == a.rows * b.columns,
         "matrix product of fitting shapes"
     );
+    #[cfg(target_arch = "x86_64")]
+    if T::DTYPE == DType::F32
+        && b.column_stride == 1
+        && b.rows <= DEEPEST
+        && super::product::available()
+    {
+        let operand = |x: Matrix<T>| Operand {
+            data: x.data.as_ptr().cast::<f32>(),
+            row_stride: x.row_stride,
+            column_stride: x.column_stride,
+        };
+        let result = Operand {
+            data: out.as_mut_ptr().cast::<f32>(),
+            row_stride: b.columns,
+            column_stride: 1,
+        };
+        // SAFETY: the processor has AVX-512; the views keep within their data (`Matrix::new`), `out` has `a.rows` times
+        // `b.columns` entries, rows of b and `out` are adjacent, and `T` is f32.
+        unsafe {
+            super::product::multiply(
+                [a.rows, a.columns, b.columns],
+                operand(a),
+                operand(b),
+                result,
+            );
+        }
+        return;
+    }
     // SAFETY: the views keep within their data (`Matrix::new`), `out` has `a.rows` times `b.columns` entries, and with
     // `read_dst` false the old contents of `out` are never read. `T` is f32 or f64, which gemm supports.
     unsafe {
