@@ -6,7 +6,10 @@ use candle_core::{CpuStorage, DType, Layout, Result};
 
 use super::math::Real;
 #[cfg(target_arch = "x86_64")]
-use super::product::Operand;
+use super::product::{self, Operand};
+
+/// Rows and columns of the blocks in which a matrix is copied, those of `product::transpose_block`.
+const BLOCK: usize = 16;
 
 /// A strided matrix of which every entry lies within `data`.
 #[derive(Clone, Copy)]
@@ -80,21 +83,44 @@ impl<'a, T: Real> Matrix<'a, T> {
 
     /// The entries in row-major order.
     pub(super) fn to_row_major(self) -> Vec<T> {
-        /// Rows and columns that are copied at once, so that both sides stay in cache lines already fetched.
-        const BLOCK: usize = 16;
         let mut copy = vec![T::ZERO; self.rows * self.columns];
+        // Square blocks, so that both sides stay in cache lines already fetched.
         for top in (0..self.rows).step_by(BLOCK) {
             for left in (0..self.columns).step_by(BLOCK) {
-                for row in top..self.rows.min(top + BLOCK) {
-                    let end = self.columns.min(left + BLOCK);
-                    let out = &mut copy[row * self.columns..][left..end];
-                    for (column, out) in (left..end).zip(out) {
-                        *out = self.data[row * self.row_stride + column * self.column_stride];
-                    }
-                }
+                self.copy_block(top, left, &mut copy);
             }
         }
         copy
+    }
+
+    fn copy_block(self, top: usize, left: usize, copy: &mut [T]) {
+        let (bottom, right) = (top + BLOCK, left + BLOCK);
+        #[cfg(target_arch = "x86_64")]
+        if T::DTYPE == DType::F32
+            && self.row_stride == 1
+            && bottom <= self.rows
+            && right <= self.columns
+            && product::available()
+        {
+            let x = &self.data[top + left * self.column_stride..];
+            let out = &mut copy[top * self.columns + left..];
+            // SAFETY: the processor has AVX-512, the block lies within both matrices, and `T` is f32.
+            unsafe {
+                product::transpose_block(
+                    x.as_ptr().cast(),
+                    self.column_stride,
+                    out.as_mut_ptr().cast(),
+                    self.columns,
+                );
+            }
+            return;
+        }
+        for row in top..bottom.min(self.rows) {
+            for column in left..right.min(self.columns) {
+                copy[row * self.columns + column] =
+                    self.data[row * self.row_stride + column * self.column_stride];
+            }
+        }
     }
 
     /// Row `i`, where its entries are adjacent.
@@ -110,16 +136,30 @@ const DEEPEST: usize = 1024;
 
 /// `out = a b`, row-major, on the calling thread; every entry of `out` is written.
 pub(super) fn multiply<T: Real>(a: Matrix<T>, b: Matrix<T>, out: &mut [MaybeUninit<T>]) {
+    // SAFETY: nothing is read from `out`.
+    unsafe { run(a, b, out, false) }
+}
+
+/// `out += a b`, row-major, on the calling thread.
+pub(super) fn multiply_add<T: Real>(a: Matrix<T>, b: Matrix<T>, out: &mut [T]) {
+    // SAFETY: every entry of `out` is initialised, and stays so; `MaybeUninit<T>` has the layout of `T`.
+    unsafe {
+        let out = &mut *(std::ptr::from_mut(out) as *mut [MaybeUninit<T>]);
+        run(a, b, out, true);
+    }
+}
+
+/// `out = a b`, or `out += a b` if `add`.
+///
+/// # Safety
+/// `out` is initialised if `add`.
+unsafe fn run<T: Real>(a: Matrix<T>, b: Matrix<T>, out: &mut [MaybeUninit<T>], add: bool) {
     assert!(
         a.columns == b.rows && out.len() == a.rows * b.columns,
         "matrix product of fitting shapes"
     );
     #[cfg(target_arch = "x86_64")]
-    if T::DTYPE == DType::F32
-        && b.column_stride == 1
-        && b.rows <= DEEPEST
-        && super::product::available()
-    {
+    if T::DTYPE == DType::F32 && b.column_stride == 1 && b.rows <= DEEPEST && product::available() {
         let operand = |x: Matrix<T>| Operand {
             data: x.data.as_ptr().cast::<f32>(),
             row_stride: x.row_stride,
@@ -130,20 +170,14 @@ pub(super) fn multiply<T: Real>(a: Matrix<T>, b: Matrix<T>, out: &mut [MaybeUnin
             row_stride: b.columns,
             column_stride: 1,
         };
+        let sizes = [a.rows, a.columns, b.columns];
         // SAFETY: the processor has AVX-512; the views keep within their data (`Matrix::new`), `out` has `a.rows` times
         // `b.columns` entries, rows of b and `out` are adjacent, and `T` is f32.
-        unsafe {
-            super::product::multiply(
-                [a.rows, a.columns, b.columns],
-                operand(a),
-                operand(b),
-                result,
-            );
-        }
+        unsafe { product::multiply(sizes, operand(a), operand(b), result, add) };
         return;
     }
-    // SAFETY: the views keep within their data (`Matrix::new`), `out` has `a.rows` times `b.columns` entries, and with
-    // `read_dst` false the old contents of `out` are never read. `T` is f32 or f64, which gemm supports.
+    // SAFETY: the views keep within their data (`Matrix::new`), `out` has `a.rows` times `b.columns` entries, and unless
+    // `add` its old contents are never read. `T` is f32 or f64, which gemm supports.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -152,14 +186,14 @@ pub(super) fn multiply<T: Real>(a: Matrix<T>, b: Matrix<T>, out: &mut [MaybeUnin
             out.as_mut_ptr().cast::<T>(),
             1,
             b.columns as isize,
-            false,
+            add,
             a.data.as_ptr(),
             a.column_stride as isize,
             a.row_stride as isize,
             b.data.as_ptr(),
             b.column_stride as isize,
             b.row_stride as isize,
-            T::ZERO,
+            T::ONE,
             T::ONE,
             false,
             false,
