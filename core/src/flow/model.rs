@@ -7,9 +7,9 @@ use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, PluginError};
 use crate::system::Topology;
 use crate::tensor::{DType, Device, Tensor};
 
-/// Configurations per network call on the CPU: large enough for the matrix products, small enough that the activations
-/// stay in cache and that all threads have work.
-const ROWS_CPU: usize = 512;
+/// Fewest and most configurations per network call on the CPU: large enough for the matrix products, small enough that the
+/// activations stay in cache and that all threads have work.
+const ROWS_CPU: [usize; 2] = [128, 512];
 /// Configurations per network call on a GPU.
 const ROWS_GPU: usize = 16384;
 
@@ -184,10 +184,11 @@ impl Model {
         )?)
     }
 
-    /// Rows that one network call takes.
-    pub(crate) fn rows_per_call(&self) -> usize {
+    /// Rows that one network call takes where `n` are to be evaluated; independent of the number of threads.
+    pub fn rows_per_call(&self, n: usize) -> usize {
         if self.device.is_cpu() {
-            ROWS_CPU
+            let [least, most] = ROWS_CPU;
+            n.div_ceil(8).clamp(least, most)
         } else {
             ROWS_GPU
         }
@@ -205,7 +206,7 @@ impl Model {
         let width = 3 * self.n_atoms();
         let mut positions = vec![0.0; n * width];
         let mut log_q = vec![0.0; n];
-        let rows = self.rows_per_call();
+        let rows = self.rows_per_call(n);
         positions
             .par_chunks_mut(rows * width)
             .zip(log_q.par_chunks_mut(rows))
@@ -244,7 +245,7 @@ impl Model {
         seed: u64,
         first_index: u64,
     ) -> Result<(Vec<f32>, Vec<f64>), FlowError> {
-        let rows = self.rows_per_call();
+        let rows = self.rows_per_call(n);
         let parts: Vec<_> = (0..n.div_ceil(rows))
             .into_par_iter()
             .map(|chunk| {
@@ -290,8 +291,9 @@ impl Model {
                 found: positions.len(),
             });
         }
-        let rows = self.rows_per_call();
-        let mut log_q = vec![0.0; positions.len() / width];
+        let n = positions.len() / width;
+        let rows = self.rows_per_call(n);
+        let mut log_q = vec![0.0; n];
         log_q
             .par_chunks_mut(rows)
             .zip(positions.par_chunks(rows * width))

@@ -47,6 +47,12 @@ impl FlowPlugin {
         }
     }
 
+    /// The architecture `F` of this very program, which needs no library and no registration.
+    pub fn of<F: regflow_plugin::Flow>() -> Self {
+        let table = regflow_plugin::__private::flow_table::<F>();
+        FlowPlugin::new(table, env!("CARGO_PKG_VERSION"), Origin::LinkedIn)
+    }
+
     /// Name, version, description, schema, origin.
     pub fn info(&self) -> &PluginInfo {
         &self.info

@@ -367,7 +367,6 @@ unsafe extern "C" fn get_extension(_context: *mut HostContext, _name: Str) -> *c
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     #[test]
     fn one_table_per_device() {
@@ -435,46 +434,5 @@ mod tests {
         assert!(take_message().contains("while the flow is created"));
         // SAFETY: the reference of `to_handle`.
         drop(unsafe { from_handle(x) });
-    }
-
-    /// What an operation costs more through the interface than inside the host.
-    #[test]
-    #[ignore = "prints a timing"]
-    fn overhead_of_an_operation() {
-        const N: u32 = 200_000;
-        let host = table(&Device::Cpu);
-        let x = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
-        let handle: *const TensorHandle = to_handle(x.clone());
-        let mut best = [f64::INFINITY; 2];
-        for _ in 0..10 {
-            let start = Instant::now();
-            for _ in 0..N {
-                std::hint::black_box(tensor::apply(op::NEG, &[&x], &[]).unwrap());
-            }
-            best[0] = best[0].min(start.elapsed().as_secs_f64());
-            let start = Instant::now();
-            for _ in 0..N {
-                let mut output = std::ptr::null_mut();
-                // SAFETY: one live input, room for one output, which is released.
-                unsafe {
-                    (host.op)(
-                        host.context,
-                        op::NEG,
-                        &handle,
-                        1,
-                        std::ptr::null(),
-                        0,
-                        &mut output,
-                        1,
-                    );
-                    (host.release)(host.context, output);
-                }
-            }
-            best[1] = best[1].min(start.elapsed().as_secs_f64());
-        }
-        let [direct, through] = best.map(|seconds| seconds / f64::from(N) * 1e9);
-        println!("NEG of one number: {direct:.0} ns direct, {through:.0} ns through the interface");
-        // SAFETY: the reference of `to_handle`.
-        drop(unsafe { from_handle(handle.cast_mut()) });
     }
 }

@@ -13,6 +13,7 @@ mod composite;
 mod elementwise;
 mod error;
 mod fused;
+mod gradients;
 mod linear;
 mod normalise;
 mod reduce;
@@ -23,6 +24,7 @@ mod transform;
 
 pub use candle_core::{DType, Device, Tensor, Var};
 pub use error::TensorError;
+pub(crate) use gradients::Gradients;
 
 use attributes::Call;
 use regflow_plugin::abi::{Attr, op};

@@ -1,17 +1,21 @@
 //! Losses and gradients of a batch, summed over chunks of rows.
 //!
-//! On the CPU the chunks run on different threads, each with its own graph. Their size and order do not depend on the
-//! number of threads, so neither do the sums.
+//! On the CPU the chunks run on different threads, each with its own graph; a lane takes every eighth of them. Neither their
+//! sizes nor their order within a lane depend on the number of threads, so that the sums do not either.
 
 use rayon::prelude::*;
 
 use super::TrainError;
 use super::objective::{Batch, Loss, Rows};
 use crate::flow::Model;
-use crate::tensor::Tensor;
+use crate::tensor::{Gradients, Tensor};
 
-/// Rows per chunk on the CPU.
-const ROWS: usize = 256;
+/// Fewest and most rows per chunk on the CPU.
+const ROWS: [usize; 2] = [128, 256];
+/// Most sums of gradients that are kept at a time, and so chunks that run at once.
+const LANES: usize = 8;
+/// Parameters whose gradients one task adds up.
+const PARAMETERS: usize = 1 << 14;
 
 /// Mean loss of the batch, and the gradient of what it minimises by the flat parameters, in the order of [`flatten`].
 pub(super) fn loss_and_gradient(
@@ -19,58 +23,99 @@ pub(super) fn loss_and_gradient(
     loss: &Loss,
     batch: &Batch,
 ) -> Result<(f64, Vec<f32>), TrainError> {
-    let parts = map_chunks(model, batch, |rows| {
-        let (sum, value) = loss.differentiable(model.training_flow(), model.flow(), rows)?;
-        let store = sum.backward()?;
-        let mut gradient = Vec::with_capacity(model.parameters().n_values());
-        for (_, var) in model.parameters().iter() {
-            match store.get(var.as_tensor()) {
-                Some(g) => append(&mut gradient, g)?,
-                None => gradient.resize(gradient.len() + var.elem_count(), 0.0),
+    let chunks = Chunks::new(model, batch);
+    let parameters = model.parameters().iter().map(|(_, var)| var.as_tensor());
+    let zeros = Gradients::new(parameters);
+    let lanes = (0..chunks.count().min(LANES))
+        .into_par_iter()
+        .map(|lane| {
+            let (mut total, mut gradients) = (0.0, zeros.clone());
+            for chunk in (lane..chunks.count()).step_by(LANES) {
+                let (sum, value) =
+                    loss.differentiable(model.training_flow(), model.flow(), chunks.get(chunk))?;
+                gradients = gradients.add(&sum)?;
+                total += value;
             }
-        }
-        Ok((value, gradient))
-    })?;
-    let rows = batch.len() / model.prior().dimension();
-    let scale = 1.0 / rows as f64;
-    let mut parts = parts.into_iter();
-    let (mut total, mut gradient) = parts.next().unwrap_or_default();
-    for (part, part_gradient) in parts {
-        total += part;
-        for (sum, g) in gradient.iter_mut().zip(&part_gradient) {
-            *sum += g;
-        }
-    }
-    for g in &mut gradient {
-        *g *= scale as f32;
-    }
+            Ok((total, gradients.into_sums()))
+        })
+        .collect::<Result<Vec<_>, TrainError>>()?;
+    let scale = 1.0 / chunks.rows() as f64;
+    let mut lanes = lanes.into_iter();
+    let (mut total, mut gradient) = lanes.next().unwrap_or_default();
+    let rest: Vec<Vec<f32>> = lanes
+        .map(|(part, sums)| {
+            total += part;
+            sums
+        })
+        .collect();
+    gradient
+        .par_chunks_mut(PARAMETERS)
+        .enumerate()
+        .for_each(|(i, gradient)| {
+            for sums in &rest {
+                for (g, sum) in gradient.iter_mut().zip(&sums[i * PARAMETERS..]) {
+                    *g += sum;
+                }
+            }
+            for g in gradient {
+                *g *= scale as f32;
+            }
+        });
     Ok((total * scale, gradient))
 }
 
 /// Mean loss of a set of points.
 pub(super) fn mean_loss(model: &Model, loss: &Loss, batch: &Batch) -> Result<f64, TrainError> {
-    let parts = map_chunks(model, batch, |rows| {
-        Ok(loss.sum(model.flow(), rows)?.to_scalar::<f64>()?)
-    })?;
-    let rows = batch.len() / model.prior().dimension();
-    Ok(parts.iter().sum::<f64>() / rows as f64)
+    let chunks = Chunks::new(model, batch);
+    let parts = (0..chunks.count())
+        .into_par_iter()
+        .map(|chunk| {
+            Ok(loss
+                .sum(model.flow(), chunks.get(chunk))?
+                .to_scalar::<f64>()?)
+        })
+        .collect::<Result<Vec<_>, TrainError>>()?;
+    Ok(parts.iter().sum::<f64>() / chunks.rows() as f64)
 }
 
-fn map_chunks<T: Send>(
-    model: &Model,
-    batch: &Batch,
-    work: impl Fn(Rows) -> Result<T, TrainError> + Sync,
-) -> Result<Vec<T>, TrainError> {
-    let rows = if model.device().is_cpu() {
-        ROWS
-    } else {
-        model.rows_per_call()
-    };
-    let (len, size) = (batch.len(), rows * model.prior().dimension());
-    (0..len.div_ceil(size))
-        .into_par_iter()
-        .map(|chunk| work(batch.rows(chunk * size..len.min((chunk + 1) * size))))
-        .collect()
+/// A batch in pieces of whole rows.
+struct Chunks<'a> {
+    batch: &'a Batch,
+    dimension: usize,
+    /// Numbers per chunk.
+    size: usize,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(model: &Model, batch: &'a Batch) -> Self {
+        let dimension = model.prior().dimension();
+        let n = batch.len() / dimension;
+        let rows = if model.device().is_cpu() {
+            let [least, most] = ROWS;
+            n.div_ceil(LANES).clamp(least, most)
+        } else {
+            model.rows_per_call(n)
+        };
+        Chunks {
+            batch,
+            dimension,
+            size: rows * dimension,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.batch.len() / self.dimension
+    }
+
+    fn count(&self) -> usize {
+        self.batch.len().div_ceil(self.size)
+    }
+
+    fn get(&self, chunk: usize) -> Rows<'a> {
+        let start = chunk * self.size;
+        self.batch
+            .rows(start..self.batch.len().min(start + self.size))
+    }
 }
 
 /// All parameters in one vector, in the order of their names.

@@ -3,6 +3,7 @@
 //! The whole update is a single threaded pass over five arrays of P numbers (28 bytes read, 20 written per parameter), which
 //! on the CPU costs less than one elementwise tensor operation per array and is the same code for every device.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::Stage;
@@ -59,7 +60,7 @@ impl AdamW {
         // Chunks have a fixed size and are added in order: the same norm for any number of threads.
         let norm = gradient
             .par_chunks(CHUNK)
-            .map(|chunk| chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum())
+            .map(sum_of_squares)
             .collect::<Vec<f64>>()
             .iter()
             .sum::<f64>()
@@ -69,15 +70,14 @@ impl AdamW {
         }
         weights.step += 1;
         let step = weights.step as i32;
-        let scale = (self.clip / norm).min(1.0) as f32;
-        let correction1 = 1.0 - BETA1.powi(step);
-        let correction2 = 1.0 - BETA2.powi(step);
-        let rate = (learning_rate / correction1) as f32;
-        let second_scale = (1.0 / correction2) as f32;
-        let shrink = (1.0 - learning_rate * self.weight_decay) as f32;
         let t = f64::from(weights.step);
-        let follow = (1.0 - self.ema.min((1.0 + t) / (10.0 + t))) as f32;
-        let (beta1, beta2) = (BETA1 as f32, BETA2 as f32);
+        let factors = Factors {
+            scale: (self.clip / norm).min(1.0) as f32,
+            rate: (learning_rate / (1.0 - BETA1.powi(step))) as f32,
+            second_scale: (1.0 / (1.0 - BETA2.powi(step))) as f32,
+            shrink: (1.0 - learning_rate * self.weight_decay) as f32,
+            follow: (1.0 - self.ema.min((1.0 + t) / (10.0 + t))) as f32,
+        };
         weights
             .parameters
             .par_chunks_mut(CHUNK)
@@ -86,17 +86,70 @@ impl AdamW {
             .zip(weights.second.par_chunks_mut(CHUNK))
             .zip(weights.average.par_chunks_mut(CHUNK))
             .for_each(|((((parameters, gradient), first), second), average)| {
-                for i in 0..parameters.len() {
-                    let g = gradient[i] * scale;
-                    first[i] = beta1 * first[i] + (1.0 - beta1) * g;
-                    second[i] = beta2 * second[i] + (1.0 - beta2) * g * g;
-                    let denominator = (second[i] * second_scale).sqrt() + EPSILON as f32;
-                    parameters[i] = parameters[i] * shrink - rate * first[i] / denominator;
-                    average[i] += follow * (parameters[i] - average[i]);
-                }
+                update(factors, parameters, gradient, first, second, average);
             });
         norm
     }
+}
+
+/// Factors of one step that all parameters share.
+#[derive(Clone, Copy)]
+struct Factors {
+    /// By which the gradient is clipped.
+    scale: f32,
+    /// Learning rate, over the bias of the first moment.
+    rate: f32,
+    /// Reciprocal of the bias of the second moment.
+    second_scale: f32,
+    /// What the weight decay leaves.
+    shrink: f32,
+    /// Part of the way that the average goes towards the parameters.
+    follow: f32,
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+fn update(
+    factors: Factors,
+    parameters: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    average: &mut [f32],
+) {
+    let (beta1, beta2) = (BETA1 as f32, BETA2 as f32);
+    let moments = first.iter_mut().zip(second);
+    let values = parameters.iter_mut().zip(average);
+    for (((parameter, average), &gradient), (first, second)) in values.zip(gradient).zip(moments) {
+        let g = gradient * factors.scale;
+        *first = beta1 * *first + (1.0 - beta1) * g;
+        *second = beta2 * *second + (1.0 - beta2) * g * g;
+        let denominator = (*second * factors.second_scale).sqrt() + EPSILON as f32;
+        *parameter = *parameter * factors.shrink - factors.rate * *first / denominator;
+        *average += factors.follow * (*parameter - *average);
+    }
+}
+
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+fma"
+))]
+fn sum_of_squares(values: &[f32]) -> f64 {
+    // Independent partial sums, so that the loop vectorises.
+    let mut sums = [0.0; 16];
+    let chunks = values.chunks_exact(sums.len());
+    let rest = chunks
+        .remainder()
+        .iter()
+        .map(|&g| f64::from(g) * f64::from(g));
+    for chunk in chunks.clone() {
+        for (sum, &g) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(g) * f64::from(g);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
 #[cfg(test)]

@@ -130,12 +130,8 @@ fn path_gradient_has_the_expectation_of_the_likelihoods() {
     let mut directions: Vec<Vec<f32>> = Vec::new();
     for part in 0..n {
         let (features, scores) = samples_and_scores(&target, rows, 100 + part);
-        let (_, path) = loss_and_gradient(
-            &model,
-            &loss,
-            &Batch::Scored(features.clone(), scores),
-        )
-        .unwrap();
+        let (_, path) =
+            loss_and_gradient(&model, &loss, &Batch::Scored(features.clone(), scores)).unwrap();
         let (_, likelihood) = loss_and_gradient(&model, &loss, &Batch::Points(features)).unwrap();
         if directions.is_empty() {
             // Along the gradient itself, and along random directions.

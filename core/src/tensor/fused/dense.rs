@@ -4,17 +4,19 @@
 //! derivative of the activation, so the backward pass is products only: with `g' = g * activation'(z)`,
 //! `dx = g' W^T`, `dW = x^T g'`, `db` = column sums of `g'`.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::math::Real;
-use super::matrix::{Matrix, multiply};
+use super::matrix::{Matrix, multiply, multiply_add};
 use super::unary::{Elementwise, kernel};
 use super::{entries, filled, storage_of, tensor, with_entries, with_real, with_storage, written};
+use crate::tensor::gradients;
 
 /// Applied to the result of a dense layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,32 +199,33 @@ impl<T: Real> Dense<T> {
         y
     }
 
-    fn backward(
+    /// Gradients of x (empty unless wanted) and b, and `gradient * activation'(z)`, which is `gradient` itself where there is
+    /// no activation.
+    fn pull_back<'a>(
         &self,
-        x: Matrix<T>,
         weight: Matrix<T>,
-        gradient: &[T],
-        wanted: [bool; 2],
-    ) -> [Vec<T>; 3] {
-        let [want_x, want_weight] = wanted;
-        let (rows, k, n) = (x.rows, x.columns, weight.columns);
-        if rows == 0 || n == 0 {
-            return [
-                vec![T::ZERO; rows * k],
-                vec![T::ZERO; k * n],
-                vec![T::ZERO; n],
-            ];
+        gradient: &'a [T],
+        want_x: bool,
+    ) -> (Vec<T>, Vec<T>, Cow<'a, [T]>) {
+        let (k, n) = (weight.rows, weight.columns);
+        let rows = gradient.len().checked_div(n).unwrap_or(0);
+        if rows == 0 {
+            return (Vec::new(), vec![T::ZERO; n], Cow::Borrowed(gradient));
         }
         let block = block(rows);
-        let blocks = rows.div_ceil(block);
-        let mut sums = vec![T::ZERO; blocks * n];
+        let mut sums = vec![T::ZERO; rows.div_ceil(block) * n];
+        // One copy in the order that the products of all blocks read.
+        let transposed = if want_x {
+            weight.transposed().to_row_major()
+        } else {
+            Vec::new()
+        };
         let mut scaled = Vec::new();
         // SAFETY (of both): each block of `scaled` is written by `scale`, whose arguments have whole and equally many rows;
         // without a derivative it has no entries. Each block of `dx` is written by `multiply`; unwanted, it has no entries.
         let dx = unsafe {
             filled(if want_x { rows * k } else { 0 }, |dx| {
                 let derivative = self.derivative.get();
-                let transposed = weight.transposed();
                 scaled = filled(derivative.map_or(0, Vec::len), |scaled| {
                     let mut dx = dx.chunks_mut((block * k).max(1));
                     let mut scaled = scaled.chunks_mut(block * n);
@@ -247,35 +250,67 @@ impl<T: Real> Dense<T> {
                                 }
                             };
                             if let Some(dx) = dx {
-                                multiply(
-                                    Matrix::row_major(gradient, gradient.len() / n, n),
-                                    transposed,
-                                    dx,
-                                );
+                                let rows = gradient.len() / n;
+                                let gradient = Matrix::row_major(gradient, rows, n);
+                                multiply(gradient, Matrix::row_major(&transposed, n, k), dx);
                             }
                         });
                 });
             })
         };
-        let db = sum_blocks(&sums, n);
-        let gradient = if self.derivative.get().is_some() {
-            &scaled
-        } else {
-            gradient
+        let scaled = match self.derivative.get() {
+            Some(_) => Cow::Owned(scaled),
+            None => Cow::Borrowed(gradient),
         };
-        let gradient = Matrix::row_major(gradient, rows, n);
-        let transposed = x.transposed();
-        let tile = k.div_ceil(k.div_ceil(64).max(2)).max(1);
-        // SAFETY: each tile is written by `multiply`; unwanted, there are no entries.
-        let dw = unsafe {
-            filled(if want_weight { k * n } else { 0 }, |dw| {
-                dw.par_chunks_mut(tile * n).enumerate().for_each(|(i, dw)| {
-                    multiply(transposed.rows(i * tile, dw.len() / n), gradient, dw)
-                });
-            })
-        };
-        [dx, dw, db]
+        (dx, sum_blocks(&sums, n), scaled)
     }
+
+    /// Gradient of W, from those of `z = x W + b`; `None` where it is collected.
+    fn weight_gradient(x: Matrix<T>, weight: &Tensor, gradient: Matrix<T>) -> Option<Vec<T>> {
+        let collected = T::DTYPE == DType::F32
+            && gradients::collect(weight, |sums| {
+                if let Some(sums) = T::of_f32(sums) {
+                    in_tiles(x.transposed(), gradient, sums, multiply_add);
+                }
+            });
+        if collected {
+            return None;
+        }
+        // SAFETY: each tile is written by `multiply`.
+        Some(unsafe {
+            filled(x.columns * gradient.columns, |dw| {
+                in_tiles(x.transposed(), gradient, dw, multiply);
+            })
+        })
+    }
+
+    /// Gradient of b; `None` where it is collected.
+    fn bias_gradient(bias: &Tensor, db: Vec<T>) -> Option<Vec<T>> {
+        let collected = T::DTYPE == DType::F32
+            && gradients::collect(bias, |sums| {
+                if let Some(sums) = T::of_f32(sums) {
+                    add_rows(&db, sums);
+                }
+            });
+        (!collected).then_some(db)
+    }
+}
+
+/// `product` of a and b, cut into tiles of rows of a.
+fn in_tiles<T: Real, O: Send>(
+    a: Matrix<T>,
+    b: Matrix<T>,
+    out: &mut [O],
+    product: impl Fn(Matrix<T>, Matrix<T>, &mut [O]) + Sync,
+) {
+    if out.is_empty() {
+        return;
+    }
+    let (rows, n) = (a.rows, b.columns);
+    let tile = rows.div_ceil(rows.div_ceil(64).max(2));
+    out.par_chunks_mut(tile * n)
+        .enumerate()
+        .for_each(|(i, out)| product(a.rows(i * tile, out.len() / n), b, out));
 }
 
 /// The sum of rows of length `n`.
@@ -315,25 +350,23 @@ impl<T: Real> CustomOp3 for Dense<T> {
         _result: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let wanted = [x.track_op(), weight.track_op()];
-        let [dx, dw, db] = with_storage(x, |x, x_layout| {
-            with_storage(weight, |weight, weight_layout| {
-                let (x, weight) = (Matrix::of(x, x_layout)?, Matrix::of(weight, weight_layout)?);
+        let (dx, dw, db) = with_storage(x, |xs, x_layout| {
+            with_storage(weight, |weights, weight_layout| {
+                let x_values = Matrix::of(xs, x_layout)?;
+                let weights = Matrix::of(weights, weight_layout)?;
                 with_entries(gradient, |gradient| {
-                    self.backward(x, weight, gradient, wanted)
+                    let (dx, db, scaled) = self.pull_back(weights, gradient, x.track_op());
+                    let scaled = Matrix::row_major(&scaled, x_values.rows, weights.columns);
+                    let dw = weight
+                        .track_op()
+                        .then(|| Self::weight_gradient(x_values, weight, scaled));
+                    (dx, dw.flatten(), Self::bias_gradient(bias, db))
                 })
             })
         })?;
-        let dx = if wanted[0] {
-            Some(tensor(dx, x.shape())?)
-        } else {
-            None
-        };
-        let dw = if wanted[1] {
-            Some(tensor(dw, weight.shape())?)
-        } else {
-            None
-        };
-        Ok((dx, dw, Some(tensor(db, bias.shape())?)))
+        let dx = x.track_op().then(|| tensor(dx, x.shape())).transpose()?;
+        let dw = dw.map(|dw| tensor(dw, weight.shape())).transpose()?;
+        let db = db.map(|db| tensor(db, bias.shape())).transpose()?;
+        Ok((dx, dw, db))
     }
 }

@@ -15,6 +15,8 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> {
     const ONE: Self;
 
     fn real(value: f64) -> Self;
+    /// The numbers themselves, where this type is `f32`.
+    fn of_f32(values: &mut [f32]) -> Option<&mut [Self]>;
     fn exp(self) -> Self;
     /// Natural logarithm.
     fn log(self) -> Self;
@@ -79,6 +81,11 @@ impl Real for f32 {
     #[inline(always)]
     fn real(value: f64) -> f32 {
         value as f32
+    }
+
+    #[inline(always)]
+    fn of_f32(values: &mut [f32]) -> Option<&mut [f32]> {
+        Some(values)
     }
 
     #[inline(always)]
@@ -230,6 +237,11 @@ impl Real for f64 {
     #[inline(always)]
     fn real(value: f64) -> f64 {
         value
+    }
+
+    #[inline(always)]
+    fn of_f32(_values: &mut [f32]) -> Option<&mut [f64]> {
+        None
     }
 
     #[inline(always)]

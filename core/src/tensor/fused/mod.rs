@@ -7,6 +7,8 @@ pub(super) mod binary;
 pub(super) mod dense;
 pub(super) mod math;
 mod matrix;
+#[cfg(target_arch = "x86_64")]
+mod product;
 pub(super) mod rows;
 pub(super) mod select;
 pub(super) mod spline;

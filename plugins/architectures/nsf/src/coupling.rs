@@ -1,14 +1,14 @@
 //! One coupling: a conditioner and the maps of real and circular features.
 
 use crate::{CircularShift, Config, RealMap};
-use regflow_plugin::nn::{Halves, LogDet, MlpConfig, ResidualMlp};
+use regflow_plugin::nn::{Halves, LogDet, Mlp, MlpConfig};
 use regflow_plugin::{Error, Init, ParameterBuilder, SplineSpec, Tensor};
 use std::f64::consts::PI;
 
 /// The conditioner's output holds, in this order, for n real and c circular features of the transformed half:
 /// "light": n scales, n shifts; "spline": n x (3 K - 1) spline parameters; then c x 3 K spline parameters, and c shifts.
 pub struct Coupling {
-    network: ResidualMlp,
+    network: Mlp,
     real: Real,
     n_real: usize,
     circular: Circular,
@@ -77,7 +77,7 @@ impl Coupling {
         let circular_out =
             n_circular * (circular_spec.n_parameters() + usize::from(conditional_shift));
         Ok(Coupling {
-            network: ResidualMlp::new(
+            network: Mlp::new(
                 parameters,
                 real_in + 2 * circular_in,
                 real_out + circular_out,

@@ -1,6 +1,6 @@
 //! Neural spline coupling flow (Durkan et al., arXiv 1906.04032) with circular features (Rezende et al., arXiv 2002.02428).
 //!
-//! In each coupling a residual perceptron sees one half of the features (circular ones as cosine and sine) and gives the
+//! In each coupling a perceptron sees one half of the features (circular ones as cosine and sine) and gives the
 //! parameters of the map of the other half:
 //! - real features, `real = "light"`: a bounded affine map `y = x exp(l) + t` with parameters from the network, then a
 //!   rational-quadratic spline with linear tails whose parameters are shared by all inputs. Fewer outputs, less overfitting.
@@ -12,7 +12,7 @@
 mod coupling;
 
 use coupling::Coupling;
-use regflow_plugin::nn::{LogDet, MaskConfig, Masks, MlpConfig, Partition};
+use regflow_plugin::nn::{LogDet, MaskConfig, Masks, MlpConfig, Network, Partition};
 use regflow_plugin::{Activation, Error, Feature, FeatureKind, Flow, ParameterBuilder, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,9 @@ pub struct Config {
     pub couplings: usize,
     /// Width of the conditioners' hidden layers.
     pub hidden: usize,
-    /// Residual blocks of two layers in each conditioner.
+    /// The conditioners' blocks: "residual" (two layers that add to their input) or "plain" (one layer).
+    pub network: Network,
+    /// Blocks between the first and the last layer of each conditioner.
     pub blocks: usize,
     /// Activation of the conditioners.
     pub activation: Activation,
@@ -73,6 +75,7 @@ impl Default for Config {
         Config {
             couplings: 8,
             hidden: 128,
+            network: Network::Residual,
             blocks: 2,
             activation: Activation::Silu,
             bins: 8,
@@ -165,6 +168,7 @@ impl Flow for Nsf {
         };
         let partition = Partition::new(parameters, &groups, &masks)?;
         let network = MlpConfig {
+            network: config.network,
             hidden: config.hidden,
             blocks: config.blocks,
             activation: config.activation,

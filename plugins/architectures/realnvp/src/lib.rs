@@ -1,11 +1,11 @@
 //! RealNVP (Dinh, Sohl-Dickstein and Bengio, arXiv 1605.08803): affine couplings with bounded scales, conditioned by
-//! residual perceptrons.
+//! perceptrons.
 //!
 //! Each coupling leaves one half `a` of the features as it is and maps the other to `b exp(l) + t`, with
 //! `l = c tanh(s / c)`; `s` and `t` are the outputs of a network of `a`, `c` is `scale_limit`. A new flow is the identity
 //! (up to `permutations`). All features are treated as real numbers.
 
-use regflow_plugin::nn::{LogDet, MaskConfig, Masks, MlpConfig, Partition, ResidualMlp};
+use regflow_plugin::nn::{LogDet, MaskConfig, Masks, Mlp, MlpConfig, Network, Partition};
 use regflow_plugin::{Activation, Error, Feature, Flow, ParameterBuilder, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,9 @@ pub struct Config {
     pub couplings: usize,
     /// Width of the conditioners' hidden layers.
     pub hidden: usize,
-    /// Residual blocks of two layers in each conditioner.
+    /// The conditioners' blocks: "residual" (two layers that add to their input) or "plain" (one layer).
+    pub network: Network,
+    /// Blocks between the first and the last layer of each conditioner.
     pub blocks: usize,
     /// Activation of the conditioners.
     pub activation: Activation,
@@ -36,6 +38,7 @@ impl Default for Config {
         Config {
             couplings: 8,
             hidden: 128,
+            network: Network::Residual,
             blocks: 2,
             activation: Activation::Silu,
             scale_limit: 3.0,
@@ -67,7 +70,7 @@ pub struct RealNvp {
 }
 
 struct Conditioner {
-    network: ResidualMlp,
+    network: Mlp,
     n_transformed: usize,
 }
 
@@ -93,6 +96,7 @@ impl Flow for RealNvp {
         };
         let partition = Partition::new(parameters, &[columns], &masks)?;
         let network = MlpConfig {
+            network: config.network,
             hidden: config.hidden,
             blocks: config.blocks,
             activation: config.activation,
@@ -102,7 +106,7 @@ impl Flow for RealNvp {
                 let (n_in, n_transformed) = partition.sizes(0, coupling);
                 let scope = parameters.pp("coupling").pp(coupling);
                 Ok(Conditioner {
-                    network: ResidualMlp::new(&scope, n_in, 2 * n_transformed, &network)?,
+                    network: Mlp::new(&scope, n_in, 2 * n_transformed, &network)?,
                     n_transformed,
                 })
             })

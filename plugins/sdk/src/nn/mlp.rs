@@ -1,4 +1,6 @@
-//! Residual multilayer perceptron, the conditioner of coupling flows.
+//! Multilayer perceptrons, the conditioners of coupling flows.
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::ops::Activation;
@@ -36,12 +38,27 @@ impl Dense {
     }
 }
 
-/// Size of a [`ResidualMlp`].
+/// What lies between the first and the last layer of an [`Mlp`].
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Blocks of two layers, each of which adds to its input.
+    #[default]
+    Residual,
+    /// Blocks of one layer, with nothing added.
+    Plain,
+}
+
+/// Form and size of an [`Mlp`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MlpConfig {
+    /// What the blocks are.
+    pub network: Network,
     /// Width of the hidden layers.
     pub hidden: usize,
-    /// Number of residual blocks of two layers.
+    /// Number of blocks.
     pub blocks: usize,
     /// Activation of every layer but the last.
     pub activation: Activation,
@@ -62,17 +79,23 @@ impl MlpConfig {
     }
 }
 
-/// With activation `s`: `h = s(x W0 + b0)`; per block `h <- h + s(s(h W1 + b1) W2 + b2)`; output `h W + b`, whose parameters
-/// start at 0, so that a flow starts at the identity.
-pub struct ResidualMlp {
+/// With activation `s`: `h = s(x W0 + b0)`; per block `h <- h + s(s(h W1 + b1) W2 + b2)` ([`Network::Residual`]) or
+/// `h <- s(h W1 + b1)` ([`Network::Plain`]); output `h W + b`, whose parameters start at 0, so that a flow starts at the
+/// identity.
+pub struct Mlp {
     input: Dense,
-    blocks: Vec<[Dense; 2]>,
+    blocks: Vec<Block>,
     output: Dense,
     activation: Activation,
 }
 
-impl ResidualMlp {
-    /// Parameters `input`, `block.I.0`, `block.I.1` and `output`, each with `weight` and `bias`.
+enum Block {
+    Residual([Dense; 2]),
+    Plain(Dense),
+}
+
+impl Mlp {
+    /// Parameters `input`, `block.I.0`, `block.I.1` (of residual blocks) and `output`, each with `weight` and `bias`.
     ///
     /// # Errors
     /// Those of [`ParameterBuilder::get`].
@@ -84,15 +107,17 @@ impl ResidualMlp {
     ) -> Result<Self> {
         config.validate()?;
         let hidden = config.hidden;
-        Ok(ResidualMlp {
+        Ok(Mlp {
             input: Dense::new(&parameters.pp("input"), n_in, hidden, false)?,
             blocks: (0..config.blocks)
                 .map(|block| {
                     let scope = parameters.pp("block").pp(block);
-                    Ok([
-                        Dense::new(&scope.pp(0), hidden, hidden, false)?,
-                        Dense::new(&scope.pp(1), hidden, hidden, false)?,
-                    ])
+                    let layer =
+                        |number: usize| Dense::new(&scope.pp(number), hidden, hidden, false);
+                    Ok(match config.network {
+                        Network::Residual => Block::Residual([layer(0)?, layer(1)?]),
+                        Network::Plain => Block::Plain(layer(0)?),
+                    })
                 })
                 .collect::<Result<_>>()?,
             output: Dense::new(&parameters.pp("output"), hidden, n_out, true)?,
@@ -106,9 +131,14 @@ impl ResidualMlp {
     /// A wrong number of columns.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut h = self.input.apply(x, self.activation)?;
-        for [first, second] in &self.blocks {
-            let inner = first.apply(&h, self.activation)?;
-            h = (&h + &second.apply(&inner, self.activation)?)?;
+        for block in &self.blocks {
+            h = match block {
+                Block::Residual([first, second]) => {
+                    let inner = first.apply(&h, self.activation)?;
+                    (&h + &second.apply(&inner, self.activation)?)?
+                }
+                Block::Plain(layer) => layer.apply(&h, self.activation)?,
+            };
         }
         self.output.apply(&h, Activation::None)
     }

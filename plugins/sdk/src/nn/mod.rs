@@ -3,7 +3,7 @@
 mod mlp;
 mod partition;
 
-pub use mlp::{MlpConfig, ResidualMlp};
+pub use mlp::{Mlp, MlpConfig, Network};
 pub use partition::{Halves, MaskConfig, Masks, Partition};
 
 use crate::error::{Error, Result};
