@@ -21,7 +21,7 @@ help:
 	@echo 'make header   generate include/regflow.h from ffi/src'
 	@echo 'make lint     rustfmt, clippy and rustdoc, as CI runs them'
 	@echo 'make doc      documentation of the Rust library, in target/doc'
-	@echo 'make bench    benchmarks'
+	@echo 'make bench    a table of speeds, beside the peers in REGFLOW_PEERS_PYTHON or .peers'
 	@echo 'make clean    remove everything that was built'
 
 tools:
@@ -59,8 +59,11 @@ lint: tools
 doc: tools
 	$(CARGO) doc --release --locked --workspace --no-deps
 
+# The peers' Python: `python3 -m venv .peers && .peers/bin/pip install torch nflows openmm POT numpy`
+REGFLOW_PEERS_PYTHON ?= $(wildcard $(CURDIR)/.peers/bin/python)
+
 bench: tools
-	$(CARGO) bench --locked --package regflow
+	REGFLOW_PEERS_PYTHON='$(REGFLOW_PEERS_PYTHON)' $(CARGO) bench --locked --package regflow --bench table -- $(ROWS)
 
 clean:
 	$(CARGO) clean

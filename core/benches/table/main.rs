@@ -13,21 +13,18 @@ mod flows;
 mod interface;
 mod measure;
 mod peer;
+#[path = "../../src/bin/bg-sample/process.rs"]
+mod process;
 mod transport;
 
 use std::error::Error;
 
 use measure::Table;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome {
-    // As in `bg-sample`: threads of candle's own would take the time of those that work.
-    // SAFETY: no other thread runs yet that could read the environment.
-    unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
+    process::prepare();
     let mut table = Table::new(std::env::args().skip(1))?;
     flows::rows(&mut table)?;
     energies::rows(&mut table)?;

@@ -18,7 +18,6 @@ thread_local! {
 }
 
 /// Sums over backward passes of the gradients of f32 parameters, one after the other in a vector.
-#[derive(Clone)]
 pub(crate) struct Gradients {
     places: Arc<HashMap<TensorId, Range<usize>>>,
     sums: Vec<f32>,
@@ -38,6 +37,14 @@ impl Gradients {
         Gradients {
             places: Arc::new(places),
             sums: vec![0.0; end],
+        }
+    }
+
+    /// Zeros for the same parameters.
+    pub fn zeros(&self) -> Self {
+        Gradients {
+            places: Arc::clone(&self.places),
+            sums: vec![0.0; self.sums.len()],
         }
     }
 

@@ -10,8 +10,6 @@ use super::objective::{Batch, Loss, Rows};
 use crate::flow::Model;
 use crate::tensor::{Gradients, Tensor};
 
-/// Fewest and most rows per chunk on the CPU.
-const ROWS: [usize; 2] = [128, 256];
 /// Most sums of gradients that are kept at a time, and so chunks that run at once.
 const LANES: usize = 8;
 /// Parameters whose gradients one task adds up.
@@ -29,7 +27,7 @@ pub(super) fn loss_and_gradient(
     let lanes = (0..chunks.count().min(LANES))
         .into_par_iter()
         .map(|lane| {
-            let (mut total, mut gradients) = (0.0, zeros.clone());
+            let (mut total, mut gradients) = (0.0, zeros.zeros());
             for chunk in (lane..chunks.count()).step_by(LANES) {
                 let (sum, value) =
                     loss.differentiable(model.training_flow(), model.flow(), chunks.get(chunk))?;
@@ -89,13 +87,7 @@ struct Chunks<'a> {
 impl<'a> Chunks<'a> {
     fn new(model: &Model, batch: &'a Batch) -> Self {
         let dimension = model.prior().dimension();
-        let n = batch.len() / dimension;
-        let rows = if model.device().is_cpu() {
-            let [least, most] = ROWS;
-            n.div_ceil(LANES).clamp(least, most)
-        } else {
-            model.rows_per_call(n)
-        };
+        let rows = model.rows_per_call(batch.len() / dimension);
         Chunks {
             batch,
             dimension,

@@ -8,6 +8,7 @@ mod figures;
 mod inputs;
 mod inspect;
 mod plugins;
+mod process;
 mod progress;
 mod sample;
 mod score;
@@ -19,9 +20,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Boltzmann generators for molecular dynamics: normalizing flows trained on trajectories.
 #[derive(Parser)]
@@ -88,11 +86,7 @@ enum Command {
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    // Candle adds up gradients on a thread pool of its own, whose waiting threads take the time of those that work.
-    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // SAFETY: no other thread runs yet that could read the environment.
-        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
-    }
+    process::prepare();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

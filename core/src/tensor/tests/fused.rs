@@ -1,10 +1,11 @@
 //! Fused operations against their compositions, in f64 and f32, values and gradients; splines and couplings as bijections.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, Var};
 use regflow_plugin::abi::op::{self, key};
 
 use super::gradients::{cases, spline_cases};
 use super::{Attributes, Case, Random, difference, f64s, flat};
+use crate::tensor::Gradients;
 
 #[test]
 fn fused_and_composed_operations_agree() {
@@ -224,6 +225,99 @@ fn dense_takes_views_and_transposed_weights() {
             .with(Attributes::default().int(key::ACTIVATION, activation));
         let inputs = [x.clone(), weight.clone(), bias.clone()];
         assert!(difference(&case.run(&inputs, true)[0], &case.run(&inputs, false)[0]) < 1e-13);
+    }
+}
+
+/// Widths around those of the product's vectors and tiles, in f32, where the processor's own kernel runs.
+#[test]
+fn wide_dense_layers_agree_with_double_precision() {
+    let mut random = Random::new(23);
+    for (rows, k, n) in [
+        (37, 70, 113),
+        (8, 16, 48),
+        (3, 33, 66),
+        (65, 1, 49),
+        (130, 48, 16),
+        (9, 1100, 20),
+    ] {
+        let scale = 1.0 / (k as f64).sqrt();
+        let inputs = vec![
+            random.tensor(1.0, &[rows, k]),
+            random.tensor(scale, &[k, n]),
+            random.tensor(1.0, &[n]),
+        ];
+        let case = Case::new(op::DENSE, inputs).with(Attributes::default().int(key::ACTIVATION, 2));
+        let (value, exact) = case.gradients(DType::F64, false);
+        let (rounded, fused) = case.gradients(DType::F32, true);
+        // Sums of as many terms as the layer has rows or columns, of size 1, each rounded to 6e-8.
+        assert!(
+            (value - rounded).abs() < 6e-8 * (rows * n) as f64,
+            "{rows} {k} {n}"
+        );
+        for (fused, exact) in fused.into_iter().zip(exact) {
+            let (fused, exact) = (fused.unwrap().to_dtype(DType::F64).unwrap(), exact.unwrap());
+            let error = difference(&fused, &exact);
+            assert!(
+                error < 6e-8 * (rows.max(n)) as f64,
+                "{rows} {k} {n}: {error:e}"
+            );
+        }
+    }
+}
+
+#[test]
+fn collected_gradients_are_sums_over_passes() {
+    let mut random = Random::new(29);
+    let parameters: Vec<Var> = [&[33, 50][..], &[50], &[20, 50]]
+        .map(|shape| Var::from_tensor(&random.tensor(1.0, shape).to_dtype(DType::F32).unwrap()))
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let attributes = Attributes::default().int(key::ACTIVATION, 3);
+    let loss = |seed| {
+        let x = Random::new(seed)
+            .tensor(1.0, &[20, 33])
+            .to_dtype(DType::F32)
+            .unwrap();
+        let inputs = [
+            x,
+            parameters[0].as_tensor().clone(),
+            parameters[1].as_tensor().clone(),
+        ];
+        let dense = Case::new(op::DENSE, vec![])
+            .with(attributes.clone())
+            .run(&inputs, true);
+        // The last parameter's gradient goes through candle's store.
+        (&dense[0] * parameters[2].as_tensor())
+            .unwrap()
+            .sum_all()
+            .unwrap()
+    };
+    let zeros = Gradients::new(parameters.iter().map(|parameter| parameter.as_tensor()));
+    let sums = zeros
+        .zeros()
+        .add(&loss(1))
+        .unwrap()
+        .add(&loss(2))
+        .unwrap()
+        .into_sums();
+    let stores = [loss(1).backward().unwrap(), loss(2).backward().unwrap()];
+    let expected: Vec<f64> = parameters
+        .iter()
+        .flat_map(|parameter| {
+            let [first, second] = stores
+                .each_ref()
+                .map(|store| flat(store.get(parameter).unwrap()));
+            first.into_iter().zip(second).map(|(a, b)| a + b)
+        })
+        .collect();
+    assert_eq!(sums.len(), expected.len());
+    for (sum, expected) in sums.iter().zip(&expected) {
+        // Sums of 20 terms of size 1, in another order.
+        assert!(
+            (f64::from(*sum) - expected).abs() < 2e-5,
+            "{sum} {expected}"
+        );
     }
 }
 
