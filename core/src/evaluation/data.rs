@@ -31,7 +31,7 @@ pub struct Evaluation {
     pub basins: Vec<BasinRow>,
     /// Differences of free energy between basins.
     pub free_energy_differences: Vec<FreeEnergyRow>,
-    /// The frames of the reference, all that were read, in their order.
+    /// The frames of the reference, all that were read, run after run.
     pub reference: Sample,
     /// Configurations drawn from the model.
     pub proposal: Sample,
@@ -67,7 +67,7 @@ pub struct Metric {
 /// The torsions that were looked at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Torsions {
-    /// `[T]`, e.g. "phi ALA2".
+    /// `[T]`, e.g. "phi-ALA2".
     pub names: Vec<String>,
     /// `[T]`, atoms of each.
     pub atoms: Vec<[usize; 4]>,
