@@ -39,17 +39,20 @@ impl Recipe {
             patience: 6,
             ..Stage::default()
         };
+        // Path gradients have a heavy tail: larger steps roughen the flow until they diverge.
         let polish = |steps| Stage {
             objective: Objective::Polish,
             steps,
-            learning_rate: 5e-4,
+            batch: 1024,
+            learning_rate: 2e-4,
+            clip: 4.0,
             ema: 0.998,
             ..Stage::default()
         };
         match self {
             Recipe::Fast => vec![likelihood(1000)],
-            Recipe::Default => vec![likelihood(2000), polish(4500)],
-            Recipe::Best => vec![likelihood(3000), polish(30_000)],
+            Recipe::Default => vec![likelihood(2000), polish(2500)],
+            Recipe::Best => vec![likelihood(3000), polish(15_000)],
         }
     }
 }
