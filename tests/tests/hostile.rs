@@ -240,6 +240,60 @@ fn bad_options() {
 }
 
 #[test]
+fn stages_that_make_no_sense() {
+    let (system, topology, trajectory) = inputs();
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("m.safetensors");
+    let train = |extra: &[&str]| {
+        let mut arguments = vec!["train", "--trajectory", text(&trajectory), "--topology"];
+        arguments.extend([text(&topology), "--energy", text(&system)]);
+        arguments.extend(["--temperature", "300", "--stride", "100"]);
+        arguments.extend(["--out", text(&out)]);
+        arguments.extend(extra);
+        failure(&arguments)
+    };
+    assert_names(
+        &train(&["--recipe", "quick"]),
+        &["quick", "fast, default, best"],
+    );
+    assert_names(&train(&["--steps", "5"]), &["--objective"]);
+    assert_names(
+        &train(&["--stage", r#"{"step": 5}"#]),
+        &["--stage", "`step`", "`steps`"],
+    );
+    assert_names(
+        &train(&["--stage", "nowhere.json"]),
+        &["--stage", "nowhere.json"],
+    );
+    assert_names(
+        &train(&["--objective", "likelihood", "--polish", "{}"]),
+        &["--polish", "--objective polish"],
+    );
+    assert_names(
+        &train(&[
+            "--objective",
+            "polish",
+            "--polish",
+            r#"{"data": 0.8, "reverse": 0.4}"#,
+        ]),
+        &["data + reverse", "1.2"],
+    );
+    assert_names(
+        &train(&["--objective", "polish", "--target-noise", "0.1"]),
+        &["target-noise", "0 in a polish"],
+    );
+    assert_names(
+        &train(&["--recipe", "fast", "--checkpoint-every=-1"]),
+        &["--checkpoint-every", "0 or more"],
+    );
+    assert_names(
+        &train(&["--recipe", "fast", "--time-limit", "0"]),
+        &["time-limit", "positive"],
+    );
+    assert!(!out.exists());
+}
+
+#[test]
 fn libraries_that_are_no_plugins() {
     let folder = TempDir::new().unwrap();
     let text_file = folder.path().join("libtext.so");

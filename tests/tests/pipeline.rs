@@ -226,3 +226,39 @@ fn regression_on_optimal_transport_pairs_trains_realnvp_in_all_coordinates() {
         assert!(!drawn["warnings"].as_array().unwrap().is_empty(), "{drawn}");
     }
 }
+
+#[test]
+fn a_polish_brings_the_flow_nearer_to_the_target() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let first = path("first.safetensors");
+    let architecture = ["--architecture-config", r#"{"couplings": 4, "hidden": 64}"#];
+    let likelihood = ["--objective", "likelihood", "--steps", "200"];
+    let before = train(&first, &[&architecture[..], &likelihood].concat());
+    let before = before["validation"].as_f64().unwrap();
+    for settings in [
+        r#"{"forces": true}"#,
+        r#"{"forces": false}"#,
+        r#"{"reverse": 0.2}"#,
+    ] {
+        let polish = [
+            "--objective",
+            "polish",
+            "--steps",
+            "60",
+            "--polish",
+            settings,
+        ];
+        let start = ["--start-from", text(&first), "--learning-rate", "3e-4"];
+        let after = train(&path("second.safetensors"), &[&start[..], &polish].concat());
+        // The parameters were chosen by the ESS of fresh samples. The held-out frames, which took no part in that, judge them;
+        // over 1,000 frames the difference of two models this near has a standard error of about 0.02.
+        let validation = after["validation"].as_f64().unwrap();
+        assert!(
+            validation < before - 0.05,
+            "{settings}: {before} {validation}"
+        );
+        let stages = after["stages"].as_array().unwrap();
+        assert!(stages[0]["ess"].as_f64().unwrap() > 0.0, "{after}");
+    }
+}
