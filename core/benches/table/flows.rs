@@ -12,7 +12,7 @@ use regflow::flow::Model;
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::target::{PairOptions, Pairs};
 use regflow::tensor::{self, Device, Tensor};
-use regflow::train::{Dataset, Objective, Progress, Regularisation, TrainOptions, train};
+use regflow::train::{Dataset, Objective, Progress, Resources, Stage, TrainOptions, train};
 use regflow_plugin::abi::op;
 use serde_json::json;
 
@@ -223,14 +223,15 @@ impl Bench {
 
     /// Median seconds of the steps of a run: batches of pairs drawn, gradients, optimiser, moving average.
     fn training_step(&mut self, batch: usize) -> Outcome<f64> {
-        let options = TrainOptions {
-            objective: Objective::Regression {
-                regularisation: Regularisation::LogDet,
-                weight: 1e-6,
-            },
+        let options = TrainOptions::single(Stage {
+            objective: Objective::Regression,
             batch,
             learning_rate: 5e-4,
-            ..TrainOptions::default()
+            ..Stage::default()
+        });
+        let resources = Resources {
+            pairs: Some(&self.pairs),
+            ..Resources::default()
         };
         let begin = Instant::now();
         let (mut last, mut times) = (begin, Vec::new());
@@ -249,7 +250,7 @@ impl Bench {
         train(
             &mut self.model,
             &self.dataset,
-            Some(&self.pairs),
+            resources,
             &options,
             &mut observe,
         )?;

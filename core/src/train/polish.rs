@@ -182,14 +182,14 @@ impl<'a> Polish<'a> {
         }
         let dimension = self.model.prior().dimension();
         let capacity = self.options.buffer;
-        for i in 0..n {
+        for (i, &log_weight) in log_weight.iter().enumerate() {
             let row = (buffer.next + i) % capacity;
             let (to, from) = (row * dimension, i * dimension);
             buffer.features[to..to + dimension].copy_from_slice(&features[from..from + dimension]);
             if !scores.is_empty() {
                 buffer.scores[to..to + dimension].copy_from_slice(&scores[from..from + dimension]);
             }
-            buffer.log_weight[row] = log_weight[i];
+            buffer.log_weight[row] = log_weight;
         }
         buffer.next = (buffer.next + n) % capacity;
         Ok(())

@@ -219,10 +219,10 @@ impl<'a> Run<'a> {
             position.seconds_before + position.seconds,
         );
         let mut stages = position.done.clone();
-        if let Some(stage) = self.options.stages.get(position.stage) {
-            if position.step > 0 {
-                stages.push(self.summarise(stage, false));
-            }
+        if let Some(stage) = self.options.stages.get(position.stage)
+            && position.step > 0
+        {
+            stages.push(self.summarise(stage, false));
         }
         unflatten(self.model, &self.state.best)?;
         Ok(Summary {

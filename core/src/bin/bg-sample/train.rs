@@ -126,8 +126,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         energy: Some(energy.as_ref()),
         checkpoint: Some(&checkpoint),
     };
-    let reporter = Reporter::new(&curve, arguments.resume, energy.as_ref(), interrupt)?;
-    let mut reporter = reporter;
+    let mut reporter = Reporter::new(&curve, arguments.resume, energy.as_ref(), interrupt)?;
     let summary = train::train(&mut model, &dataset, resources, &options, &mut reporter);
     let reported = reporter.finish();
     let summary = summary?;
@@ -224,7 +223,7 @@ impl Arguments {
             .checkpoint
             .clone()
             .unwrap_or_else(|| self.out.with_extension("checkpoint"));
-        if !(self.checkpoint_every >= 0.0) {
+        if self.checkpoint_every.is_nan() || self.checkpoint_every < 0.0 {
             return Err(format!(
                 "--checkpoint-every {}: expected seconds, 0 or more",
                 self.checkpoint_every
