@@ -1,6 +1,7 @@
 //! Generation, likelihood and training steps of flows of 66 features (alanine dipeptide in Cartesian coordinates), of the
 //! shapes that `benches/peers/flows.py` has.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -206,18 +207,20 @@ impl Bench {
         let x = self.model.prior().sample(0, 0, batch);
         let rows = self.model.rows_per_call(batch);
         median_of_calls(|| {
-            x.par_chunks(rows * dimension).try_for_each(|x| {
-                let x =
-                    Tensor::from_slice(x, (x.len() / dimension, dimension), self.model.device())?;
-                let flow = self.model.flow();
-                let result = if inverse {
-                    flow.inverse(&x)
-                } else {
-                    flow.forward(&x)
-                };
-                result.map(|_| ()).map_err(regflow::flow::FlowError::from)
-            })?;
-            Ok(())
+            x.par_chunks(rows * dimension).try_for_each(
+                |x| -> Result<(), Box<dyn Error + Send + Sync>> {
+                    let shape = (x.len() / dimension, dimension);
+                    let x = Tensor::from_slice(x, shape, self.model.device())?;
+                    let flow = self.model.flow();
+                    if inverse {
+                        flow.inverse(&x)?;
+                    } else {
+                        flow.forward(&x)?;
+                    }
+                    Ok(())
+                },
+            )
+            .map_err(Into::into)
         })
     }
 
