@@ -182,6 +182,16 @@ fn architectures_pass_their_checks_for_all_kinds_of_features() -> TestResult {
                 realnvp.check(&config, &features(kinds), &Molecule::default())?;
             }
         }
+        for (name, network) in [
+            ("realnvp", "residual"),
+            ("realnvp", "plain"),
+            ("nsf", "plain"),
+        ] {
+            let config = format!(
+                r#"{{"hidden": 16, "masks": "{masks}", "network": "{network}", "blocks": 3}}"#
+            );
+            plugin::flow(name)?.check(&config, &features("rrrrr"), &Molecule::default())?;
+        }
         for kinds in [
             "rr",
             "cc",

@@ -1,7 +1,6 @@
 //! Generation, likelihood and training steps of flows of 66 features (alanine dipeptide in Cartesian coordinates), of the
 //! shapes that `benches/peers/flows.py` has.
 
-use std::error::Error;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use regflow::coordinates::{CoordinateKind, CoordinateOptions};
-use regflow::flow::Model;
+use regflow::flow::{FlowError, Model};
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::target::{PairOptions, Pairs};
 use regflow::tensor::{self, Device, Tensor};
@@ -147,6 +146,10 @@ pub fn rows(table: &mut Table) -> Outcome {
     Ok(())
 }
 
+fn boxed(error: impl Into<FlowError>) -> Box<FlowError> {
+    Box::new(error.into())
+}
+
 /// Operations of a product of 2048 x 2048 matrices.
 const PRODUCT: f64 = 2.0 * 2048.0 * 2048.0 * 2048.0;
 
@@ -207,20 +210,18 @@ impl Bench {
         let x = self.model.prior().sample(0, 0, batch);
         let rows = self.model.rows_per_call(batch);
         median_of_calls(|| {
-            x.par_chunks(rows * dimension).try_for_each(
-                |x| -> Result<(), Box<dyn Error + Send + Sync>> {
-                    let shape = (x.len() / dimension, dimension);
-                    let x = Tensor::from_slice(x, shape, self.model.device())?;
-                    let flow = self.model.flow();
-                    if inverse {
-                        flow.inverse(&x)?;
-                    } else {
-                        flow.forward(&x)?;
-                    }
-                    Ok(())
-                },
-            )
-            .map_err(Into::into)
+            x.par_chunks(rows * dimension).try_for_each(|x| {
+                let shape = (x.len() / dimension, dimension);
+                let x = Tensor::from_slice(x, shape, self.model.device()).map_err(boxed)?;
+                let flow = self.model.flow();
+                let result = if inverse {
+                    flow.inverse(&x)
+                } else {
+                    flow.forward(&x)
+                };
+                result.map(drop).map_err(boxed)
+            })?;
+            Ok(())
         })
     }
 

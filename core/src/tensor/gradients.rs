@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::backend::BackendStorage;
 use candle_core::{Result, Storage, Tensor, TensorId};
 
 thread_local! {
@@ -84,12 +83,7 @@ fn add_entries(sums: &mut [f32], gradient: &Tensor) -> Result<()> {
     };
     match &*storage {
         Storage::Cpu(storage) => add(&storage.as_slice()?[layout.start_offset()..]),
-        Storage::Cuda(storage) => {
-            add(&storage.to_cpu_storage()?.as_slice()?[layout.start_offset()..]);
-        }
-        Storage::Metal(storage) => {
-            add(&storage.to_cpu_storage()?.as_slice()?[layout.start_offset()..]);
-        }
+        _ => add(&gradient.flatten_all()?.to_vec1::<f32>()?),
     }
     Ok(())
 }

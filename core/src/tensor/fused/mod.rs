@@ -1,6 +1,6 @@
 //! Fused CPU operations with backwards derived by hand. Loops are written over slices or fixed-size lanes so that they
 //! vectorise; each kernel is compiled for AVX-512, AVX2 and the baseline, and chosen at run time. Results do not depend on
-//! which: no fused multiply-add is used.
+//! which, matrix products apart: elsewhere no fused multiply-add is used.
 
 pub(super) mod affine_coupling;
 pub(super) mod binary;
