@@ -31,7 +31,7 @@ pub struct StageArguments {
     /// Ready-made stages: fast, default or best; default if there is neither --objective nor --stage
     #[arg(long, conflicts_with_all = ["stages", "objective"])]
     recipe: Option<Recipe>,
-    /// One stage: JSON, or a file of it; give it once for each, or as [[stage]] in the --config file
+    /// One stage: JSON, or a file of it; give it once for each, or as `[[stage]]` in the --config file
     #[arg(id = "stages", long = "stage", value_name = "JSON|FILE")]
     stages: Vec<String>,
     /// What is minimised, in a run of a single stage
