@@ -93,11 +93,12 @@ impl TrainOptions {
         }
     }
 
-    /// Bounds the whole run by `seconds` of wall time, divided among the stages by what their steps would cost.
+    /// Bounds the whole run by `seconds` of wall time, divided among the stages by the rows that their steps would take.
     pub fn limit_time(&mut self, seconds: f64) {
-        let total: f64 = self.stages.iter().map(Stage::cost).sum();
+        let rows = |stage: &Stage| stage.steps as f64 * stage.batch as f64;
+        let total: f64 = self.stages.iter().map(rows).sum();
         for stage in &mut self.stages {
-            stage.time_limit = Some(seconds * stage.cost() / total);
+            stage.time_limit = Some(seconds * rows(stage) / total);
         }
     }
 
@@ -125,16 +126,6 @@ impl TrainOptions {
 }
 
 impl Stage {
-    /// Work of the stage, in rows that go through a likelihood step.
-    fn cost(&self) -> f64 {
-        let row = match self.objective {
-            Objective::Regression | Objective::Likelihood => 1.0,
-            // A path gradient is two backward passes, and samples are drawn beside it.
-            Objective::Polish => 2.5,
-        };
-        self.steps as f64 * self.batch as f64 * row
-    }
-
     fn validate(&self) -> Result<(), TrainError> {
         let positive = |name, value: f64| {
             let ok = value > 0.0 && value.is_finite();
@@ -196,14 +187,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_divided_by_work() {
+    fn time_is_divided_by_rows() {
         let polish = Stage {
             objective: Objective::Polish,
             steps: 100,
             ..Stage::default()
         };
         let likelihood = Stage {
-            steps: 250,
+            steps: 50,
+            batch: 1024,
             ..Stage::default()
         };
         let mut options = TrainOptions {

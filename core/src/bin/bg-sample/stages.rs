@@ -52,7 +52,7 @@ pub struct StageArguments {
     /// Optimiser steps [default: 2000]
     #[arg(long, requires = "objective")]
     steps: Option<usize>,
-    /// Seconds of training, instead of numbers of steps; several stages share them by their work
+    /// Seconds of training, instead of numbers of steps; several stages share them by their rows
     #[arg(long, value_name = "SECONDS", conflicts_with = "steps")]
     time_limit: Option<f64>,
     /// Frames or pairs per step [default: 512]
