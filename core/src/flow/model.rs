@@ -9,7 +9,7 @@ use crate::tensor::{DType, Device, Tensor};
 
 /// Fewest and most configurations per network call on the CPU: large enough for the matrix products, small enough that the
 /// activations stay in cache and that all threads have work.
-const ROWS_CPU: [usize; 2] = [128, 512];
+const ROWS_CPU: [usize; 2] = [64, 256];
 /// Configurations per network call on a GPU.
 const ROWS_GPU: usize = 16384;
 
@@ -188,7 +188,7 @@ impl Model {
     pub fn rows_per_call(&self, n: usize) -> usize {
         if self.device.is_cpu() {
             let [least, most] = ROWS_CPU;
-            n.div_ceil(8).clamp(least, most)
+            n.div_ceil(16).clamp(least, most)
         } else {
             ROWS_GPU
         }
