@@ -73,8 +73,11 @@ grid = [energy(math.radians(degree)) for degree in range(-180, 180)]
 reference = {
     "temperature": TEMPERATURE,
     "torsion": [0, 1, 2, 3],
+    "bond": [BOND, BOND_K],
+    "angle": [ANGLE, ANGLE_K],
+    "terms": [[n, math.radians(phase), k] for n, phase, k in TORSION],
     "basins": {name: [lower, upper] for name, lower, upper in BASINS},
     "populations": populations,
 }
-(here / "reference.json").write_text(json.dumps(reference, indent=2) + "\n")
+(here / "reference.json").write_text(json.dumps(reference) + "\n")
 print(populations, "barriers / kJ/mol:", max(grid) - min(grid), file=sys.stderr)
