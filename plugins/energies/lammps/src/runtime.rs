@@ -85,6 +85,7 @@ pub struct Runtime {
     library: EngineLibrary,
     /// Whether MPI, or its absence, allows several instances at work at the same time.
     parallel: bool,
+    openmp: Option<OpenMp>,
     /// Held while an instance is made or destroyed, and all the time where instances must not work at the same time.
     one: Mutex<()>,
 }
@@ -118,6 +119,7 @@ impl Runtime {
             functions,
             library,
             parallel: !mpi || start_mpi(&library)?,
+            openmp: OpenMp::of(&library),
             one: Mutex::new(()),
         };
         let opened: &'static Runtime = Box::leak(Box::new(opened));
@@ -131,8 +133,56 @@ impl Runtime {
     }
 
     /// To be held while an instance works.
-    pub fn working(&self) -> Option<MutexGuard<'_, ()>> {
-        (!self.parallel).then(|| self.creating())
+    pub fn working(&self) -> Working<'_> {
+        let before = self.openmp.map(|openmp| openmp.set(1));
+        Working {
+            openmp: self.openmp.zip(before),
+            _one: (!self.parallel).then(|| self.creating()),
+        }
+    }
+}
+
+/// OpenMP's functions for the number of threads that the calling thread's loops get.
+#[derive(Clone, Copy)]
+struct OpenMp {
+    get: unsafe extern "C-unwind" fn() -> c_int,
+    set: unsafe extern "C-unwind" fn(c_int),
+}
+
+impl OpenMp {
+    fn of(library: &EngineLibrary) -> Option<Self> {
+        // SAFETY: types of the OpenMP standard.
+        unsafe {
+            Some(OpenMp {
+                get: library.get("omp_get_max_threads").ok()?,
+                set: library.get("omp_set_num_threads").ok()?,
+            })
+        }
+    }
+
+    /// Returns the number before.
+    fn set(self, n: c_int) -> c_int {
+        // SAFETY: functions of numbers.
+        unsafe {
+            let before = (self.get)();
+            (self.set)(n);
+            before
+        }
+    }
+}
+
+/// While it lives, an instance may work in this thread, with OpenMP loops in this thread alone: LAMMPS asks for that in the
+/// thread that makes an instance, and elsewhere its loops would start as many threads as there are cores in each of ours.
+pub struct Working<'a> {
+    openmp: Option<(OpenMp, c_int)>,
+    _one: Option<MutexGuard<'a, ()>>,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if let Some((openmp, before)) = self.openmp {
+            openmp.set(before);
+        }
     }
 }
 
