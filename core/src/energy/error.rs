@@ -129,6 +129,9 @@ pub enum EnergyError {
         /// The plugin with its configuration.
         source_text: String,
     },
+    /// An energy that was given by the caller failed; the error is its own.
+    #[error(transparent)]
+    External(Box<dyn std::error::Error + Send + Sync>),
     /// An array does not have the right length.
     #[error("{what}: expected {expected} numbers, found {found}")]
     Shape {
