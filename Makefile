@@ -37,8 +37,8 @@ test: tools
 build: tools
 	$(CARGO) build --release --locked --package regflow --package regflow-ffi
 
-# What a static link needs besides, as `rustc --print native-static-libs` has it.
-STATIC_LIBS := -lstdc++ -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# What a static link needs besides: `rustc --print native-static-libs`, less what every compiler adds by itself.
+STATIC_LIBS := -lstdc++ -lutil -lrt -lpthread -lm -ldl
 
 install: VERSION = $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 install: SOVERSION = $(shell sed -n 's/^const SOVERSION: u32 = \([0-9]*\);/\1/p' ffi/build.rs)
@@ -48,7 +48,7 @@ install: build
 	install -d $(addprefix $(ROOT)/,bin include lib/cmake/regflow lib/pkgconfig)
 	install -m 755 $(TARGET_DIR)/bg-sample $(ROOT)/bin/
 	install -m 644 include/regflow.h include/regflow.hpp include/regflow_plugin.h $(ROOT)/include/
-	install -m 644 $(TARGET_DIR)/libregflow.a $(ROOT)/lib/
+	ffi/static-library.sh $(TARGET_DIR)/libregflow.so $(TARGET_DIR)/libregflow.a $(ROOT)/lib/libregflow.a
 	install -m 755 $(TARGET_DIR)/libregflow.so $(ROOT)/lib/libregflow.so.$(VERSION)
 	ln -sf libregflow.so.$(VERSION) $(ROOT)/lib/libregflow.so.$(SOVERSION)
 	ln -sf libregflow.so.$(SOVERSION) $(ROOT)/lib/libregflow.so
