@@ -18,7 +18,6 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -169,37 +168,31 @@ inline std::string plugins() { return detail::text(regflow_plugins); }
 
 /// Severity of a message to the log.
 enum class LogLevel : std::int32_t {
-    error = REGFLOW_LOG_ERROR,
     warning = REGFLOW_LOG_WARNING,
     info = REGFLOW_LOG_INFO,
-    debug = REGFLOW_LOG_DEBUG,
 };
 
-/// Receives the library's messages, from any thread. There is no caller to throw to: what it throws is dropped.
+/// Receives the library's messages, from any thread but one at a time. What it throws is dropped: there is nobody to catch it.
 using Log = std::function<void(LogLevel level, const char *message)>;
 
 /// Sends the library's messages to `log`, from now on and for all threads; an empty function brings back silence.
 inline void set_log(Log log) {
-    if (!log) {
-        detail::check(regflow_set_log(nullptr));
-        return;
-    }
-    // Kept until the process ends, since other threads may be writing to the old one while it is replaced, and on purpose
-    // never destroyed, since threads of the library may outlive the static objects.
+    // The one in use is never destroyed, since threads of the library may outlive the static objects of the program.
     static std::mutex mutex;
-    static auto *const logs = new std::vector<std::unique_ptr<Log>>;
-    const std::lock_guard<std::mutex> lock(mutex);
-    logs->push_back(std::make_unique<Log>(std::move(log)));
+    static Log *current = nullptr;
+    auto next = log ? std::make_unique<Log>(std::move(log)) : nullptr;
     regflow_log_t callback{};
     callback.struct_size = sizeof callback;
-    callback.user_data = logs->back().get();
+    callback.user_data = next.get();
     callback.write = [](void *user_data, std::int32_t level, const char *message) {
         try {
             (*static_cast<const Log *>(user_data))(static_cast<LogLevel>(level), message);
         } catch (...) {
         }
     };
-    detail::check(regflow_set_log(&callback));
+    const std::lock_guard<std::mutex> lock(mutex);
+    detail::check(regflow_set_log(next ? &callback : nullptr));
+    const std::unique_ptr<Log> previous(std::exchange(current, next.release()));
 }
 
 /// What one unit of the caller is.
@@ -354,7 +347,7 @@ public:
     /// Takes over a handle of the C interface.
     explicit Energy(regflow_energy_t *handle) noexcept : handle_(handle) {}
 
-    /// "system.xml", "openmm:system.xml", "lammps:in.file" or "./libmine.so:config".
+    /// From "system.xml", "openmm:system.xml", "lammps:in.file" or "./libmine.so:config".
     static Energy load(const std::string &source) {
         regflow_energy_t *handle = nullptr;
         detail::check(regflow_energy_load(source.c_str(), &handle));
@@ -555,16 +548,16 @@ private:
 struct Training {
     std::string topology;           ///< file of the molecule, with bonds (PDB)
     std::string config;             ///< JSON
-    const Energy *energy = nullptr; ///< of the molecule
+    const Energy *energy = nullptr; ///< of the molecule; only a polish needs it
     std::size_t n_frames = 0;
-    Span<const double> frames{};   ///< [n_frames][n_atoms][3]
-    std::optional<Units> units{};  ///< of the frames; nm if not given
+    Span<const double> frames{}; ///< [n_frames][n_atoms][3]
+    Units units{};               ///< of the frames
     std::string device = "cpu";
     /// Receives reports, JSON objects, and says whether to go on. What it throws is thrown again by `train`.
     std::function<bool(const char *json)> progress{};
 };
 
-/// Trains a model. A progress function that returns false ends it with an `Error` whose status is `REGFLOW_ERROR_STOPPED`.
+/// Trains a model. If a progress function ends the run, the model has the best parameters so far.
 inline Model train(const Training &training) {
     struct Context {
         const std::function<bool(const char *)> &report;
@@ -577,21 +570,20 @@ inline Model train(const Training &training) {
         auto &self = *static_cast<Context *>(user_data);
         return self.thrown.guard([&]() -> std::int32_t { return self.report(json) ? 0 : 1; });
     };
-    const regflow_units_t units = training.units.value_or(Units{}).to_c();
+    const regflow_units_t units = training.units.to_c();
     regflow_model_t *model = nullptr;
     const regflow_status_t status =
         regflow_train(training.topology.c_str(), training.config.c_str(),
                       training.energy == nullptr ? nullptr : training.energy->handle(), training.n_frames,
                       training.frames.data(), training.frames.size(), &units, training.device.c_str(),
                       training.progress ? &progress : nullptr, &model);
-    if (status != REGFLOW_SUCCESS) {
-        context.thrown.rethrow();
-        if (training.energy != nullptr) {
-            training.energy->check(status);
-        }
-        detail::check(status);
+    Model result(model);
+    context.thrown.rethrow();
+    if (training.energy != nullptr) {
+        training.energy->check(status);
     }
-    return Model(model);
+    detail::check(status);
+    return result;
 }
 
 } // namespace regflow
