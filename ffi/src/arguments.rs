@@ -7,17 +7,6 @@ use regflow_core::tensor::{self, Device};
 use crate::status::Failure;
 
 /// # Safety
-/// `pointer` is NULL or points to a `T` that lives, unchanged, for `'a`.
-pub(crate) unsafe fn reference<'a, T>(
-    argument: &'static str,
-    pointer: *const T,
-) -> Result<&'a T, Failure> {
-    check(argument, pointer)?;
-    // SAFETY: not NULL, aligned, and the caller vouches for the rest.
-    Ok(unsafe { &*pointer })
-}
-
-/// # Safety
 /// `pointer` is NULL or may be written to for `'a`, and nothing else reads or writes there meanwhile.
 pub(crate) unsafe fn output<'a, T>(
     argument: &'static str,
@@ -45,16 +34,16 @@ pub(crate) unsafe fn text<'a>(
 ///
 /// # Safety
 /// `pointer` is NULL or points to `length` values that live, unchanged, for `'a`.
-pub(crate) unsafe fn values<'a>(
+pub(crate) unsafe fn values<'a, T: Plain>(
     argument: &'static str,
-    pointer: *const f64,
+    pointer: *const T,
     length: usize,
-) -> Result<&'a [f64], Failure> {
+) -> Result<&'a [T], Failure> {
     if length == 0 {
         return Ok(&[]);
     }
     check(argument, pointer)?;
-    check_size(argument, length)?;
+    check_size::<T>(argument, length)?;
     // SAFETY: not NULL, aligned, no longer than an object can be, and the caller vouches for the rest.
     Ok(unsafe { std::slice::from_raw_parts(pointer, length) })
 }
@@ -63,21 +52,159 @@ pub(crate) unsafe fn values<'a>(
 ///
 /// # Safety
 /// `pointer` is NULL or points to `length` values that nothing else reads or writes for `'a`.
-pub(crate) unsafe fn results<'a>(
+pub(crate) unsafe fn results<'a, T: Plain>(
     argument: &'static str,
-    pointer: *mut f64,
+    pointer: *mut T,
     length: usize,
-) -> Result<&'a mut [f64], Failure> {
+) -> Result<&'a mut [T], Failure> {
     if length == 0 {
         return Ok(&mut []);
     }
     check(argument, pointer)?;
-    check_size(argument, length)?;
+    check_size::<T>(argument, length)?;
     // SAFETY: not NULL, aligned, no longer than an object can be, and the caller vouches for the rest.
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, length) })
 }
 
-fn check<T>(argument: &'static str, pointer: *const T) -> Result<(), Failure> {
+/// Numbers of which every pattern of bits is a value.
+pub(crate) trait Plain: Copy {}
+impl Plain for f64 {}
+impl Plain for usize {}
+impl Plain for u32 {}
+impl Plain for i32 {}
+impl Plain for u8 {}
+
+/// A struct of the interface that the caller fills in or has filled in.
+///
+/// # Safety
+/// `#[repr(C)]`, its first field `struct_size: usize`; all of it is numbers and pointers for which zeros are a value.
+pub(crate) unsafe trait Struct: Copy {
+    const NAME: &'static str;
+}
+
+/// # Safety
+/// `pointer` is NULL or points to a struct that begins with its size.
+unsafe fn struct_size<T: Struct>(
+    argument: &'static str,
+    pointer: *const T,
+) -> Result<usize, Failure> {
+    check(argument, pointer)?;
+    // SAFETY: not NULL, aligned, and every struct begins with its size.
+    let found = unsafe { pointer.cast::<usize>().read() };
+    // Version 1 has the smallest structs; what a later one appended comes with a larger size.
+    if found < size_of::<T>() {
+        return Err(Failure::StructSize {
+            argument,
+            name: T::NAME,
+            expected: size_of::<T>(),
+            found,
+        });
+    }
+    Ok(found)
+}
+
+/// A copy of a struct of the caller's. One that is longer than this version knows may have nothing but zeros in the rest:
+/// what this version does not know must not be asked for.
+///
+/// # Safety
+/// `pointer` is NULL or points to a struct that is as long as its first field says.
+pub(crate) unsafe fn structure<T: Struct>(
+    argument: &'static str,
+    pointer: *const T,
+) -> Result<T, Failure> {
+    // SAFETY: the caller vouches for the pointer.
+    let found = unsafe { struct_size(argument, pointer) }?;
+    // A size that is no size at all must not be read.
+    if found > 4096 {
+        return Err(Failure::StructSize {
+            argument,
+            name: T::NAME,
+            expected: size_of::<T>(),
+            found,
+        });
+    }
+    // SAFETY: the caller vouches for `found` bytes.
+    let rest = unsafe {
+        std::slice::from_raw_parts(
+            pointer.cast::<u8>().add(size_of::<T>()),
+            found - size_of::<T>(),
+        )
+    };
+    if rest.iter().any(|&byte| byte != 0) {
+        return Err(Failure::StructNewer {
+            argument,
+            name: T::NAME,
+        });
+    }
+    // SAFETY: at least as long as `T`, aligned.
+    Ok(unsafe { pointer.read() })
+}
+
+/// Writes a result struct, but for its `struct_size`, which stays the caller's; what is longer stays as it is.
+///
+/// # Safety
+/// `pointer` is NULL or points to a struct that is as long as its first field says and may be written to.
+pub(crate) unsafe fn output_struct<T: Struct>(
+    argument: &'static str,
+    pointer: *mut T,
+    value: T,
+) -> Result<(), Failure> {
+    // SAFETY: the caller vouches for the pointer.
+    let size = unsafe { struct_size(argument, pointer) }?;
+    // SAFETY: as above; at least as long as `T`.
+    unsafe {
+        pointer.write(value);
+        pointer.cast::<usize>().write(size);
+    }
+    Ok(())
+}
+
+/// Copies bytes to the caller's memory, and their number to `*length` in any case. NULL with a capacity of 0 asks for the
+/// number only.
+///
+/// # Safety
+/// `to` is NULL or may be written to for `capacity` bytes, `length` is NULL or may be written to.
+pub(crate) unsafe fn write_bytes(
+    [argument, capacity_argument]: [&'static str; 2],
+    bytes: &[u8],
+    to: *mut u8,
+    capacity: usize,
+    length: *mut usize,
+) -> Result<(), Failure> {
+    // SAFETY: the caller vouches for the pointer.
+    *unsafe { output("length", length) }? = bytes.len();
+    if to.is_null() && capacity == 0 {
+        return Ok(());
+    }
+    if capacity < bytes.len() {
+        return Err(Failure::Capacity {
+            argument: capacity_argument,
+            given: capacity,
+            needed: bytes.len(),
+        });
+    }
+    // SAFETY: the caller vouches for the memory.
+    unsafe { results(argument, to, capacity) }?[..bytes.len()].copy_from_slice(bytes);
+    Ok(())
+}
+
+/// As `write_bytes`, for text that ends with a NUL, which counts.
+///
+/// # Safety
+/// As `write_bytes`.
+pub(crate) unsafe fn write_text(
+    text: &str,
+    to: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> Result<(), Failure> {
+    let mut bytes = text.replace('\0', "\u{fffd}").into_bytes();
+    bytes.push(0);
+    // SAFETY: the caller vouches for the pointers.
+    unsafe { write_bytes(["text", "capacity"], &bytes, to.cast(), capacity, length) }
+}
+
+pub(crate) fn check<T>(argument: &'static str, pointer: *const T) -> Result<(), Failure> {
     if pointer.is_null() {
         return Err(Failure::Null { argument });
     }
@@ -87,8 +214,8 @@ fn check<T>(argument: &'static str, pointer: *const T) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_size(argument: &'static str, length: usize) -> Result<(), Failure> {
-    if length > isize::MAX as usize / size_of::<f64>() {
+fn check_size<T>(argument: &'static str, length: usize) -> Result<(), Failure> {
+    if length > isize::MAX as usize / size_of::<T>() {
         return Err(Failure::TooLarge {
             argument,
             given: length,
@@ -149,9 +276,9 @@ mod tests {
         let pointer = buffer.as_mut_ptr();
         // SAFETY: only pointers that are valid for the given length, or refused before use, are passed.
         unsafe {
-            assert_eq!(values("x", std::ptr::null(), 0).unwrap().len(), 0);
+            assert_eq!(values::<f64>("x", std::ptr::null(), 0).unwrap().len(), 0);
             assert!(matches!(
-                values("x", std::ptr::null(), 1),
+                values::<f64>("x", std::ptr::null(), 1),
                 Err(Failure::Null { argument: "x" })
             ));
             assert!(matches!(

@@ -9,8 +9,15 @@ compile_error!("libregflow turns panics into error codes: build it with panic = 
 use std::ffi::{CStr, c_char};
 
 mod arguments;
+mod energy;
+mod handle;
+mod library;
 mod model;
+mod moves;
 mod status;
+mod train;
+mod units;
+mod weights;
 
 /// Revision of this interface. It grows by one with every release that adds a function; what is there stays.
 /// A program that needs something "since 2" checks `regflow_api_version() >= 2`.

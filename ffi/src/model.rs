@@ -1,32 +1,94 @@
-//! Models: loading, sampling, densities.
+//! Models: loading, describing, sampling, densities.
 
 use std::borrow::Cow;
 use std::ffi::c_char;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use regflow_core::flow::Model;
+use regflow_core::flow::{FlowError, Model};
+use serde_json::json;
 
-use crate::arguments::{check_length, device, output, reference, results, text, values};
+use crate::arguments::{check_length, device, output, results, text, values, write_text};
+use crate::handle::{create, exclusive, free, handle, shared};
 use crate::status::{Failure, Status, guard};
+use crate::units::Units;
 
-/// A trained model, made by `regflow_model_load` and ended by `regflow_model_free`.
-///
-/// It never changes, so any number of threads may use one at the same time, except while it is being freed.
-pub struct Handle {
-    model: Model,
+/// A model, with the caller's view of it.
+pub(crate) struct Content {
+    pub model: Arc<Model>,
+    pub units: Units,
+    /// The caller's index of each of the model's atoms; `None`: the same.
+    pub order: Option<Vec<usize>>,
 }
 
-const _: () = {
-    const fn shared_between_threads<T: Send + Sync>() {}
-    shared_between_threads::<Handle>();
-};
+handle!(
+    /// A model, made by `regflow_model_load`, `regflow_model_load_memory`, `regflow_model_clone` or `regflow_train`, and ended by
+    /// `regflow_model_free`.
+    ///
+    /// Functions that take it as const may be called with the same model from any number of threads at the same time.
+    ModelHandle(Content),
+    "regflow_model_t",
+    b"regmodel"
+);
+
+impl Content {
+    pub(crate) fn new(model: Model) -> Self {
+        Content {
+            model: Arc::new(model),
+            units: Units::MD,
+            order: None,
+        }
+    }
+
+    /// Configurations as the caller has them from those of the model, in nm.
+    fn to_caller(&self, model: &[f64], caller: &mut [f64]) {
+        let width = 3 * self.model.n_atoms();
+        for (model, caller) in model
+            .chunks_exact(width)
+            .zip(caller.chunks_exact_mut(width))
+        {
+            for (atom, x) in model.chunks_exact(3).enumerate() {
+                let at = 3 * self.place(atom);
+                (0..3).for_each(|k| caller[at + k] = x[k] / self.units.length);
+            }
+        }
+    }
+
+    /// Configurations of the model, in nm, from those of the caller.
+    fn from_caller<'a>(&self, caller: &'a [f64]) -> Cow<'a, [f64]> {
+        if self.order.is_none() && self.units.length == 1.0 {
+            return Cow::Borrowed(caller);
+        }
+        let width = 3 * self.model.n_atoms();
+        let mut model = vec![0.0; caller.len()];
+        for (model, caller) in model
+            .chunks_exact_mut(width)
+            .zip(caller.chunks_exact(width))
+        {
+            for (atom, x) in model.chunks_exact_mut(3).enumerate() {
+                let at = 3 * self.place(atom);
+                (0..3).for_each(|k| x[k] = caller[at + k] * self.units.length);
+            }
+        }
+        Cow::Owned(model)
+    }
+
+    /// The caller's index of an atom of the model.
+    pub(crate) fn place(&self, atom: usize) -> usize {
+        self.order.as_ref().map_or(atom, |order| order[atom])
+    }
+
+    fn log_density_shift(&self) -> f64 {
+        self.units.log_density_shift(self.model.n_atoms())
+    }
+}
 
 /// Loads a model.
 ///
-/// `path` is a file that `bg-sample train` wrote, as UTF-8. `device` says where the model computes: "cpu", or
-/// "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure
-/// it is NULL.
+/// `path` is a file that `bg-sample train` or `regflow_model_save` wrote, as UTF-8. `device` says where the model computes:
+/// "cpu", or "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on
+/// failure it is NULL.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
 /// damaged, no model or too new; `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
@@ -37,7 +99,7 @@ const _: () = {
 pub unsafe extern "C" fn regflow_model_load(
     path: *const c_char,
     device: *const c_char,
-    model: *mut *mut Handle,
+    model: *mut *mut ModelHandle,
 ) -> Status {
     guard("regflow_model_load", || {
         // SAFETY: the caller vouches for the three pointers.
@@ -50,12 +112,12 @@ pub unsafe extern "C" fn regflow_model_load(
         };
         *model = std::ptr::null_mut();
         let loaded = load(Path::new(path?), device?)?;
-        *model = Box::into_raw(Box::new(loaded));
+        *model = create(Content::new(loaded));
         Ok(())
     })
 }
 
-fn load(path: &Path, device_name: &str) -> Result<Handle, Failure> {
+fn load(path: &Path, device_name: &str) -> Result<Model, Failure> {
     let device = device(device_name)?;
     let open = File::open(path)
         .and_then(|file| file.metadata())
@@ -67,27 +129,143 @@ fn load(path: &Path, device_name: &str) -> Result<Handle, Failure> {
         path: path.to_owned(),
         source,
     })?;
-    let model = Model::load(path, &device).map_err(|source| Failure::Model {
+    Model::load(path, &device).map_err(|source| Failure::Model {
         path: path.to_owned(),
         source: Box::new(source),
-    })?;
-    Ok(Handle { model })
+    })
+}
+
+/// Loads a model from the contents of a model file, `length` bytes at `bytes`, which may be given up after the call.
+///
+/// Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_DEVICE`. Safe to
+/// call from any thread. Since 1.
+///
+/// # Safety
+/// `bytes` may be read for `length` bytes, `device` is a NUL-terminated string, and `model` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_load_memory(
+    bytes: *const u8,
+    length: usize,
+    device: *const c_char,
+    model: *mut *mut ModelHandle,
+) -> Status {
+    guard("regflow_model_load_memory", || {
+        // SAFETY: the caller vouches for the three pointers.
+        let (model, bytes, name) = unsafe {
+            (
+                output("model", model)?,
+                values("bytes", bytes, length),
+                text("device", device),
+            )
+        };
+        *model = std::ptr::null_mut();
+        let (bytes, device) = (bytes?, crate::arguments::device(name?)?);
+        let loaded = Model::from_bytes(bytes, &device)
+            .map_err(|source| Failure::ModelBytes(Box::new(source)))?;
+        *model = create(Content::new(loaded));
+        Ok(())
+    })
+}
+
+/// Writes a model to a file: to a temporary one first, which then takes the place of an earlier one, so that `path` never
+/// holds half a model. Units and atom order are the caller's and are not saved.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be written. Safe to call from several threads.
+/// Since 1.
+///
+/// # Safety
+/// `model` is a model that was not freed, and `path` a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_save(
+    model: *const ModelHandle,
+    path: *const c_char,
+) -> Status {
+    guard("regflow_model_save", || {
+        // SAFETY: the caller vouches for both pointers.
+        let (model, path) = unsafe { (shared("model", model)?, text("path", path)?) };
+        model
+            .model
+            .save(Path::new(path))
+            .map_err(|source| Failure::Save(Box::new(source)))
+    })
+}
+
+/// Makes another handle of the same model, to be given other units or another atom order, or to be freed by another owner.
+///
+/// The parameters are shared, not copied. Threads need no clones: a model may be used from all of them at once. `*clone` is a
+/// new model that the caller ends with `regflow_model_free`; on failure it is NULL. Units and order are taken over.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
+///
+/// # Safety
+/// `model` is a model that was not freed, and `clone` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_clone(
+    model: *const ModelHandle,
+    clone: *mut *mut ModelHandle,
+) -> Status {
+    guard("regflow_model_clone", || {
+        // SAFETY: the caller vouches for both pointers.
+        let clone = unsafe { output("clone", clone) }?;
+        *clone = std::ptr::null_mut();
+        // SAFETY: as above.
+        let model = unsafe { shared("model", model) }?;
+        *clone = create(Content {
+            model: Arc::clone(&model.model),
+            units: model.units,
+            order: model.order.clone(),
+        });
+        Ok(())
+    })
 }
 
 /// Ends a model and gives its memory back. NULL is fine and does nothing.
 ///
-/// No thread may use the model during or after this call. Since 1.
+/// No thread may use the model during or after this call; a later use is found out in most cases and fails with
+/// `REGFLOW_ERROR_STATE`. Moves that were made with it stay usable. Since 1.
 ///
 /// # Safety
-/// `model` is NULL or came from `regflow_model_load`, and is not used again.
+/// `model` is NULL or a model, and is not used again.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn regflow_model_free(model: *mut Handle) -> Status {
-    guard("regflow_model_free", || {
-        if !model.is_null() {
-            // SAFETY: the pointer came from `Box::into_raw` and the caller gives it up.
-            drop(unsafe { Box::from_raw(model) });
-        }
-        Ok(())
+pub unsafe extern "C" fn regflow_model_free(model: *mut ModelHandle) -> Status {
+    // SAFETY: the caller vouches for the model.
+    guard("regflow_model_free", || unsafe { free("model", model) })
+}
+
+/// Writes a description of a model as a JSON object: architecture and its configuration, parameters, coordinates, temperature
+/// in K, atoms and bonds of the molecule in the model's order, the record of its training.
+///
+/// `text` has room for `capacity` bytes, the final NUL included; `*length` becomes the number that is needed, also when the
+/// room is too small, and `text` NULL with a capacity of 0 asks for it alone.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is too small. Safe to call from several threads.
+/// Since 1.
+///
+/// # Safety
+/// `model` is a model that was not freed; `text` may be written to for `capacity` bytes, and `length` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_describe(
+    model: *const ModelHandle,
+    text: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> Status {
+    guard("regflow_model_describe", || {
+        // SAFETY: the caller vouches for the model.
+        let model = &unsafe { shared("model", model) }?.model;
+        let header = model.header();
+        let description = json!({
+            "architecture": header.architecture,
+            "parameters": model.parameters().n_values(),
+            "coordinates": model.coordinates().kind(),
+            "features": model.coordinates().n_features(),
+            "temperature": header.temperature,
+            "topology": header.topology,
+            "device": if model.device().is_cpu() { "cpu" } else { "cuda" },
+            "training": header.training,
+        });
+        // SAFETY: the caller vouches for the memory.
+        unsafe { write_text(&description.to_string(), text, capacity, length) }
     })
 }
 
@@ -99,18 +277,18 @@ pub unsafe extern "C" fn regflow_model_free(model: *mut Handle) -> Status {
 /// `model` is a model that was not freed, and `n_atoms` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_model_n_atoms(
-    model: *const Handle,
+    model: *const ModelHandle,
     n_atoms: *mut usize,
 ) -> Status {
     guard("regflow_model_n_atoms", || {
         // SAFETY: the caller vouches for both pointers.
-        let (model, n_atoms) = unsafe { (reference("model", model)?, output("n_atoms", n_atoms)?) };
+        let (model, n_atoms) = unsafe { (shared("model", model)?, output("n_atoms", n_atoms)?) };
         *n_atoms = model.model.n_atoms();
         Ok(())
     })
 }
 
-/// Writes the temperature in K for which the model was trained to `*temperature`.
+/// Writes the temperature for which the model was trained, in the caller's unit, to `*temperature`.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
 ///
@@ -118,18 +296,107 @@ pub unsafe extern "C" fn regflow_model_n_atoms(
 /// `model` is a model that was not freed, and `temperature` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_model_temperature(
-    model: *const Handle,
+    model: *const ModelHandle,
     temperature: *mut f64,
 ) -> Status {
     guard("regflow_model_temperature", || {
         // SAFETY: the caller vouches for both pointers.
-        let (model, temperature) = unsafe {
+        let (model, temperature) =
+            unsafe { (shared("model", model)?, output("temperature", temperature)?) };
+        *temperature = model.model.temperature() / model.units.temperature;
+        Ok(())
+    })
+}
+
+/// Writes the atomic numbers of the molecule, in the caller's order, to `numbers`, `[n_atoms]`; 0 where an element is unknown.
+/// `numbers_length` must be the number of atoms.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from several threads. Since 1.
+///
+/// # Safety
+/// `model` is a model that was not freed, and `numbers` may be written to for its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_atomic_numbers(
+    model: *const ModelHandle,
+    numbers: *mut u32,
+    numbers_length: usize,
+) -> Status {
+    guard("regflow_model_atomic_numbers", || {
+        // SAFETY: the caller vouches for the model.
+        let model = unsafe { shared("model", model) }?;
+        check_length("numbers_length", numbers_length, model.model.n_atoms(), 1)?;
+        // SAFETY: the caller vouches for the array.
+        let numbers = unsafe { results("numbers", numbers, numbers_length) }?;
+        for (i, atom) in model.model.topology().atoms.iter().enumerate() {
+            numbers[model.place(i)] = atom.atomic_number;
+        }
+        Ok(())
+    })
+}
+
+/// Sets the units in which this handle takes and gives lengths, energies, temperatures and log densities: nm, kJ/mol, K
+/// without it.
+///
+/// A log density is that of a volume in the caller's unit of length, to the power of 3 n_atoms - 3. Moves take the units that
+/// the model has when they are made.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE`. No other thread may use this handle during the call. Since 1.
+///
+/// # Safety
+/// `model` is a model that was not freed, and `units` may be read for its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_set_units(
+    model: *mut ModelHandle,
+    units: *const Units,
+) -> Status {
+    guard("regflow_model_set_units", || {
+        // SAFETY: the caller vouches for both pointers.
+        let (mut model, units) =
+            unsafe { (exclusive("model", model)?, Units::read("units", units)?) };
+        model.units = units;
+        Ok(())
+    })
+}
+
+/// Says in which order the caller has the atoms: `order[i]` is the caller's index of atom i of the model, `[n_atoms]`. NULL with
+/// a length of 0 says that the orders are the same, which is so without this call.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT` if the indices are no permutation; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE`. No other
+/// thread may use this handle during the call. Since 1.
+///
+/// # Safety
+/// `model` is a model that was not freed, and `order` may be read for its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_model_set_atom_order(
+    model: *mut ModelHandle,
+    order: *const usize,
+    order_length: usize,
+) -> Status {
+    guard("regflow_model_set_atom_order", || {
+        // SAFETY: the caller vouches for both pointers.
+        let (mut model, order) = unsafe {
             (
-                reference("model", model)?,
-                output("temperature", temperature)?,
+                exclusive("model", model)?,
+                values("order", order, order_length)?,
             )
         };
-        *temperature = model.model.temperature();
+        if order.is_empty() {
+            model.order = None;
+            return Ok(());
+        }
+        let n_atoms = model.model.n_atoms();
+        check_length("order_length", order_length, n_atoms, 1)?;
+        let mut seen = vec![false; n_atoms];
+        for (atom, &at) in order.iter().enumerate() {
+            if at >= n_atoms || std::mem::replace(&mut seen[at], true) {
+                return Err(Failure::Range {
+                    argument: "order",
+                    what: format!("entry {atom} is {at}"),
+                    expected: "each index below the number of atoms once",
+                });
+            }
+        }
+        model.order = Some(order.to_vec());
         Ok(())
     })
 }
@@ -138,7 +405,8 @@ pub unsafe extern "C" fn regflow_model_temperature(
 ///
 /// The samples are those of the given `seed` with the indices `first_index` to `first_index + n - 1`: a sample depends on
 /// its seed and index, not on the size of a call or the number of threads (but for the rounding of single-precision
-/// arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates in nm, `[n][n_atoms][3]`, and `log_q` the log densities, `[n]`.
+/// arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates, `[n][n_atoms][3]`, in
+/// the frame of the model, and `log_q` the log densities, `[n]`, all in the caller's units and atom order.
 /// `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
 ///
 /// With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
@@ -151,7 +419,7 @@ pub unsafe extern "C" fn regflow_model_temperature(
 /// `model` is a model that was not freed; `positions` and `log_q` do not overlap and may be written to for their lengths.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_model_sample(
-    model: *const Handle,
+    model: *const ModelHandle,
     n: usize,
     seed: u64,
     first_index: u64,
@@ -162,7 +430,8 @@ pub unsafe extern "C" fn regflow_model_sample(
 ) -> Status {
     guard("regflow_model_sample", || {
         // SAFETY: the caller vouches for the model.
-        let model = &unsafe { reference("model", model)? }.model;
+        let content = unsafe { shared("model", model) }?;
+        let model = &content.model;
         check_length("positions_length", positions_length, n, 3 * model.n_atoms())?;
         check_length("log_q_length", log_q_length, n, 1)?;
         // SAFETY: the caller vouches for both arrays.
@@ -181,16 +450,20 @@ pub unsafe extern "C" fn regflow_model_sample(
         let samples = model
             .sample(n, seed, first_index)
             .map_err(|error| Failure::Compute(Box::new(error)))?;
-        positions.copy_from_slice(&samples.positions);
-        log_q.copy_from_slice(&samples.log_q);
+        content.to_caller(&samples.positions, positions);
+        let shift = content.log_density_shift();
+        for (to, from) in log_q.iter_mut().zip(&samples.log_q) {
+            *to = from + shift;
+        }
         Ok(())
     })
 }
 
 /// Computes the logarithm of the model's density at `n` given configurations.
 ///
-/// `positions` holds coordinates in nm, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q`
-/// receives `[n]` numbers. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
+/// `positions` holds coordinates, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q` receives `[n]`
+/// numbers, all in the caller's units and atom order. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be
+/// `n`.
 ///
 /// A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
 /// infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
@@ -203,7 +476,7 @@ pub unsafe extern "C" fn regflow_model_sample(
 /// `model` is a model that was not freed; `positions` may be read and `log_q` written to for their lengths, without overlap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_model_log_density(
-    model: *const Handle,
+    model: *const ModelHandle,
     n: usize,
     positions: *const f64,
     positions_length: usize,
@@ -212,8 +485,8 @@ pub unsafe extern "C" fn regflow_model_log_density(
 ) -> Status {
     guard("regflow_model_log_density", || {
         // SAFETY: the caller vouches for the model.
-        let model = &unsafe { reference("model", model)? }.model;
-        let width = 3 * model.n_atoms();
+        let content = unsafe { shared("model", model) }?;
+        let width = 3 * content.model.n_atoms();
         check_length("positions_length", positions_length, n, width)?;
         check_length("log_q_length", log_q_length, n, 1)?;
         // SAFETY: the caller vouches for both arrays.
@@ -223,26 +496,34 @@ pub unsafe extern "C" fn regflow_model_log_density(
                 results("log_q", log_q, log_q_length)?,
             )
         };
-        let all: Vec<&[f64]> = positions.chunks_exact(width).collect();
-        let finite: Vec<usize> = (0..n)
-            .filter(|&i| all[i].iter().all(|x| x.is_finite()))
-            .collect();
-        let usable = match finite.len() == n {
-            true => Cow::Borrowed(positions),
-            false => Cow::Owned(finite.iter().flat_map(|&i| all[i]).copied().collect()),
-        };
-        let computed = match finite.is_empty() {
-            true => Vec::new(),
-            false => model
-                .log_density(&usable)
-                .map_err(|error| Failure::Compute(Box::new(error)))?,
-        };
-        log_q.fill(f64::NEG_INFINITY);
-        for (i, value) in finite.into_iter().zip(computed) {
-            if !value.is_nan() {
-                log_q[i] = value;
-            }
+        let computed = log_density(&content.model, &content.from_caller(positions))
+            .map_err(|error| Failure::Compute(Box::new(error)))?;
+        let shift = content.log_density_shift();
+        for (to, from) in log_q.iter_mut().zip(computed) {
+            *to = from + shift;
         }
         Ok(())
     })
+}
+
+/// Log densities, minus infinity where there is none.
+fn log_density(model: &Model, positions: &[f64]) -> Result<Vec<f64>, FlowError> {
+    let all: Vec<&[f64]> = positions.chunks_exact(3 * model.n_atoms()).collect();
+    let is_finite = |x: &&[f64]| x.iter().all(|x| x.is_finite());
+    let finite: Vec<usize> = (0..all.len()).filter(|&i| is_finite(&all[i])).collect();
+    let usable = match finite.len() == all.len() {
+        true => Cow::Borrowed(positions),
+        false => Cow::Owned(finite.iter().flat_map(|&i| all[i]).copied().collect()),
+    };
+    let computed = match finite.is_empty() {
+        true => Vec::new(),
+        false => model.log_density(&usable)?,
+    };
+    let mut log_q = vec![f64::NEG_INFINITY; all.len()];
+    for (i, value) in finite.into_iter().zip(computed) {
+        if !value.is_nan() {
+            log_q[i] = value;
+        }
+    }
+    Ok(log_q)
 }

@@ -7,8 +7,16 @@ use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use regflow_core::energy::EnergyError;
 use regflow_core::flow::FlowError;
+use regflow_core::plugin::PluginError;
+use regflow_core::sample::{MoveError, SampleError};
+use regflow_core::system::SystemError;
 use regflow_core::tensor::TensorError;
+use regflow_core::train::TrainError;
+
+use crate::arguments::text;
+use crate::energy::CallbackError;
 
 /// What every function returns: `REGFLOW_SUCCESS` or one of the `REGFLOW_ERROR_` codes. Later versions may add codes.
 pub type Status = i32;
@@ -27,6 +35,13 @@ pub const REGFLOW_ERROR_MODEL: i32 = 4;
 pub const REGFLOW_ERROR_DEVICE: i32 = 5;
 /// A computation failed, for instance for want of memory on the device.
 pub const REGFLOW_ERROR_COMPUTE: i32 = 6;
+/// A plugin, or the library of an engine, is missing or cannot be used.
+pub const REGFLOW_ERROR_PLUGIN: i32 = 7;
+/// A callback of the caller's failed; the message has its status, and what it passed to `regflow_set_last_error`.
+pub const REGFLOW_ERROR_CALLBACK: i32 = 8;
+/// A call at the wrong time: a handle that was freed or is in use by another thread, a decision without a proposal, a state
+/// of another move.
+pub const REGFLOW_ERROR_STATE: i32 = 9;
 /// A fault of the library itself: please report it together with the message.
 pub const REGFLOW_ERROR_INTERNAL: i32 = 255;
 
@@ -44,6 +59,38 @@ pub(crate) enum Failure {
         argument: &'static str,
         given: usize,
     },
+    #[error("argument `{argument}`: {what}; expected {expected}")]
+    Range {
+        argument: &'static str,
+        what: String,
+        expected: &'static str,
+    },
+    #[error(
+        "argument `{argument}`: its struct_size is {found}, a {name} of this version has {expected} bytes: set struct_size to \
+         sizeof({name})"
+    )]
+    StructSize {
+        argument: &'static str,
+        name: &'static str,
+        expected: usize,
+        found: usize,
+    },
+    #[error(
+        "argument `{argument}`: fields of {name} that this version of the library does not know are set: use a newer library"
+    )]
+    StructNewer {
+        argument: &'static str,
+        name: &'static str,
+    },
+    #[error("argument `{argument}` was freed")]
+    Freed { argument: &'static str },
+    #[error("argument `{argument}` is in use by another call")]
+    Busy { argument: &'static str },
+    #[error("argument `{argument}` is no {expected}")]
+    WrongHandle {
+        argument: &'static str,
+        expected: &'static str,
+    },
     #[error(
         "arguments `first_index` ({first_index}) and `n` ({n}) add up to more than 2^64 samples"
     )]
@@ -58,6 +105,12 @@ pub(crate) enum Failure {
         n: usize,
         per_configuration: usize,
     },
+    #[error("argument `{argument}` is {given}, but {needed} are needed")]
+    Capacity {
+        argument: &'static str,
+        given: usize,
+        needed: usize,
+    },
     #[error("argument `device`")]
     Device(#[source] Box<TensorError>),
     #[error("argument `path`: cannot open \"{}\"", path.display())]
@@ -70,8 +123,48 @@ pub(crate) enum Failure {
         path: PathBuf,
         source: Box<FlowError>,
     },
+    #[error("argument `bytes`: cannot load a model")]
+    ModelBytes(#[source] Box<FlowError>),
+    #[error("argument `path`")]
+    Save(#[source] Box<FlowError>),
     #[error("the model cannot be evaluated")]
     Compute(#[source] Box<FlowError>),
+    #[error("argument `source`")]
+    LoadEnergy(#[source] Box<EnergyError>),
+    #[error("the energy cannot be evaluated")]
+    Energy(#[source] Box<EnergyError>),
+    #[error("argument `path`")]
+    Plugin(#[source] Box<PluginError>),
+    #[error(transparent)]
+    Move(Box<MoveError>),
+    #[error(transparent)]
+    Weights(#[from] SampleError),
+    #[error("argument `topology`")]
+    Topology(#[source] Box<SystemError>),
+    #[error("argument `config`")]
+    Config(#[source] serde_json::Error),
+    #[error(transparent)]
+    Train(Box<TrainError>),
+}
+
+impl From<MoveError> for Failure {
+    fn from(error: MoveError) -> Self {
+        Self::Move(Box::new(error))
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
+}
+
+/// The code of an energy that fails when it is evaluated.
+fn evaluation(error: &EnergyError) -> Status {
+    match error {
+        EnergyError::External(error) if error.is::<CallbackError>() => REGFLOW_ERROR_CALLBACK,
+        _ => REGFLOW_ERROR_COMPUTE,
+    }
 }
 
 impl Failure {
@@ -81,15 +174,42 @@ impl Failure {
             | Self::NotUtf8 { .. }
             | Self::Misaligned { .. }
             | Self::TooLarge { .. }
-            | Self::IndexOverflow { .. } => REGFLOW_ERROR_ARGUMENT,
-            Self::Length { .. } => REGFLOW_ERROR_LENGTH,
+            | Self::Range { .. }
+            | Self::StructSize { .. }
+            | Self::StructNewer { .. }
+            | Self::WrongHandle { .. }
+            | Self::IndexOverflow { .. }
+            | Self::Config(_) => REGFLOW_ERROR_ARGUMENT,
+            Self::Freed { .. } | Self::Busy { .. } => REGFLOW_ERROR_STATE,
+            Self::Length { .. } | Self::Capacity { .. } => REGFLOW_ERROR_LENGTH,
             Self::Device(error) => match **error {
                 TensorError::UnknownDevice { .. } => REGFLOW_ERROR_ARGUMENT,
                 _ => REGFLOW_ERROR_DEVICE,
             },
-            Self::Open { .. } => REGFLOW_ERROR_IO,
-            Self::Model { .. } => REGFLOW_ERROR_MODEL,
-            Self::Compute(_) => REGFLOW_ERROR_COMPUTE,
+            Self::Open { .. } | Self::Save(_) | Self::Topology(_) => REGFLOW_ERROR_IO,
+            Self::Model { .. } | Self::ModelBytes(_) => REGFLOW_ERROR_MODEL,
+            Self::LoadEnergy(error) => match **error {
+                EnergyError::Read { .. } => REGFLOW_ERROR_IO,
+                _ => REGFLOW_ERROR_ARGUMENT,
+            },
+            Self::Energy(error) => evaluation(error),
+            Self::Plugin(_) => REGFLOW_ERROR_PLUGIN,
+            Self::Move(error) => match &**error {
+                MoveError::Length { .. } => REGFLOW_ERROR_LENGTH,
+                MoveError::NothingProposed | MoveError::State { .. } => REGFLOW_ERROR_STATE,
+                MoveError::Flow(_) => REGFLOW_ERROR_COMPUTE,
+                MoveError::Potential(error) => evaluation(error),
+                _ => REGFLOW_ERROR_ARGUMENT,
+            },
+            Self::Train(error) => match &**error {
+                TrainError::Option { .. }
+                | TrainError::NoStage
+                | TrainError::Missing { .. }
+                | TrainError::TooFewFrames { .. } => REGFLOW_ERROR_ARGUMENT,
+                TrainError::Energy(error) => evaluation(error),
+                _ => REGFLOW_ERROR_COMPUTE,
+            },
+            Self::Compute(_) | Self::Weights(_) => REGFLOW_ERROR_COMPUTE,
         }
     }
 
@@ -116,6 +236,11 @@ thread_local! {
 /// `regflow_last_error`. A panic never gets past this point: it would end the caller's process.
 pub(crate) fn guard(function: &'static str, body: impl FnOnce() -> Result<(), Failure>) -> Status {
     // The outer guard covers the recording of the error and the dropping of a panic's payload.
+    #[cfg(test)]
+    let body = || {
+        fault::strike(function);
+        body()
+    };
     catch_unwind(AssertUnwindSafe(|| {
         let (status, message) = match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => return REGFLOW_SUCCESS,
@@ -129,6 +254,27 @@ pub(crate) fn guard(function: &'static str, body: impl FnOnce() -> Result<(), Fa
         status
     }))
     .unwrap_or(REGFLOW_ERROR_INTERNAL)
+}
+
+/// Panics on demand inside every function, to show that none gets out.
+#[cfg(test)]
+pub(crate) mod fault {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STRIKES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Makes every function that this thread calls panic, or no longer.
+    pub(crate) fn arm(strikes: bool) {
+        STRIKES.set(strikes);
+    }
+
+    pub(super) fn strike(function: &str) {
+        if STRIKES.get() {
+            panic!("a fault inside {function}");
+        }
+    }
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> &str {
@@ -156,6 +302,29 @@ pub extern "C" fn regflow_last_error() -> *const c_char {
             .unwrap_or(c"".as_ptr())
     })
     .unwrap_or(c"".as_ptr())
+}
+
+/// Sets the message that `regflow_last_error` gives on the calling thread: for a callback, before it returns a status other
+/// than 0, to say why. The function of this library that called it then fails with `REGFLOW_ERROR_CALLBACK` and a message
+/// that contains this one.
+///
+/// `message` is copied. Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
+///
+/// # Safety
+/// `message` is a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_set_last_error(message: *const c_char) -> Status {
+    guard("regflow_set_last_error", || {
+        // SAFETY: the caller vouches for the string.
+        record(unsafe { text("message", message) }?.to_owned());
+        Ok(())
+    })
+}
+
+/// Takes the message of the calling thread, which a callback may have set.
+pub(crate) fn take_message() -> String {
+    let taken = LAST_ERROR.try_with(|slot| slot.take().to_string_lossy().into_owned());
+    taken.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{ConfigurationMap, Fault};
+use super::frame::random_rotation;
 use super::geometry::{Vec3, centre, dot, point, scale, set_point, sub};
 use super::{CoordinatesError, Feature, FeatureKind};
 
@@ -118,76 +119,11 @@ fn normal<R: Rng + ?Sized>(rng: &mut R) -> f64 {
     StandardNormal.sample(rng)
 }
 
-/// Rows of a rotation matrix, uniform on SO(3): from a unit quaternion that is uniform on the 3-sphere.
-fn random_rotation<R: Rng + ?Sized>(rng: &mut R) -> [Vec3; 3] {
-    let [w, x, y, z] = loop {
-        let q: [f64; 4] = std::array::from_fn(|_| normal(rng));
-        let norm = q.iter().map(|q| q * q).sum::<f64>().sqrt();
-        if norm > 1e-3 {
-            break q.map(|q| q / norm);
-        }
-    };
-    [
-        [
-            1.0 - 2.0 * (y * y + z * z),
-            2.0 * (x * y - w * z),
-            2.0 * (x * z + w * y),
-        ],
-        [
-            2.0 * (x * y + w * z),
-            1.0 - 2.0 * (x * x + z * z),
-            2.0 * (y * z - w * x),
-        ],
-        [
-            2.0 * (x * z - w * y),
-            2.0 * (y * z + w * x),
-            1.0 - 2.0 * (x * x + y * y),
-        ],
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-
-    /// Uniform on SO(3) means E R = 0 and E R_ij R_kl = delta_ik delta_jl / 3; both within 5 standard errors.
-    #[test]
-    fn rotations_are_uniform() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let n = 20_000;
-        let (mut first, mut second) = ([0.0; 9], [[0.0; 9]; 9]);
-        for _ in 0..n {
-            let rotation = random_rotation(&mut rng);
-            let flat: [f64; 9] = std::array::from_fn(|k| rotation[k / 3][k % 3]);
-            for i in 0..9 {
-                first[i] += flat[i] / f64::from(n);
-                (0..9).for_each(|j| second[i][j] += flat[i] * flat[j] / f64::from(n));
-            }
-            let determinant = dot(
-                rotation[0],
-                super::super::geometry::cross(rotation[1], rotation[2]),
-            );
-            assert!((determinant - 1.0).abs() < 1e-12);
-        }
-        // Var R_ij = 1/3; Var(R_ij R_kl) <= E R_ij^4 = 1/5.
-        let error = 1.0 / f64::from(n).sqrt();
-        for i in 0..9 {
-            assert!(
-                first[i].abs() < 5.0 * error / 3f64.sqrt(),
-                "mean {}",
-                first[i]
-            );
-            for (j, value) in second[i].iter().enumerate() {
-                let expected = if i == j { 1.0 / 3.0 } else { 0.0 };
-                assert!(
-                    (value - expected).abs() < 5.0 * error * 0.2f64.sqrt(),
-                    "moment {i} {j}: {value}"
-                );
-            }
-        }
-    }
 
     #[test]
     fn augmented_centres_have_the_stated_variance_and_shape_is_kept() {

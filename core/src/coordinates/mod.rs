@@ -26,6 +26,7 @@ mod cartesian;
 mod chirality;
 mod cut;
 mod error;
+mod frame;
 mod gauge;
 mod geometry;
 mod internal;
@@ -47,6 +48,7 @@ use internal::Internal;
 
 pub use chirality::ChiralCentres;
 pub use error::{CoordinatesError, ZMatrixError};
+pub use frame::Frame;
 pub use internal::ZMatrix;
 pub use regflow_plugin::{Feature, FeatureKind};
 
@@ -265,6 +267,15 @@ impl Coordinates {
         match &self.map {
             Map::Gauge(map) => Some(map.atoms()),
             _ => None,
+        }
+    }
+
+    /// The atoms whose frame [`Coordinates::to_positions`] puts at the origin; `None` for `cartesian`, which has no such frame.
+    pub fn frame_atoms(&self) -> Option<[usize; 3]> {
+        match &self.map {
+            Map::Cartesian(_) => None,
+            Map::Gauge(map) => Some(map.atoms()),
+            Map::Internal(map) => Some(map.z_matrix().seeds()),
         }
     }
 

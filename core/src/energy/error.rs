@@ -106,6 +106,9 @@ pub enum EnergyError {
         /// Particles of the force.
         found: usize,
     },
+    /// An energy that was given by the caller failed; the error is its own.
+    #[error(transparent)]
+    External(Box<dyn std::error::Error + Send + Sync>),
     /// An array does not have the right length.
     #[error("{what}: expected {expected} numbers, found {found}")]
     Shape {

@@ -6,6 +6,7 @@
 mod error;
 mod force_field;
 mod kernels;
+mod load;
 mod parameters;
 mod system_xml;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 pub use error::EnergyError;
 pub use force_field::{ForceField, Precision};
+pub use load::load;
 
 /// A potential energy `U(x)` of `N` particles, evaluated in batches.
 ///

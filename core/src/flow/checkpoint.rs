@@ -55,10 +55,22 @@ impl Model {
             path: path.to_owned(),
             source,
         })?;
-        let header = Model::read_header(path, &bytes)?;
+        Model::decode(path, &bytes, device)
+    }
+
+    /// As [`Model::load`], from the contents of a model file.
+    ///
+    /// # Errors
+    /// As [`Model::load`]; messages name the file `(memory)`.
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Model, FlowError> {
+        Model::decode(Path::new("(memory)"), bytes, device)
+    }
+
+    fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<Model, FlowError> {
+        let header = Model::read_header(path, bytes)?;
         let architecture = header.architecture.name.clone();
         let model = Model::build(header, 0, device)?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| FlowError::NotAModel {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| FlowError::NotAModel {
             path: path.to_owned(),
             reason: e.to_string(),
         })?;

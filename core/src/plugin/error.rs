@@ -72,7 +72,7 @@ pub enum LibraryError {
     /// It loads, but offers something else.
     #[error("it has no {kind} `{name}`; it offers: {offers}")]
     Lacks {
-        /// "flow" or "target".
+        /// "flow", "target" or "energy".
         kind: &'static str,
         /// What was asked for.
         name: String,
@@ -82,7 +82,7 @@ pub enum LibraryError {
     /// A path without a name, but the library offers several.
     #[error("it offers several {kind}s, choose one as FILE:NAME: {offers}")]
     Several {
-        /// "flow" or "target".
+        /// "flow", "target" or "energy".
         kind: &'static str,
         /// What there is.
         offers: String,
@@ -195,17 +195,17 @@ pub enum CheckError {
 pub enum PluginError {
     /// A named plugin was not found.
     #[error(
-        "no {kind} `{name}` (plugin interface {}.{}). Looked at:{}\nlinked in: {}",
+        "no {kind} `{name}` (plugin interface {}.{}). Looked at:{}\nthere are: {}",
         regflow_plugin::abi::ABI_MAJOR, regflow_plugin::abi::ABI_MINOR, Candidates(candidates), available.join(", ")
     )]
     NotFound {
-        /// "flow" or "target".
+        /// "flow", "target" or "energy".
         kind: &'static str,
         /// What was asked for.
         name: String,
         /// Where it was looked for.
         candidates: Vec<Candidate>,
-        /// The names linked in.
+        /// The names that are known without a search.
         available: Vec<String>,
     },
     /// A file cannot be used.
@@ -215,6 +215,18 @@ pub enum PluginError {
         path: PathBuf,
         /// Why.
         reason: LibraryError,
+    },
+    /// Two loaded files offer the same name.
+    #[error("plugin {}: it offers {kind} `{name}`, which {} offers already", path.display(), by.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// "flow", "target" or "energy".
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The file loaded before.
+        by: PathBuf,
     },
     /// A configuration that the plugin's schema does not allow.
     #[error("configuration of `{plugin}`: {message}")]

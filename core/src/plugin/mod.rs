@@ -1,8 +1,8 @@
 //! Finding, loading, checking and calling plugins.
 //!
-//! [`flow`] and [`target`] find a plugin by name or path. A name is searched for in the folders of `REGFLOW_PLUGIN_PATH`
-//! (separated as `PATH` is), then in the folder of the running library or program, then among the plugins linked in; in
-//! folders the files `libNAME.so` and `NAME.so` count (with `-` of the name as `_`, and the platform's extension). What
+//! [`flow`] and [`target`] find a plugin by name or path. A name is searched for in the files given to [`load`],
+//! in the folders of `REGFLOW_PLUGIN_PATH` (separated as `PATH` is), then in the folder of the running library or program,
+//! then among the plugins linked in; in folders the files `libNAME.so` and `NAME.so` count (with `-` of the name as `_`, and the platform's extension). What
 //! contains a path separator or ends in the extension is a path; `FILE.so:NAME` picks one of several flows of a library.
 //! Only what is named is loaded, and nothing is unloaded. `REGFLOW_PLUGIN_DEBUG=1` writes the search to standard error.
 //!
@@ -36,7 +36,7 @@ pub use error::{Candidate, CheckError, LibraryError, ParameterError, PluginError
 pub use flow::{Flow, FlowPlugin};
 pub use parameters::Parameters;
 pub use regflow_plugin::{Feature, FeatureKind, Molecule};
-pub use registry::{flow, flows, target, targets};
+pub use registry::{flow, flows, load, target, targets};
 pub use target::{Target, TargetPlugin};
 
 use serde_json::{Map, Value};

@@ -6,6 +6,7 @@ use super::{FlowPlugin, Origin, PluginInfo, TargetPlugin};
 use regflow_plugin::abi::PluginTable;
 use std::env::consts::DLL_SUFFIX;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Folders to look in before the folder of the library.
 const PATH_VARIABLE: &str = "REGFLOW_PLUGIN_PATH";
@@ -19,6 +20,67 @@ fn linked_in() -> impl Iterator<Item = Library> {
     tables
         .into_iter()
         .filter_map(|table| Library::of_table(table).ok())
+}
+
+/// The files of [`load`], in their order.
+static LOADED: Mutex<Vec<(PathBuf, Library)>> = Mutex::new(Vec::new());
+
+/// Makes what the file offers known by name, for every search and listing of this process from now on: before the folders
+/// that are searched, and before what is linked in. A file that is loaded already is not loaded again.
+///
+/// # Errors
+/// [`PluginError::Library`] for a file that cannot be used; [`PluginError::Taken`] when another loaded file offers the same
+/// name. Then nothing of the file is known.
+pub fn load(path: &Path) -> Result<(), PluginError> {
+    let failed = |reason| PluginError::Library {
+        path: path.into(),
+        reason,
+    };
+    let library = Library::open(path).map_err(failed)?;
+    let path = path
+        .canonicalize()
+        .map_err(|_| failed(LibraryError::Missing))?;
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if loaded.iter().any(|(known, _)| *known == path) {
+        return Ok(());
+    }
+    let offers = names(library);
+    for (by, other) in loaded.iter() {
+        if let Some((kind, name)) = names(*other).into_iter().find(|name| offers.contains(name)) {
+            let by = by.clone();
+            return Err(PluginError::Taken {
+                path,
+                kind,
+                name,
+                by,
+            });
+        }
+    }
+    debug(|| format!("loaded {}", path.display()));
+    loaded.push((path, library));
+    Ok(())
+}
+
+/// Everything that is known by name without a search: files of [`load`] first, then what is linked in.
+fn known<K: Kind>() -> Vec<K> {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = loaded
+        .iter()
+        .flat_map(|(path, library)| K::all(*library, &Origin::File(path.clone())));
+    loaded
+        .chain(linked_in().flat_map(|library| K::all(library, &Origin::LinkedIn)))
+        .collect()
+}
+
+/// Kind and name of everything in a library.
+fn names(library: Library) -> Vec<(&'static str, String)> {
+    let flows = library
+        .flows()
+        .map(|table| (FlowPlugin::NAME, text(&table.name)));
+    let targets = library
+        .targets()
+        .map(|table| (TargetPlugin::NAME, text(&table.name)));
+    flows.chain(targets).collect()
 }
 
 /// What [`flow`] and [`target`] have in common.
@@ -72,18 +134,14 @@ pub fn target(name_or_path: &str) -> Result<TargetPlugin, PluginError> {
     find(name_or_path)
 }
 
-/// The flows linked in.
+/// The flows of the files of [`load`], and those linked in.
 pub fn flows() -> Vec<FlowPlugin> {
-    linked_in()
-        .flat_map(|library| Kind::all(library, &Origin::LinkedIn))
-        .collect()
+    known()
 }
 
-/// The target sources linked in.
+/// The target sources of the files of [`load`], and those linked in.
 pub fn targets() -> Vec<TargetPlugin> {
-    linked_in()
-        .flat_map(|library| Kind::all(library, &Origin::LinkedIn))
-        .collect()
+    known()
 }
 
 /// All flows and target sources of a file.
@@ -125,7 +183,26 @@ fn find<K: Kind>(argument: &str) -> Result<K, PluginError> {
             reason,
         });
     }
+    let known = known::<K>()
+        .into_iter()
+        .find(|plugin| plugin.info().name == argument);
     let mut candidates = Vec::new();
+    let is_linked_in = |plugin: &K| plugin.info().origin == Origin::LinkedIn;
+    if known.as_ref().is_none_or(is_linked_in)
+        && let Some(plugin) = find_in_folders(argument, &mut candidates)?
+    {
+        return Ok(plugin);
+    }
+    let plugin = known.ok_or_else(|| not_found::<K>(argument, candidates))?;
+    debug(|| format!("{} `{argument}`: {}", K::NAME, plugin.info().origin));
+    Ok(plugin)
+}
+
+/// The first of the folders that has the plugin; `candidates` gets the files looked at before.
+fn find_in_folders<K: Kind>(
+    argument: &str,
+    candidates: &mut Vec<Candidate>,
+) -> Result<Option<K>, PluginError> {
     for folder in folders() {
         for file in [
             format!("lib{}{DLL_SUFFIX}", argument.replace('-', "_")),
@@ -139,38 +216,32 @@ fn find<K: Kind>(argument: &str) -> Result<K, PluginError> {
                 Err(reason) => format!("{} `{argument}`: {place}: {reason}", K::NAME),
             });
             match found {
-                Ok(plugin) => return Ok(plugin),
+                Ok(plugin) => return Ok(Some(plugin)),
                 Err(reason) => {
                     // A file that is there but broken must not be passed over in silence for another one.
                     let broken =
                         !matches!(reason, LibraryError::Missing | LibraryError::Lacks { .. });
                     candidates.push(Candidate { place, reason });
                     if broken {
-                        return Err(not_found::<K>(argument, candidates));
+                        return Err(not_found::<K>(argument, std::mem::take(candidates)));
                     }
                 }
             }
         }
     }
-    let mut inside = linked_in().flat_map(|library| K::all(library, &Origin::LinkedIn));
-    inside
-        .find(|plugin| plugin.info().name == argument)
-        .map_or_else(
-            || Err(not_found::<K>(argument, candidates)),
-            |plugin| {
-                debug(|| format!("{} `{argument}`: linked in", K::NAME));
-                Ok(plugin)
-            },
-        )
+    Ok(None)
 }
 
 fn not_found<K: Kind>(name: &str, candidates: Vec<Candidate>) -> PluginError {
-    let available = linked_in().flat_map(|library| K::all(library, &Origin::LinkedIn));
+    let available = known::<K>();
     PluginError::NotFound {
         kind: K::NAME,
         name: name.into(),
         candidates,
-        available: available.map(|plugin| plugin.info().name.clone()).collect(),
+        available: available
+            .iter()
+            .map(|plugin| plugin.info().name.clone())
+            .collect(),
     }
 }
 
@@ -198,13 +269,10 @@ fn take<K: Kind>(path: &Path, name: Option<&str>) -> Result<K, LibraryError> {
 }
 
 fn offers(library: Library) -> String {
-    let flows = library
-        .flows()
-        .map(|table| format!("flow `{}`", text(&table.name)));
-    let targets = library
-        .targets()
-        .map(|table| format!("target `{}`", text(&table.name)));
-    let all: Vec<String> = flows.chain(targets).collect();
+    let all: Vec<String> = names(library)
+        .into_iter()
+        .map(|(kind, name)| format!("{kind} `{name}`"))
+        .collect();
     if all.is_empty() {
         "nothing".into()
     } else {

@@ -1,11 +1,13 @@
-//! Importance sampling: weights of drawn configurations, what they are worth, and resampling by weight.
+//! Importance sampling (weights of drawn configurations, what they are worth, and resampling by weight) and Metropolis moves.
 
 mod importance;
+mod metropolis;
 mod resample;
 mod trust;
 
 pub use crate::system::{R, kt};
 pub use importance::{Diagnostics, WeightedSamples, mean_reduced_energy};
+pub use metropolis::{Metropolis, MoveError, MoveOptions, MoveStatistics, Placement};
 pub use resample::{Resampling, resample};
 
 /// What can go wrong with weighted samples.

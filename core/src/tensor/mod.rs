@@ -107,6 +107,16 @@ fn dispatch(
     }
 }
 
+/// The devices that this build can use here, by the names that [`device`] takes: "cpu" first, then the GPUs.
+pub fn devices() -> Vec<String> {
+    let gpus = (0..)
+        .take_while(|&index| {
+            candle_core::utils::cuda_is_available() && Device::new_cuda(index).is_ok()
+        })
+        .map(|index: usize| format!("cuda:{index}"));
+    std::iter::once("cpu".to_owned()).chain(gpus).collect()
+}
+
 /// The device called `name`: `cpu` or `cuda:N`.
 ///
 /// # Errors

@@ -6,10 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use super::checkpoint::Fnv;
 use super::{TrainError, TrainOptions};
 use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
-use crate::system::{Rotor, Topology};
+use crate::system::{Fnv, Rotor, Topology};
 
 /// Blocks of time from which whole ones are held out: neighbouring frames are correlated, so that single held-out frames
 /// would be known from their neighbours.

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::checkpoint::{self, Checkpoint, Fingerprint, Fnv};
+use super::checkpoint::{self, Checkpoint, Fingerprint};
 use super::dataset::Dataset;
 use super::gradient::{flatten, loss_and_gradient, mean_loss, unflatten};
 use super::objective::{Batch, Loss};
@@ -14,6 +14,7 @@ use super::state::{Best, StageSummary, State};
 use super::{Objective, Stage, TrainError, TrainOptions};
 use crate::energy::Energy;
 use crate::flow::Model;
+use crate::system::Fnv;
 use crate::target::Pairs;
 
 /// Validations in a stage whose interval is not given.

@@ -1,0 +1,100 @@
+use crate::coordinates::CoordinateKind;
+use crate::energy::EnergyError;
+use crate::flow::FlowError;
+
+/// What can go wrong with a move. Walkers and atoms count from 0.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MoveError {
+    /// The model's density is not one of shapes.
+    #[error(
+        "moves need a model whose coordinates leave out the rigid motion (gauge or internal); this one has {kind} coordinates"
+    )]
+    Coordinates {
+        /// The model's coordinates.
+        kind: CoordinateKind,
+    },
+    /// A temperature that is none.
+    #[error("the temperature must be positive and finite, not {found}")]
+    Temperature {
+        /// K.
+        found: f64,
+    },
+    /// Nobody to move.
+    #[error("the number of walkers must be at least 1")]
+    NoWalkers,
+    /// The list of atoms is no place for the model's molecule.
+    #[error(
+        "atoms: expected {n_atoms} different indices below {n_system_atoms}, one for each of the model's atoms; found \
+         {found} of which {different} are different, the largest {largest}"
+    )]
+    Atoms {
+        /// Atoms of the model.
+        n_atoms: usize,
+        /// Atoms of the system.
+        n_system_atoms: usize,
+        /// Length of the list.
+        found: usize,
+        /// Different numbers in it.
+        different: usize,
+        /// Its largest number.
+        largest: usize,
+    },
+    /// No three atoms.
+    #[error("frame: expected three different atoms of the model, below {n_atoms}; found {frame:?}")]
+    Frame {
+        /// The atoms given.
+        frame: [usize; 3],
+        /// Atoms of the model.
+        n_atoms: usize,
+    },
+    /// An array of the wrong length.
+    #[error("{array}: expected {expected} numbers, found {found}")]
+    Length {
+        /// The array.
+        array: &'static str,
+        /// Numbers that are needed.
+        expected: usize,
+        /// Numbers given.
+        found: usize,
+    },
+    /// A current position that is NaN or infinite.
+    #[error("walker {walker}: the position of atom {atom} of the system is not finite")]
+    Position {
+        /// The walker.
+        walker: usize,
+        /// The atom of the system.
+        atom: usize,
+    },
+    /// A current energy that is NaN or minus infinity.
+    #[error("walker {walker}: the energy of the current configuration is {found}")]
+    Energy {
+        /// The walker.
+        walker: usize,
+        /// kJ/mol.
+        found: f64,
+    },
+    /// An energy of another system.
+    #[error("the energy is of {found} atoms, the system has {expected}")]
+    EnergyAtoms {
+        /// Atoms of the system.
+        expected: usize,
+        /// Atoms of the energy.
+        found: usize,
+    },
+    /// A decision without a proposal.
+    #[error("there is no proposal to decide on: propose first, and decide once")]
+    NothingProposed,
+    /// A saved state that cannot be used.
+    #[error("the saved state cannot be used: {reason}; nothing was changed")]
+    State {
+        /// Why.
+        reason: String,
+    },
+    /// The model cannot be evaluated.
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    /// The energy cannot be evaluated.
+    #[error(transparent)]
+    Potential(#[from] EnergyError),
+}

@@ -1,0 +1,360 @@
+//! Energies: the native force field, plugins, and the caller's own.
+
+use std::ffi::{c_char, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regflow_core::energy::{self, Energy, EnergyError};
+
+use crate::arguments::{Struct, check_length, output, results, structure, text, values};
+use crate::handle::{create, exclusive, free, handle, shared};
+use crate::status::{Failure, Status, guard, take_message};
+use crate::units::Units;
+
+/// An energy of the caller's.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EnergyCallback {
+    /// `sizeof(regflow_energy_callback_t)`.
+    pub struct_size: usize,
+    /// First argument of both functions.
+    pub user_data: *mut c_void,
+    /// Writes the energies of `n` configurations to `energies`, `[n]`. `positions` is `[n][n_atoms][3]`. Both are in the units set
+    /// on the energy (nm, kJ/mol without). Returns 0, or a status of its own after `regflow_set_last_error`. An energy that is
+    /// infinite or not a number is no failure: such a configuration has weight zero. Must not throw.
+    pub energies: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            n: usize,
+            n_atoms: usize,
+            positions: *const f64,
+            energies: *mut f64,
+        ) -> i32,
+    >,
+    /// Called once with `user_data`, when the energy is not used any more; may be NULL.
+    pub release: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
+    /// 0: `energies` is called by one thread at a time. 1: it may be called by several at once.
+    pub threads: i32,
+    /// 0.
+    pub reserved: i32,
+}
+
+// SAFETY: numbers and pointers, the first of them `struct_size`; a NULL function is `None`.
+unsafe impl Struct for EnergyCallback {
+    const NAME: &'static str = "regflow_energy_callback_t";
+}
+
+/// What a callback's failure comes back as.
+#[derive(Debug, thiserror::Error)]
+#[error("the energy callback failed with status {status}{}", if message.is_empty() { String::new() } else { format!(": {message}") })]
+pub(crate) struct CallbackError {
+    status: i32,
+    message: String,
+}
+
+/// A callback with its `user_data`, which is released in the end.
+struct Callback {
+    functions: EnergyCallback,
+    n_atoms: usize,
+    /// Held during a call unless calls may overlap.
+    turn: Mutex<()>,
+}
+
+// SAFETY: the interface says which threads call the functions, and the caller provides for it.
+unsafe impl Send for Callback {}
+// SAFETY: as above; `turn` keeps calls apart where they must be.
+unsafe impl Sync for Callback {}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        if let Some(release) = self.functions.release {
+            // SAFETY: the caller's own function and data, called once.
+            unsafe { release(self.functions.user_data) };
+        }
+    }
+}
+
+/// A callback in the units of its handle.
+struct InUnits {
+    callback: Arc<Callback>,
+    units: Units,
+}
+
+impl Energy for InUnits {
+    fn n_atoms(&self) -> usize {
+        self.callback.n_atoms
+    }
+
+    fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+        let Callback {
+            functions,
+            n_atoms,
+            turn,
+        } = &*self.callback;
+        let Some(function) = functions.energies else {
+            return Ok(());
+        };
+        let converted: Vec<f64> = positions.iter().map(|x| x / self.units.length).collect();
+        energies.fill(f64::NAN);
+        let _turn = match functions.threads {
+            0 => Some(turn.lock().unwrap_or_else(PoisonError::into_inner)),
+            _ => None,
+        };
+        take_message();
+        // SAFETY: the caller's own function; both arrays are as long as the interface says.
+        let status = unsafe {
+            function(
+                functions.user_data,
+                energies.len(),
+                *n_atoms,
+                converted.as_ptr(),
+                energies.as_mut_ptr(),
+            )
+        };
+        if status != 0 {
+            let message = take_message();
+            return Err(EnergyError::External(Box::new(CallbackError {
+                status,
+                message,
+            })));
+        }
+        energies.iter_mut().for_each(|u| *u *= self.units.energy);
+        Ok(())
+    }
+
+    fn energies_and_forces(
+        &self,
+        _: &[f64],
+        _: &mut [f64],
+        _: &mut [f64],
+    ) -> Result<(), EnergyError> {
+        Err(EnergyError::External(
+            "an energy callback has no forces: set \"forces\": false in the settings of the polish"
+                .into(),
+        ))
+    }
+}
+
+enum Source {
+    Loaded(Arc<dyn Energy>),
+    Callback(Arc<Callback>),
+}
+
+/// An energy, with the caller's units.
+pub(crate) struct Content {
+    source: Source,
+    units: Units,
+}
+
+impl Content {
+    /// The energy in the library's units.
+    pub(crate) fn energy(&self) -> Arc<dyn Energy> {
+        match &self.source {
+            Source::Loaded(energy) => Arc::clone(energy),
+            Source::Callback(callback) => Arc::new(InUnits {
+                callback: Arc::clone(callback),
+                units: self.units,
+            }),
+        }
+    }
+}
+
+handle!(
+    /// A potential energy, made by `regflow_energy_load` or `regflow_energy_from_callback`, and ended by `regflow_energy_free`.
+    ///
+    /// Functions that take it as const may be called with the same energy from any number of threads at the same time.
+    EnergyHandle(Content),
+    "regflow_energy_t",
+    b"regenerg"
+);
+
+/// Loads an energy.
+///
+/// `source` is what `--energy` of `bg-sample` takes: "system.xml" (an OpenMM System, evaluated by the library's own force
+/// field), "openmm:system.xml", "lammps:in.file", or an energy plugin as "NAME:CONFIGURATION" or "FILE.so:CONFIGURATION". On
+/// success `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if a file cannot be read; `REGFLOW_ERROR_PLUGIN` if a plugin or the
+/// library of an engine is missing or fails. Safe to call from any thread. Since 1.
+///
+/// # Safety
+/// `source` is a NUL-terminated string, and `energy` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_energy_load(
+    source: *const c_char,
+    energy: *mut *mut EnergyHandle,
+) -> Status {
+    guard("regflow_energy_load", || {
+        // SAFETY: the caller vouches for both pointers.
+        let (energy, source) = unsafe { (output("energy", energy)?, text("source", source)) };
+        *energy = std::ptr::null_mut();
+        let loaded = energy::load(source?).map_err(|error| Failure::LoadEnergy(Box::new(error)))?;
+        *energy = create(Content {
+            source: Source::Loaded(Arc::from(loaded)),
+            units: Units::MD,
+        });
+        Ok(())
+    })
+}
+
+/// Makes an energy of `n_atoms` atoms that the caller computes.
+///
+/// `callback` is copied; its `user_data` must live until its `release` is called, which happens when the energy is freed and
+/// nothing uses it any more, or before this function returns if it fails (but for a NULL or malformed `callback`). On success
+/// `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
+///
+/// # Safety
+/// `callback` may be read for its `struct_size`, its functions may be called as documented, and `energy` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_energy_from_callback(
+    callback: *const EnergyCallback,
+    n_atoms: usize,
+    energy: *mut *mut EnergyHandle,
+) -> Status {
+    guard("regflow_energy_from_callback", || {
+        // SAFETY: the caller vouches for the pointer.
+        let functions = unsafe { structure("callback", callback) }?;
+        let callback = Callback {
+            functions,
+            n_atoms,
+            turn: Mutex::new(()),
+        };
+        // SAFETY: as above.
+        let energy = unsafe { output("energy", energy) }?;
+        *energy = std::ptr::null_mut();
+        if functions.energies.is_none() {
+            return Err(Failure::Null {
+                argument: "callback->energies",
+            });
+        }
+        if n_atoms == 0 {
+            return Err(Failure::Range {
+                argument: "n_atoms",
+                what: "it is 0".into(),
+                expected: "at least 1",
+            });
+        }
+        *energy = create(Content {
+            source: Source::Callback(Arc::new(callback)),
+            units: Units::MD,
+        });
+        Ok(())
+    })
+}
+
+/// Ends an energy. NULL is fine and does nothing.
+///
+/// No thread may use the energy during or after this call. Since 1.
+///
+/// # Safety
+/// `energy` is NULL or an energy, and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_energy_free(energy: *mut EnergyHandle) -> Status {
+    // SAFETY: the caller vouches for the energy.
+    guard("regflow_energy_free", || unsafe { free("energy", energy) })
+}
+
+/// Writes the number of atoms to `*n_atoms`.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
+///
+/// # Safety
+/// `energy` is an energy that was not freed, and `n_atoms` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_energy_n_atoms(
+    energy: *const EnergyHandle,
+    n_atoms: *mut usize,
+) -> Status {
+    guard("regflow_energy_n_atoms", || {
+        // SAFETY: the caller vouches for both pointers.
+        let (energy, n_atoms) = unsafe { (shared("energy", energy)?, output("n_atoms", n_atoms)?) };
+        *n_atoms = energy.energy().n_atoms();
+        Ok(())
+    })
+}
+
+/// Sets the units of `regflow_energy_compute`, and those in which a callback takes positions and gives energies: nm and kJ/mol
+/// without it. Moves and training use any energy, whatever its units.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE`. No other thread may use the energy during the call. Since 1.
+///
+/// # Safety
+/// `energy` is an energy that was not freed, and `units` may be read for its `struct_size`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_energy_set_units(
+    energy: *mut EnergyHandle,
+    units: *const Units,
+) -> Status {
+    guard("regflow_energy_set_units", || {
+        // SAFETY: the caller vouches for both pointers.
+        let (mut energy, units) =
+            unsafe { (exclusive("energy", energy)?, Units::read("units", units)?) };
+        energy.units = units;
+        Ok(())
+    })
+}
+
+/// Computes energies, and forces if there is an array for them.
+///
+/// `positions` is `[n][n_atoms][3]`, `energies` becomes `[n]`, `forces` (NULL with a length of 0: none) `[n][n_atoms][3]`, in the
+/// energy's units (forces in energy per length). A configuration with a coordinate that is infinite or not a number gets an
+/// energy that is not finite, and those beside it are computed as ever.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_CALLBACK`; `REGFLOW_ERROR_COMPUTE`, among others for
+/// the forces of a callback. Safe to call from several threads. Since 1.
+///
+/// # Safety
+/// `energy` is an energy that was not freed; the arrays may be read and written to for their lengths, without overlap.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_energy_compute(
+    energy: *const EnergyHandle,
+    n: usize,
+    positions: *const f64,
+    positions_length: usize,
+    energies: *mut f64,
+    energies_length: usize,
+    forces: *mut f64,
+    forces_length: usize,
+) -> Status {
+    guard("regflow_energy_compute", || {
+        // SAFETY: the caller vouches for the energy.
+        let content = unsafe { shared("energy", energy) }?;
+        let (energy, units) = (content.energy(), content.units);
+        let width = energy.n_atoms().saturating_mul(3);
+        check_length("positions_length", positions_length, n, width)?;
+        check_length("energies_length", energies_length, n, 1)?;
+        if forces_length != 0 {
+            check_length("forces_length", forces_length, n, width)?;
+        }
+        // SAFETY: the caller vouches for the arrays.
+        let (positions, energies, forces) = unsafe {
+            (
+                values("positions", positions, positions_length)?,
+                results("energies", energies, energies_length)?,
+                results("forces", forces, forces_length)?,
+            )
+        };
+        let positions: Vec<f64> = positions.iter().map(|x| x * units.length).collect();
+        let mut computed = vec![0.0; n];
+        match forces.is_empty() {
+            true => energy.energies(&positions, &mut computed),
+            false => {
+                let mut found = vec![0.0; forces.len()];
+                let result = energy.energies_and_forces(&positions, &mut computed, &mut found);
+                let unit = units.energy / units.length;
+                forces
+                    .iter_mut()
+                    .zip(found)
+                    .for_each(|(to, from)| *to = from / unit);
+                result
+            }
+        }
+        .map_err(|error| Failure::Energy(Box::new(error)))?;
+        energies
+            .iter_mut()
+            .zip(computed)
+            .for_each(|(to, from)| *to = from / units.energy);
+        Ok(())
+    })
+}
