@@ -2,8 +2,9 @@
 
 solvated   a chain of four sites (as tests/data/engines/chain4, with low torsion barriers) among six Lennard-Jones particles that
            its ends attract, in a periodic box
-star       a centre with two light sites at constrained distances and one on a spring: the angle between the constrained bonds has
-           the density sqrt(4 - cos^2) sin exp(-V/kT), where the root is the determinant of the constraints' mass matrix
+star       a light centre with two sites at constrained distances and one on a spring: the angle between the constrained bonds has
+           the density sqrt(36 - 25 cos^2) sin exp(-V/kT), where the root is that of the determinant of the constraints' mass matrix
+star-free  the same with springs for constraints
 """
 
 import math
@@ -79,8 +80,8 @@ def solvated():
 def star(constrained):
     system = openmm.System()
     bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
-    for _ in range(4):
-        system.addParticle(MASS)
+    for mass in (MASS / 5, MASS, MASS, MASS):
+        system.addParticle(mass)
     for end in (1, 2):
         if constrained:
             system.addConstraint(0, end, BOND)
