@@ -4,16 +4,20 @@
 /**
  * RegFlow: Boltzmann generators for molecular dynamics, for C and everything that calls C.
  *
- * Units: lengths in nm, temperatures in K. Log densities are natural logarithms, of a density per volume element of the
- * model's coordinates, every constant included.
+ * Units: nm, kJ/mol and K, or those that the caller sets on a handle (regflow_units_t). Log densities are natural logarithms,
+ * of a density per volume element of the model's coordinates, every constant included.
  *
  * Errors: a function returns REGFLOW_SUCCESS or one of the REGFLOW_ERROR_ codes; regflow_last_error() then has a message
  * that names the function and the argument. Unless said otherwise, results are written only on success. No call ends the
  * process or throws: a fault inside the library comes back as REGFLOW_ERROR_INTERNAL.
  *
- * Memory: numbers go to memory that the caller allocated, whose length is passed along, in elements and not in bytes.
+ * Memory: numbers go to memory that the caller allocated, whose length is passed along, in elements and not in bytes. Structs
+ * begin with their size, which the caller sets: later versions may append to them.
  *
- * Threads: functions that take a `const regflow_model_t *` may be called with the same model from several threads at once.
+ * Threads: functions that take a model or an energy as const may be called with the same one from several threads at once;
+ * a move is used by one thread at a time.
+ *
+ * Callbacks get their `user_data` first. They must not throw nor end the thread; one that fails says so by its status.
  */
 
 #ifndef REGFLOW_H
@@ -27,6 +31,26 @@
  * A program that needs something "since 2" checks `regflow_api_version() >= 2`.
  */
 #define REGFLOW_API_VERSION 1
+
+/**
+ * Level of a log message: something works otherwise than expected. Lower levels are graver.
+ */
+#define REGFLOW_LOG_WARNING 2
+
+/**
+ * Level of a log message: what a long call is doing.
+ */
+#define REGFLOW_LOG_INFO 3
+
+/**
+ * Placement: the frame of the molecule stays as it is. Exact in every system.
+ */
+#define REGFLOW_PLACEMENT_KEEP 0
+
+/**
+ * Placement: a new orientation, uniform about the frame's origin. Only for energies that do not change when the molecule turns.
+ */
+#define REGFLOW_PLACEMENT_RANDOM 1
 
 /**
  * The call did what it says.
@@ -64,21 +88,260 @@
 #define REGFLOW_ERROR_COMPUTE 6
 
 /**
+ * A plugin, or the library of an engine, is missing or cannot be used.
+ */
+#define REGFLOW_ERROR_PLUGIN 7
+
+/**
+ * A callback of the caller's failed; the message has its status, and what it passed to `regflow_set_last_error`.
+ */
+#define REGFLOW_ERROR_CALLBACK 8
+
+/**
+ * A call at the wrong time: a handle that was freed or is in use by another thread, a decision without a proposal, a state
+ * of another move.
+ */
+#define REGFLOW_ERROR_STATE 9
+
+/**
  * A fault of the library itself: please report it together with the message.
  */
 #define REGFLOW_ERROR_INTERNAL 255
 
 /**
- * A trained model, made by `regflow_model_load` and ended by `regflow_model_free`.
- *
- * It never changes, so any number of threads may use one at the same time, except while it is being freed.
+ * Resampling with one random offset: an index of expected count c comes out floor(c) or ceil(c) times.
  */
-typedef struct regflow_model_t regflow_model_t;
+#define REGFLOW_RESAMPLE_SYSTEMATIC 0
+
+/**
+ * Resampling by independent draws.
+ */
+#define REGFLOW_RESAMPLE_MULTINOMIAL 1
 
 /**
  * What every function returns: `REGFLOW_SUCCESS` or one of the `REGFLOW_ERROR_` codes. Later versions may add codes.
  */
 typedef int32_t regflow_status_t;
+
+/**
+ * An energy of the caller's.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_energy_callback_t)`.
+     */
+    size_t struct_size;
+    /**
+     * First argument of both functions.
+     */
+    void *user_data;
+    /**
+     * Writes the energies of `n` configurations to `energies`, `[n]`. `positions` is `[n][n_atoms][3]`. Both are in the units set
+     * on the energy (nm, kJ/mol without). Returns 0, or a status of its own after `regflow_set_last_error`. An energy that is
+     * infinite or not a number is no failure: such a configuration has weight zero. Must not throw.
+     */
+    int32_t (*energies)(void *user_data,
+                        size_t n,
+                        size_t n_atoms,
+                        const double *positions,
+                        double *energies);
+    /**
+     * Called once with `user_data`, when the energy is not used any more; may be NULL.
+     */
+    void (*release)(void *user_data);
+    /**
+     * 0: `energies` is called by one thread at a time. 1: it may be called by several at once.
+     */
+    int32_t threads;
+    /**
+     * 0.
+     */
+    int32_t reserved;
+} regflow_energy_callback_t;
+
+/**
+ * What one unit of the caller is, in the library's own units.
+ *
+ * Set on a model, a move or an energy, it converts every number at the boundary. LAMMPS `lj` has sigma, epsilon and
+ * epsilon / R of the molecule, with R = 8.31446261815324e-3 kJ/(mol K).
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_units_t)`.
+     */
+    size_t struct_size;
+    /**
+     * Length, nm.
+     */
+    double length;
+    /**
+     * Energy, kJ/mol.
+     */
+    double energy;
+    /**
+     * Temperature, K.
+     */
+    double temperature;
+} regflow_units_t;
+
+/**
+ * Where log messages go.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_log_t)`.
+     */
+    size_t struct_size;
+    /**
+     * First argument of `write`.
+     */
+    void *user_data;
+    /**
+     * Takes a message, one line without its end, valid during the call. May be called from any thread, one at a time, and
+     * must not call `regflow_set_log`. Must not throw.
+     */
+    void (*write)(void *user_data, int32_t level, const char *message);
+} regflow_log_t;
+
+/**
+ * What a move moves. Zeros stand for the defaults.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_move_options_t)`.
+     */
+    size_t struct_size;
+    /**
+     * Number of walkers; 0: 1.
+     */
+    size_t n_walkers;
+    /**
+     * Temperature of the simulation in the model's units; 0: that of the model. At another one moves are as exact, but fewer
+     * are accepted.
+     */
+    double temperature;
+    /**
+     * Seed of proposals and decisions.
+     */
+    uint64_t seed;
+    /**
+     * Proposals that one call of the network draws; 0: 1024.
+     */
+    size_t batch;
+    /**
+     * Atoms of the caller's system; 0: those of the model alone.
+     */
+    size_t n_system_atoms;
+    /**
+     * `[n_atoms]`: index in the system of each of the model's atoms, in the caller's order. NULL: the first ones.
+     */
+    const size_t *atoms;
+    /**
+     * Length of `atoms`.
+     */
+    size_t atoms_length;
+    /**
+     * Three of the model's atoms, in the caller's order, whose frame stays where it is: the first stays in its place, the
+     * direction to the second and the half-plane of the third stay. NULL: those of the model's coordinates.
+     */
+    const size_t *frame;
+    /**
+     * Length of `frame`: 3, or 0 with NULL.
+     */
+    size_t frame_length;
+    /**
+     * `REGFLOW_PLACEMENT_KEEP` or `REGFLOW_PLACEMENT_RANDOM`.
+     */
+    int32_t placement;
+    /**
+     * 0.
+     */
+    int32_t reserved;
+} regflow_move_options_t;
+
+/**
+ * How often moves were accepted, over all walkers.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_move_statistics_t)`.
+     */
+    size_t struct_size;
+    /**
+     * Proposals that were decided on.
+     */
+    uint64_t attempts;
+    /**
+     * Those that were accepted.
+     */
+    uint64_t accepted;
+    /**
+     * Mean of the acceptance probability: an estimate of the rate with less noise than accepted / attempts. 0 without attempts.
+     */
+    double mean_acceptance;
+    /**
+     * Calls of the network, in both directions.
+     */
+    uint64_t network_calls;
+} regflow_move_statistics_t;
+
+/**
+ * Is told how a training run gets on, and may stop it.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_progress_t)`.
+     */
+    size_t struct_size;
+    /**
+     * First argument of `report`.
+     */
+    void *user_data;
+    /**
+     * Called after every step, by the thread that trains. `json` is an object with `stage` (from 0), `stages`, `objective`,
+     * `step`, `fraction` (of the stage), `seconds`, `loss`, `gradient_norm`, `learning_rate`, and after validations `validation`
+     * and, in a polish, `ess`. Returns 0 to go on; anything else ends the run. Must not throw.
+     */
+    int32_t (*report)(void *user_data, const char *json);
+} regflow_progress_t;
+
+/**
+ * What importance weights are worth.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_diagnostics_t)`.
+     */
+    size_t struct_size;
+    /**
+     * Number of weights.
+     */
+    size_t n;
+    /**
+     * Those that are zero: log weights that are not finite.
+     */
+    size_t n_zero;
+    /**
+     * Kish's effective sample size, over n.
+     */
+    double ess;
+    /**
+     * The same once the largest 0.2 % of the weights are removed.
+     */
+    double ess_trimmed;
+    /**
+     * Pareto k-hat of the tail: below 0.5 good, above 0.7 not to be trusted; not-a-number if it cannot be told.
+     */
+    double k_hat;
+    /**
+     * Logarithm of the mean weight; minus infinity if all are zero.
+     */
+    double log_z;
+    /**
+     * Its bootstrap standard error.
+     */
+    double log_z_error;
+} regflow_diagnostics_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -99,11 +362,150 @@ uint32_t regflow_api_version(void);
 const char *regflow_version(void);
 
 /**
+ * Loads an energy.
+ *
+ * `source` is what `--energy` of `bg-sample` takes: "system.xml" (an OpenMM System, evaluated by the library's own force
+ * field), "openmm:system.xml", "lammps:in.file", or an energy plugin as "NAME:CONFIGURATION" or "FILE.so:CONFIGURATION". On
+ * success `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if a file cannot be read; `REGFLOW_ERROR_PLUGIN` if a plugin or the
+ * library of an engine is missing or fails. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `source` is a NUL-terminated string, and `energy` may be written to.
+ */
+regflow_status_t regflow_energy_load(const char *source,
+                                     regflow_energy_t **energy);
+
+/**
+ * Makes an energy of `n_atoms` atoms that the caller computes.
+ *
+ * `callback` is copied; its `user_data` must live until its `release` is called, which happens when the energy is freed and
+ * nothing uses it any more, or before this function returns if it fails (but for a NULL or malformed `callback`). On success
+ * `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `callback` may be read for its `struct_size`, its functions may be called as documented, and `energy` may be written to.
+ */
+regflow_status_t regflow_energy_from_callback(const regflow_energy_callback_t *callback,
+                                              size_t n_atoms,
+                                              regflow_energy_t **energy);
+
+/**
+ * Ends an energy. NULL is fine and does nothing.
+ *
+ * No thread may use the energy during or after this call. Since 1.
+ *
+ * # Safety
+ * `energy` is NULL or an energy, and is not used again.
+ */
+regflow_status_t regflow_energy_free(regflow_energy_t *energy);
+
+/**
+ * Writes the number of atoms to `*n_atoms`.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `energy` is an energy that was not freed, and `n_atoms` may be written to.
+ */
+regflow_status_t regflow_energy_n_atoms(const regflow_energy_t *energy, size_t *n_atoms);
+
+/**
+ * Sets the units of `regflow_energy_compute`, and those in which a callback takes positions and gives energies: nm and kJ/mol
+ * without it. Moves and training use any energy, whatever its units.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE`. No other thread may use the energy during the call. Since 1.
+ *
+ * # Safety
+ * `energy` is an energy that was not freed, and `units` may be read for its `struct_size`.
+ */
+regflow_status_t regflow_energy_set_units(regflow_energy_t *energy,
+                                          const regflow_units_t *units);
+
+/**
+ * Computes energies, and forces if there is an array for them.
+ *
+ * `positions` is `[n][n_atoms][3]`, `energies` becomes `[n]`, `forces` (NULL with a length of 0: none) `[n][n_atoms][3]`, in the
+ * energy's units (forces in energy per length). A configuration with a coordinate that is infinite or not a number gets an
+ * energy that is not finite, and those beside it are computed as ever.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_CALLBACK`; `REGFLOW_ERROR_COMPUTE`, among others for
+ * the forces of a callback. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `energy` is an energy that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_energy_compute(const regflow_energy_t *energy,
+                                        size_t n,
+                                        const double *positions,
+                                        size_t positions_length,
+                                        double *energies,
+                                        size_t energies_length,
+                                        double *forces,
+                                        size_t forces_length);
+
+/**
+ * Writes the devices that this build can use here as a JSON array: `["cpu", "cuda:0"]`.
+ *
+ * `text` has room for `capacity` bytes, the final NUL included; `*length` becomes the number that is needed, also when the
+ * room is too small, and `text` NULL with a capacity of 0 asks for it alone.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is too small. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `text` may be written to for `capacity` bytes, and `length` may be written to.
+ */
+regflow_status_t regflow_devices(char *text,
+                                 size_t capacity,
+                                 size_t *length);
+
+/**
+ * Loads a plugin library: what it offers is then known by name to everything in this process. It is never unloaded.
+ *
+ * Plugins in the folders of `REGFLOW_PLUGIN_PATH` and beside this library are found by name without this call.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_PLUGIN` if the file cannot be used, of which nothing is known then. Safe to call
+ * from any thread. Since 1.
+ *
+ * # Safety
+ * `path` is a NUL-terminated string.
+ */
+regflow_status_t regflow_plugin_load(const char *path);
+
+/**
+ * Writes the plugins that are linked in or were loaded as a JSON array of objects with `kind` ("flow", "target", "energy"), `name`,
+ * `version`, `description`, `origin` and `schema` (of the configuration).
+ *
+ * `text`, `capacity` and `length` as in `regflow_devices`. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is
+ * too small. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `text` may be written to for `capacity` bytes, and `length` may be written to.
+ */
+regflow_status_t regflow_plugins(char *text,
+                                 size_t capacity,
+                                 size_t *length);
+
+/**
+ * Says where log messages go from now on; NULL, as at first, for nowhere.
+ *
+ * `log` is copied; its `user_data` must live until another log is set. When this call returns, the one before is not in use
+ * any more. Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `log` is NULL or may be read for its `struct_size`, and its function may be called as documented.
+ */
+regflow_status_t regflow_set_log(const regflow_log_t *log);
+
+/**
  * Loads a model.
  *
- * `path` is a file that `bg-sample train` wrote, as UTF-8. `device` says where the model computes: "cpu", or
- * "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure
- * it is NULL.
+ * `path` is a file that `bg-sample train` or `regflow_model_save` wrote, as UTF-8. `device` says where the model computes:
+ * "cpu", or "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on
+ * failure it is NULL.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
  * damaged, no model or too new; `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
@@ -116,14 +518,74 @@ regflow_status_t regflow_model_load(const char *path,
                                     regflow_model_t **model);
 
 /**
- * Ends a model and gives its memory back. NULL is fine and does nothing.
+ * Loads a model from the contents of a model file, `length` bytes at `bytes`, which may be given up after the call.
  *
- * No thread may use the model during or after this call. Since 1.
+ * Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_DEVICE`. Safe to
+ * call from any thread. Since 1.
  *
  * # Safety
- * `model` is NULL or came from `regflow_model_load`, and is not used again.
+ * `bytes` may be read for `length` bytes, `device` is a NUL-terminated string, and `model` may be written to.
+ */
+regflow_status_t regflow_model_load_memory(const uint8_t *bytes,
+                                           size_t length,
+                                           const char *device,
+                                           regflow_model_t **model);
+
+/**
+ * Writes a model to a file: to a temporary one first, which then takes the place of an earlier one, so that `path` never
+ * holds half a model. Units and atom order are the caller's and are not saved.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be written. Safe to call from several threads.
+ * Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `path` a NUL-terminated string.
+ */
+regflow_status_t regflow_model_save(const regflow_model_t *model,
+                                    const char *path);
+
+/**
+ * Makes another handle of the same model, to be given other units or another atom order, or to be freed by another owner.
+ *
+ * The parameters are shared, not copied. Threads need no clones: a model may be used from all of them at once. `*clone` is a
+ * new model that the caller ends with `regflow_model_free`; on failure it is NULL. Units and order are taken over.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `clone` may be written to.
+ */
+regflow_status_t regflow_model_clone(const regflow_model_t *model,
+                                     regflow_model_t **clone);
+
+/**
+ * Ends a model and gives its memory back. NULL is fine and does nothing.
+ *
+ * No thread may use the model during or after this call; a later use is found out in most cases and fails with
+ * `REGFLOW_ERROR_STATE`. Moves that were made with it stay usable. Since 1.
+ *
+ * # Safety
+ * `model` is NULL or a model, and is not used again.
  */
 regflow_status_t regflow_model_free(regflow_model_t *model);
+
+/**
+ * Writes a description of a model as a JSON object: architecture and its configuration, parameters, coordinates, temperature
+ * in K, atoms and bonds of the molecule in the model's order, the record of its training.
+ *
+ * `text` has room for `capacity` bytes, the final NUL included; `*length` becomes the number that is needed, also when the
+ * room is too small, and `text` NULL with a capacity of 0 asks for it alone.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is too small. Safe to call from several threads.
+ * Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; `text` may be written to for `capacity` bytes, and `length` may be written to.
+ */
+regflow_status_t regflow_model_describe(const regflow_model_t *model,
+                                        char *text,
+                                        size_t capacity,
+                                        size_t *length);
 
 /**
  * Writes the number of atoms of the model's molecule to `*n_atoms`.
@@ -136,7 +598,7 @@ regflow_status_t regflow_model_free(regflow_model_t *model);
 regflow_status_t regflow_model_n_atoms(const regflow_model_t *model, size_t *n_atoms);
 
 /**
- * Writes the temperature in K for which the model was trained to `*temperature`.
+ * Writes the temperature for which the model was trained, in the caller's unit, to `*temperature`.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
  *
@@ -146,11 +608,54 @@ regflow_status_t regflow_model_n_atoms(const regflow_model_t *model, size_t *n_a
 regflow_status_t regflow_model_temperature(const regflow_model_t *model, double *temperature);
 
 /**
+ * Writes the atomic numbers of the molecule, in the caller's order, to `numbers`, `[n_atoms]`; 0 where an element is unknown.
+ * `numbers_length` must be the number of atoms.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `numbers` may be written to for its length.
+ */
+regflow_status_t regflow_model_atomic_numbers(const regflow_model_t *model,
+                                              uint32_t *numbers,
+                                              size_t numbers_length);
+
+/**
+ * Sets the units in which this handle takes and gives lengths, energies, temperatures and log densities: nm, kJ/mol, K
+ * without it.
+ *
+ * A log density is that of a volume in the caller's unit of length, to the power of 3 n_atoms - 3. Moves take the units that
+ * the model has when they are made.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE`. No other thread may use this handle during the call. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `units` may be read for its `struct_size`.
+ */
+regflow_status_t regflow_model_set_units(regflow_model_t *model,
+                                         const regflow_units_t *units);
+
+/**
+ * Says in which order the caller has the atoms: `order[i]` is the caller's index of atom i of the model, `[n_atoms]`. NULL with
+ * a length of 0 says that the orders are the same, which is so without this call.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT` if the indices are no permutation; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE`. No other
+ * thread may use this handle during the call. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `order` may be read for its length.
+ */
+regflow_status_t regflow_model_set_atom_order(regflow_model_t *model,
+                                              const size_t *order,
+                                              size_t order_length);
+
+/**
  * Draws `n` configurations from the model, with the logarithm of the density that each was drawn from.
  *
  * The samples are those of the given `seed` with the indices `first_index` to `first_index + n - 1`: a sample depends on
  * its seed and index, not on the size of a call or the number of threads (but for the rounding of single-precision
- * arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates in nm, `[n][n_atoms][3]`, and `log_q` the log densities, `[n]`.
+ * arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates, `[n][n_atoms][3]`, in
+ * the frame of the model, and `log_q` the log densities, `[n]`, all in the caller's units and atom order.
  * `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
  *
  * With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
@@ -174,8 +679,9 @@ regflow_status_t regflow_model_sample(const regflow_model_t *model,
 /**
  * Computes the logarithm of the model's density at `n` given configurations.
  *
- * `positions` holds coordinates in nm, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q`
- * receives `[n]` numbers. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
+ * `positions` holds coordinates, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q` receives `[n]`
+ * numbers, all in the caller's units and atom order. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be
+ * `n`.
  *
  * A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
  * infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
@@ -195,6 +701,144 @@ regflow_status_t regflow_model_log_density(const regflow_model_t *model,
                                            size_t log_q_length);
 
 /**
+ * Makes a move with a model.
+ *
+ * `options` may be NULL: one walker, a system of the model's atoms alone, seed 0. Units and atom order are those that the model
+ * has now; the model may be freed afterwards. Models in `cartesian` coordinates, whose density is not one of shapes, are refused. On success
+ * `*move` is a new move that the caller ends with `regflow_move_free`; on failure it is NULL.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, `options` is NULL or may be read for its `struct_size` and has arrays of the stated
+ * lengths, and `move` may be written to.
+ */
+regflow_status_t regflow_move_new(const regflow_model_t *model,
+                                  const regflow_move_options_t *options,
+                                  regflow_move_t **move);
+
+/**
+ * Ends a move. NULL is fine and does nothing.
+ *
+ * No thread may use the move during or after this call. Since 1.
+ *
+ * # Safety
+ * `move` is NULL or a move, and is not used again.
+ */
+regflow_status_t regflow_move_free(regflow_move_t *move);
+
+/**
+ * Proposes a new configuration for each walker; the engine then computes energies and calls `regflow_move_decide`.
+ *
+ * `positions`, `[n_walkers][n_system_atoms][3]`, are where the walkers are now, molecules whole (not wrapped into a periodic
+ * box); `proposals` becomes the same with the model's atoms moved, and all others copied. `log_ratios`, `[n_walkers]`, becomes
+ * log q(current) - log q(proposal). It is minus infinity where the move will be rejected whatever the energy, which need not
+ * be computed then. Proposals are drawn in batches in advance; the density of the current configuration is computed here, so
+ * that moves are exact whatever happened since the last one. A proposal that is not decided on does not count.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`, among others for a position that is not finite; `REGFLOW_ERROR_LENGTH`;
+ * `REGFLOW_ERROR_STATE`; `REGFLOW_ERROR_COMPUTE`. One thread at a time. Since 1.
+ *
+ * # Safety
+ * `move` is a move that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_move_propose(regflow_move_t *move,
+                                      const double *positions,
+                                      size_t positions_length,
+                                      double *proposals,
+                                      size_t proposals_length,
+                                      double *log_ratios,
+                                      size_t log_ratios_length);
+
+/**
+ * Accepts or rejects what `regflow_move_propose` gave: with probability min(1, exp(-(U' - U) / kT + log_ratio)).
+ *
+ * `energies` and `proposal_energies`, `[n_walkers]`, are those of the whole system before and after the move, in the caller's
+ * unit. `accepted`, `[n_walkers]`, becomes 1 where the walker moves to the proposal, else 0. A proposal whose energy is
+ * infinite or not a number is rejected; a current configuration of infinite energy is left for any other. After an accepted
+ * move, the velocities of the atoms that moved must be drawn anew.
+ *
+ * Errors: `REGFLOW_ERROR_STATE` if nothing was proposed; `REGFLOW_ERROR_ARGUMENT`, among others for a current energy that is not
+ * a number; `REGFLOW_ERROR_LENGTH`. The proposal can be decided on again after an error. One thread at a time. Since 1.
+ *
+ * # Safety
+ * `move` is a move that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_move_decide(regflow_move_t *move,
+                                     const double *energies,
+                                     size_t energies_length,
+                                     const double *proposal_energies,
+                                     size_t proposal_energies_length,
+                                     int32_t *accepted,
+                                     size_t accepted_length);
+
+/**
+ * Makes `n_attempts` attempts for each walker, one after the other, with energies computed in batches by `energy`, which is one
+ * of the whole system.
+ *
+ * `positions`, `[n_walkers][n_system_atoms][3]`, go in and come out. `energies` (`[n_walkers]`, or NULL with a length of 0) become
+ * those of the last configurations. `n_accepted` (`[n_walkers]`, or NULL with a length of 0) becomes the number of accepted
+ * attempts of each walker. Lengths and energies are in the units of the move, whatever those of `energy`.
+ *
+ * Errors: as `regflow_move_propose` and `regflow_move_decide`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
+ * nothing is written then. One thread at a time. Since 1.
+ *
+ * # Safety
+ * `move` and `energy` were not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_move_run(regflow_move_t *move,
+                                  const regflow_energy_t *energy,
+                                  size_t n_attempts,
+                                  double *positions,
+                                  size_t positions_length,
+                                  double *energies,
+                                  size_t energies_length,
+                                  size_t *n_accepted,
+                                  size_t n_accepted_length);
+
+/**
+ * Writes how often moves were accepted so far, over all walkers, to `*statistics`, whose `struct_size` must be set.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE`. One thread at a time. Since 1.
+ *
+ * # Safety
+ * `move` is a move that was not freed, and `statistics` may be written to.
+ */
+regflow_status_t regflow_move_statistics(const regflow_move_t *move,
+                                         regflow_move_statistics_t *statistics);
+
+/**
+ * Saves the state of a move, some 300 bytes, for a restart file: a move that is made with the same model and options and
+ * restored from it goes on to the same random numbers, proposals and decisions.
+ *
+ * `bytes` has room for `capacity` bytes; `*length` becomes the number that is needed, also when the room is too small, and
+ * `bytes` NULL with a capacity of 0 asks for it alone. A proposal that was not decided on is not part of the state.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is too small; `REGFLOW_ERROR_STATE`. One thread at a time.
+ * Since 1.
+ *
+ * # Safety
+ * `move` is a move that was not freed; `bytes` may be written to for `capacity` bytes, and `length` may be written to.
+ */
+regflow_status_t regflow_move_save(const regflow_move_t *move,
+                                   uint8_t *bytes,
+                                   size_t capacity,
+                                   size_t *length);
+
+/**
+ * Goes on from a state that `regflow_move_save` saved, `length` bytes at `bytes`.
+ *
+ * Errors: `REGFLOW_ERROR_STATE` if the state is damaged, or of another model or other options; nothing has changed then.
+ * `REGFLOW_ERROR_ARGUMENT`. One thread at a time. Since 1.
+ *
+ * # Safety
+ * `move` is a move that was not freed, and `bytes` may be read for `length` bytes.
+ */
+regflow_status_t regflow_move_restore(regflow_move_t *move,
+                                      const uint8_t *bytes,
+                                      size_t length);
+
+/**
  * Message of the last call that failed on the calling thread: UTF-8, NUL-terminated, never NULL, empty if none failed.
  * A call that succeeds leaves it as it is.
  *
@@ -202,6 +846,125 @@ regflow_status_t regflow_model_log_density(const regflow_model_t *model,
  * has its own. Since 1.
  */
 const char *regflow_last_error(void);
+
+/**
+ * Sets the message that `regflow_last_error` gives on the calling thread: for a callback, before it returns a status other
+ * than 0, to say why. The function of this library that called it then fails with `REGFLOW_ERROR_CALLBACK` and a message
+ * that contains this one.
+ *
+ * `message` is copied. Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `message` is a NUL-terminated string.
+ */
+regflow_status_t regflow_set_last_error(const char *message);
+
+/**
+ * Trains a model on frames.
+ *
+ * `topology` is a structure file with atoms and bonds, such as a PDB, in the order of the frames. `frames` is
+ * `[n_frames][n_atoms][3]`, molecules whole, in the order of time and in the length of `units` (NULL: nm). `config` is a JSON object:
+ *
+ *     {"temperature": 300,             in K; all others may be left out
+ *      "coordinates": "internal",      or "gauge", "cartesian"
+ *      "coordinate_options": {},       such as {"whiten": false}
+ *      "architecture": "nsf", "architecture_config": {},
+ *      "recipe": "default",            or "fast", "best", or instead of it
+ *      "stages": [{"objective": "likelihood", "steps": 2000}],
+ *      "time_limit": 600,              seconds, divided among the stages
+ *      "validation_fraction": 0.1, "symmetry": true, "seed": 0,
+ *      "target": "ot", "target_config": {}, "pairs": 10000}       for regression
+ *
+ * with the stages that a configuration file of `bg-sample train` has. `energy` is needed by a polish alone, and may be NULL;
+ * one that has no forces, such as a callback, needs `"polish": {"forces": false}` in its stage. `progress` may be NULL; if it
+ * stops the run, the model has the best parameters so far. On success `*model` is a new model that the caller ends
+ * with `regflow_model_free`; on failure it is NULL. What happens meanwhile is written to the log.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology cannot be read;
+ * `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
+ * training diverges. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * The strings are NUL-terminated; `energy` is NULL or was not freed; `frames` may be read for its length, `units` and `progress`
+ * are NULL or may be read for their `struct_size`; `model` may be written to.
+ */
+regflow_status_t regflow_train(const char *topology,
+                               const char *config,
+                               const regflow_energy_t *energy,
+                               size_t n_frames,
+                               const double *frames,
+                               size_t frames_length,
+                               const regflow_units_t *units,
+                               const char *device,
+                               const regflow_progress_t *progress,
+                               regflow_model_t **model);
+
+/**
+ * Writes units by name to `*units`: "md" (nm, kJ/mol, K), "lammps-real" (Angstrom, kcal/mol, K) or "lammps-metal" (Angstrom,
+ * eV, K).
+ *
+ * `units->struct_size` must be set. Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `name` is a NUL-terminated string, and `units` may be written to.
+ */
+regflow_status_t regflow_units_named(const char *name,
+                                     regflow_units_t *units);
+
+/**
+ * Computes log weights `-U / kT - log q` at the temperature of the model, all in the caller's units.
+ *
+ * `energies`, `log_q` and `log_weights` are `[n]`. A weight whose energy or density is not finite is zero: its logarithm is
+ * minus infinity.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_weights_log(const regflow_model_t *model,
+                                     size_t n,
+                                     const double *energies,
+                                     size_t energies_length,
+                                     const double *log_q,
+                                     size_t log_q_length,
+                                     double *log_weights,
+                                     size_t log_weights_length);
+
+/**
+ * Judges log weights, `[n]`, and writes the figures to `*diagnostics`. `seed` is that of the bootstrap.
+ *
+ * `diagnostics->struct_size` must be set. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from any
+ * thread. Since 1.
+ *
+ * # Safety
+ * `log_weights` may be read for its length, and `diagnostics` may be written to.
+ */
+regflow_status_t regflow_weights_diagnose(size_t n,
+                                          const double *log_weights,
+                                          size_t log_weights_length,
+                                          uint64_t seed,
+                                          regflow_diagnostics_t *diagnostics);
+
+/**
+ * Draws indices by weight: `indices_length` of them, ascending, each below `n`; the same ones for the same seed.
+ *
+ * `method` is `REGFLOW_RESAMPLE_SYSTEMATIC` or `REGFLOW_RESAMPLE_MULTINOMIAL`; `log_weights` is `[n]`, and those that are not
+ * finite are never drawn.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE` if all weights are zero. Safe to call from
+ * any thread. Since 1.
+ *
+ * # Safety
+ * `log_weights` may be read and `indices` written to for their lengths.
+ */
+regflow_status_t regflow_weights_resample(int32_t method,
+                                          size_t n,
+                                          const double *log_weights,
+                                          size_t log_weights_length,
+                                          uint64_t seed,
+                                          size_t *indices,
+                                          size_t indices_length);
 
 #ifdef __cplusplus
 }  // extern "C"

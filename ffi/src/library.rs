@@ -17,9 +17,7 @@ pub(crate) mod log {
     use crate::arguments::{Struct, structure};
     use crate::status::{Failure, Status, guard};
 
-    /// Level of a log message: something will not work.
-    pub const REGFLOW_LOG_ERROR: i32 = 1;
-    /// Level of a log message: something works otherwise than expected.
+    /// Level of a log message: something works otherwise than expected. Lower levels are graver.
     pub const REGFLOW_LOG_WARNING: i32 = 2;
     /// Level of a log message: what a long call is doing.
     pub const REGFLOW_LOG_INFO: i32 = 3;
