@@ -112,7 +112,7 @@ void run(const Options& options) {
         std::printf("%.6f\n", state.getPotentialEnergy());
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::fprintf(stderr, "%.0f steps/s", interval * reports / seconds);
+    std::fprintf(stderr, "%d steps, %.0f steps/s", interval * reports, interval * reports / seconds);
     if (!text("model").empty())
         std::fprintf(stderr, ", attempts %.0f, accepted %.0f", context.getParameter("RegFlow.attempts"),
                      context.getParameter("RegFlow.accepted"));

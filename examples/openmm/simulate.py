@@ -69,4 +69,4 @@ for _ in range(reports):
     print(*(f"{value:.6f}" for value in [*torsions, energy]))
 rate = reports * options.report / (time.perf_counter() - start)
 moves = ", attempts {}, accepted {}".format(*regflow_openmm.statistics(context)) if options.model else ""
-print(f"{rate:.0f} steps/s{moves}", file=sys.stderr)
+print(f"{reports * options.report} steps, {rate:.0f} steps/s{moves}", file=sys.stderr)
