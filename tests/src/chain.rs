@@ -60,9 +60,8 @@ pub fn frames(n: usize, seed: u64) -> Vec<f64> {
     let mut positions = Vec::with_capacity(12 * n);
     for _ in 0..n {
         // The volume elements r^2 and sin(theta) by rejection.
-        let bond = |random: &mut ChaCha8Rng| {
-            accepted(random, term("bond"), kt, |r| (r / 0.2).powi(2))
-        };
+        let bond =
+            |random: &mut ChaCha8Rng| accepted(random, term("bond"), kt, |r| (r / 0.2).powi(2));
         let angle = |random: &mut ChaCha8Rng| accepted(random, term("angle"), kt, f64::sin);
         let [b0, b1, b2] = [0; 3].map(|_| bond(&mut random));
         let [t0, t1] = [0; 2].map(|_| angle(&mut random));
@@ -95,12 +94,26 @@ pub fn model(path: &Path, steps: usize) {
         .fit_coordinates(CoordinateKind::Internal, &topology, &coordinates)
         .expect("the frames fit");
     let config = json!({"couplings": 2, "hidden": 32});
-    let mut model = Model::new("nsf", config, coordinates, topology, TEMPERATURE, 1, &Device::Cpu)
-        .expect("a model can be made");
+    let mut model = Model::new(
+        "nsf",
+        config,
+        coordinates,
+        topology,
+        TEMPERATURE,
+        1,
+        &Device::Cpu,
+    )
+    .expect("a model can be made");
     if steps > 0 {
         let mut report = |_: &_| std::ops::ControlFlow::Continue(());
-        train(&mut model, &dataset, Resources::default(), &options, &mut report)
-            .expect("the training succeeds");
+        train(
+            &mut model,
+            &dataset,
+            Resources::default(),
+            &options,
+            &mut report,
+        )
+        .expect("the training succeeds");
     }
     model.save(path).expect("the model can be saved");
 }
@@ -145,7 +158,10 @@ mod tests {
         let (basins, expected): (Vec<_>, Vec<_>) = basins().into_iter().unzip();
         let found = block_populations(&basins, &torsions, 1, 40).expect("populations");
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found.value - expected).abs() < 3.0 * found.error, "{found:?} {expected}");
+            assert!(
+                (found.value - expected).abs() < 3.0 * found.error,
+                "{found:?} {expected}"
+            );
         }
     }
 }

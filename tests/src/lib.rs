@@ -1,5 +1,6 @@
 //! What the tests of this crate share: where things are, and how to run what they test.
 
+pub mod chain;
 mod engines;
 
 use std::path::{Path, PathBuf};

@@ -325,7 +325,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(writer) = writer {
         writer.finish()?;
     }
-    let result = summary(&arguments, &ensemble, &torsions.concat(), &energies.concat())?;
+    let result = summary(
+        &arguments,
+        &ensemble,
+        &torsions.concat(),
+        &energies.concat(),
+    )?;
     let text = serde_json::to_string_pretty(&result)? + "\n";
     write_atomically(&arguments.out, |file| {
         std::io::Write::write_all(file, text.as_bytes())
@@ -344,8 +349,7 @@ fn summary(
     let blocks = 4 * arguments.ladders;
     let basins: Vec<Basin> = arguments.basin.iter().map(|b| b.0.clone()).collect();
     let populations = block_populations(&basins, torsions, arguments.torsion.len(), blocks)?;
-    let estimate =
-        |estimate: &Estimate| json!({"value": estimate.value, "error": estimate.error});
+    let estimate = |estimate: &Estimate| json!({"value": estimate.value, "error": estimate.error});
     let named = basins.iter().zip(&populations);
     let rates = ensemble.exchanges.iter();
     Ok(json!({
