@@ -37,16 +37,24 @@ test: tools
 build: tools
 	$(CARGO) build --release --locked --package regflow --package regflow-ffi
 
+# What a static link needs besides: `rustc --print native-static-libs`, less what every compiler adds by itself.
+STATIC_LIBS := -lstdc++ -lutil -lrt -lpthread -lm -ldl
+
 install: VERSION = $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 install: SOVERSION = $(shell sed -n 's/^const SOVERSION: u32 = \([0-9]*\);/\1/p' ffi/build.rs)
+install: ROOT = $(DESTDIR)$(PREFIX)
+install: FILL = sed -e 's/@VERSION@/$(VERSION)/' -e 's/@SOVERSION@/$(SOVERSION)/' -e 's/@STATIC_LIBS@/$(STATIC_LIBS)/'
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(TARGET_DIR)/bg-sample $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 include/regflow.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 $(TARGET_DIR)/libregflow.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(TARGET_DIR)/libregflow.so $(DESTDIR)$(PREFIX)/lib/libregflow.so.$(VERSION)
-	ln -sf libregflow.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libregflow.so.$(SOVERSION)
-	ln -sf libregflow.so.$(SOVERSION) $(DESTDIR)$(PREFIX)/lib/libregflow.so
+	install -d $(addprefix $(ROOT)/,bin include lib/cmake/regflow lib/pkgconfig)
+	install -m 755 $(TARGET_DIR)/bg-sample $(ROOT)/bin/
+	install -m 644 include/regflow.h include/regflow.hpp include/regflow_plugin.h $(ROOT)/include/
+	ffi/static-library.sh $(TARGET_DIR)/libregflow.so $(TARGET_DIR)/libregflow.a $(ROOT)/lib/libregflow.a
+	install -m 755 $(TARGET_DIR)/libregflow.so $(ROOT)/lib/libregflow.so.$(VERSION)
+	ln -sf libregflow.so.$(VERSION) $(ROOT)/lib/libregflow.so.$(SOVERSION)
+	ln -sf libregflow.so.$(SOVERSION) $(ROOT)/lib/libregflow.so
+	$(FILL) ffi/regflow.pc.in > $(ROOT)/lib/pkgconfig/regflow.pc
+	$(FILL) ffi/cmake/regflow-config.cmake.in > $(ROOT)/lib/cmake/regflow/regflow-config.cmake
+	$(FILL) ffi/cmake/regflow-config-version.cmake.in > $(ROOT)/lib/cmake/regflow/regflow-config-version.cmake
 
 header: tools
 	REGFLOW_WRITE_HEADER=1 $(CARGO) test --release --locked --package regflow-tests --test header
