@@ -95,12 +95,19 @@ static const void *no_extension(regflow_str_t name) {
     return NULL;
 }
 
-static regflow_energy_table_t spring = {
+#define TEXT(literal) {literal, sizeof literal - 1}
+
+static const regflow_energy_table_t SPRING = {
 #ifdef FAULT_SIZE
     .struct_size = 8,
 #else
     .struct_size = sizeof(regflow_energy_table_t),
 #endif
+    .name = TEXT("spring"),
+    .description = TEXT("Springs at the origin"),
+    .config_schema = TEXT("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
+                          "\"atoms\": {\"type\": \"integer\", \"default\": 1, \"description\": \"Number of atoms.\"},"
+                          "\"k\": {\"type\": \"number\", \"default\": 1.0, \"description\": \"kJ/(mol nm^2)\"}}}"),
     .create = create,
     .destroy = destroy,
     .n_atoms = n_atoms,
@@ -110,46 +117,36 @@ static regflow_energy_table_t spring = {
 };
 
 #ifdef FAULT_NULL
-static const regflow_energy_table_t *const energies[] = {NULL};
+static const regflow_energy_table_t *const ENERGIES[] = {&SPRING, NULL};
 #else
-static const regflow_energy_table_t *const energies[] = {&spring};
+static const regflow_energy_table_t *const ENERGIES[] = {&SPRING};
 #endif
 
-static const regflow_energy_list_t list = {
+static const regflow_energy_list_t LIST = {
 #ifdef FAULT_LIST_SIZE
     .struct_size = 8,
 #else
     .struct_size = sizeof(regflow_energy_list_t),
 #endif
-    .energies = energies,
-    .n_energies = 1,
+    .energies = ENERGIES,
+    .n_energies = sizeof ENERGIES / sizeof ENERGIES[0],
 };
 
-#ifndef FAULT_EXTENSION
 static const void *extension(regflow_str_t name) {
     int is_energies = name.len == strlen(REGFLOW_ENERGIES) && memcmp(name.ptr, REGFLOW_ENERGIES, name.len) == 0;
-    return is_energies ? &list : NULL;
+    return is_energies ? &LIST : NULL;
 }
-#endif
 
-static regflow_plugin_table_t table = {
+static const regflow_plugin_table_t PLUGIN = {
     .magic = REGFLOW_PLUGIN_MAGIC,
     .struct_size = sizeof(regflow_plugin_table_t),
     .abi_major = REGFLOW_PLUGIN_ABI_MAJOR,
     .abi_minor = REGFLOW_PLUGIN_ABI_MINOR,
-#ifndef FAULT_EXTENSION
+    .name = TEXT("spring"),
+    .version = TEXT("0.3.0"),
     .get_extension = extension,
-#endif
 };
 
 const regflow_plugin_table_t *regflow_plugin_entry(void) {
-    table.name = text("spring");
-    table.version = text("0.3.0");
-    spring.name = text("spring");
-    spring.description = text("Springs at the origin.");
-    spring.config_schema =
-        text("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
-             "\"atoms\": {\"type\": \"integer\", \"default\": 1, \"description\": \"Number of atoms.\"},"
-             "\"k\": {\"type\": \"number\", \"default\": 1.0, \"description\": \"kJ/(mol nm^2)\"}}}");
-    return &table;
+    return &PLUGIN;
 }

@@ -319,6 +319,10 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
             fault("VERSION"),
             "built for version 9.0 of the plugin interface, this host has version 1.1",
         ),
+        (
+            fault("EXTENSION"),
+            "its plugin table is invalid: get_extension is null",
+        ),
         (fault("SIZE"), "its flow table is invalid: struct_size is 8"),
         (
             fault("NULL"),
