@@ -119,6 +119,29 @@
 #define REGFLOW_RESAMPLE_MULTINOMIAL 1
 
 /**
+ * A potential energy, made by `regflow_energy_load` or `regflow_energy_from_callback`, and ended by `regflow_energy_free`.
+ *
+ * Functions that take it as const may be called with the same energy from any number of threads at the same time.
+ */
+typedef struct regflow_energy_t regflow_energy_t;
+
+/**
+ * A model, made by `regflow_model_load`, `regflow_model_load_memory`, `regflow_model_clone` or `regflow_train`, and ended by
+ * `regflow_model_free`.
+ *
+ * Functions that take it as const may be called with the same model from any number of threads at the same time.
+ */
+typedef struct regflow_model_t regflow_model_t;
+
+/**
+ * A Metropolis move of one walker or of several, made by `regflow_move_new` and ended by `regflow_move_free`.
+ *
+ * One thread at a time may use a move; a second one gets `REGFLOW_ERROR_STATE`. Threads that each have a walker have a
+ * move each, with different seeds.
+ */
+typedef struct regflow_move_t regflow_move_t;
+
+/**
  * What every function returns: `REGFLOW_SUCCESS` or one of the `REGFLOW_ERROR_` codes. Later versions may add codes.
  */
 typedef int32_t regflow_status_t;
@@ -380,9 +403,9 @@ regflow_status_t regflow_energy_load(const char *source,
 /**
  * Makes an energy of `n_atoms` atoms that the caller computes.
  *
- * `callback` is copied; its `user_data` must live until its `release` is called, which happens when the energy is freed and
- * nothing uses it any more, or before this function returns if it fails (but for a NULL or malformed `callback`). On success
- * `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
+ * `callback` is copied; its `user_data` must live until its `release` is called, once, when the energy was freed and nothing uses
+ * it any more. On success `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL, and
+ * `release` is never called.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
  *

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regflow_core::energy::{self, Energy, EnergyError};
 
 use crate::arguments::{Struct, check_length, output, results, structure, text, values};
-use crate::handle::{create, exclusive, free, handle, shared};
+use crate::handle::{Slot, create, exclusive, free, handle, shared};
 use crate::status::{Failure, Status, guard, take_message};
 use crate::units::Units;
 
@@ -158,14 +158,12 @@ impl Content {
     }
 }
 
-handle!(
-    /// A potential energy, made by `regflow_energy_load` or `regflow_energy_from_callback`, and ended by `regflow_energy_free`.
-    ///
-    /// Functions that take it as const may be called with the same energy from any number of threads at the same time.
-    EnergyHandle(Content),
-    "regflow_energy_t",
-    b"regenerg"
-);
+/// A potential energy, made by `regflow_energy_load` or `regflow_energy_from_callback`, and ended by `regflow_energy_free`.
+///
+/// Functions that take it as const may be called with the same energy from any number of threads at the same time.
+pub struct EnergyHandle(Slot<Content>);
+
+handle!(EnergyHandle(Content), "regflow_energy_t", b"regenerg");
 
 /// Loads an energy.
 ///
@@ -198,9 +196,9 @@ pub unsafe extern "C" fn regflow_energy_load(
 
 /// Makes an energy of `n_atoms` atoms that the caller computes.
 ///
-/// `callback` is copied; its `user_data` must live until its `release` is called, which happens when the energy is freed and
-/// nothing uses it any more, or before this function returns if it fails (but for a NULL or malformed `callback`). On success
-/// `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
+/// `callback` is copied; its `user_data` must live until its `release` is called, once, when the energy was freed and nothing uses
+/// it any more. On success `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL, and
+/// `release` is never called.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from any thread. Since 1.
 ///
@@ -214,15 +212,10 @@ pub unsafe extern "C" fn regflow_energy_from_callback(
 ) -> Status {
     guard("regflow_energy_from_callback", || {
         // SAFETY: the caller vouches for the pointer.
-        let functions = unsafe { structure("callback", callback) }?;
-        let callback = Callback {
-            functions,
-            n_atoms,
-            turn: Mutex::new(()),
-        };
-        // SAFETY: as above.
         let energy = unsafe { output("energy", energy) }?;
         *energy = std::ptr::null_mut();
+        // SAFETY: as above.
+        let functions = unsafe { structure("callback", callback) }?;
         if functions.energies.is_none() {
             return Err(Failure::Null {
                 argument: "callback->energies",
@@ -235,6 +228,11 @@ pub unsafe extern "C" fn regflow_energy_from_callback(
                 expected: "at least 1",
             });
         }
+        let callback = Callback {
+            functions,
+            n_atoms,
+            turn: Mutex::new(()),
+        };
         *energy = create(Content {
             source: Source::Callback(Arc::new(callback)),
             units: Units::MD,

@@ -172,12 +172,9 @@ pub(crate) unsafe fn free<H: Handle>(
     Ok(())
 }
 
-/// Makes a type that the C interface points to.
+/// Makes a handle of a type that the C interface points to. The type itself is written out, for cbindgen to see it.
 macro_rules! handle {
-    ($(#[$documentation:meta])* $name:ident($content:ty), $c_name:literal, $mark:literal) => {
-        $(#[$documentation])*
-        pub struct $name($crate::handle::Slot<$content>);
-
+    ($name:ident($content:ty), $c_name:literal, $mark:literal) => {
         impl $crate::handle::Handle for $name {
             type Content = $content;
             const MARK: u64 = u64::from_be_bytes(*$mark);
@@ -198,6 +195,8 @@ pub(crate) use handle;
 mod tests {
     use super::*;
 
+    struct Number(Slot<u32>);
+    struct Other(Slot<u32>);
     handle!(Number(u32), "number", b"regnumbr");
     handle!(Other(u32), "other", b"regother");
 
@@ -235,6 +234,7 @@ mod tests {
     #[test]
     fn contents_go_at_once_and_shells_in_the_end() {
         use std::sync::Arc;
+        struct Shared(Slot<Arc<u32>>);
         handle!(Shared(Arc<u32>), "shared", b"regshard");
         let content = Arc::new(1);
         for _ in 0..QUARANTINE + 10 {

@@ -10,7 +10,7 @@ use regflow_core::flow::{FlowError, Model};
 use serde_json::json;
 
 use crate::arguments::{check_length, device, output, results, text, values, write_text};
-use crate::handle::{create, exclusive, free, handle, shared};
+use crate::handle::{Slot, create, exclusive, free, handle, shared};
 use crate::status::{Failure, Status, guard};
 use crate::units::Units;
 
@@ -22,15 +22,13 @@ pub(crate) struct Content {
     pub order: Option<Vec<usize>>,
 }
 
-handle!(
-    /// A model, made by `regflow_model_load`, `regflow_model_load_memory`, `regflow_model_clone` or `regflow_train`, and ended by
-    /// `regflow_model_free`.
-    ///
-    /// Functions that take it as const may be called with the same model from any number of threads at the same time.
-    ModelHandle(Content),
-    "regflow_model_t",
-    b"regmodel"
-);
+/// A model, made by `regflow_model_load`, `regflow_model_load_memory`, `regflow_model_clone` or `regflow_train`, and ended by
+/// `regflow_model_free`.
+///
+/// Functions that take it as const may be called with the same model from any number of threads at the same time.
+pub struct ModelHandle(Slot<Content>);
+
+handle!(ModelHandle(Content), "regflow_model_t", b"regmodel");
 
 impl Content {
     pub(crate) fn new(model: Model) -> Self {

@@ -8,7 +8,7 @@ use crate::arguments::{
     Struct, check, output, output_struct, results, structure, values, write_bytes,
 };
 use crate::energy::EnergyHandle;
-use crate::handle::{create, exclusive, free, handle, shared};
+use crate::handle::{Slot, create, exclusive, free, handle, shared};
 use crate::model::{Content as Model, ModelHandle};
 use crate::status::{Failure, Status, guard};
 use crate::units::Units;
@@ -87,15 +87,13 @@ pub(crate) struct Content {
     units: Units,
 }
 
-handle!(
-    /// A Metropolis move of one walker or of several, made by `regflow_move_new` and ended by `regflow_move_free`.
-    ///
-    /// One thread at a time may use a move; a second one gets `REGFLOW_ERROR_STATE`. Threads that each have a walker have a
-    /// move each, with different seeds.
-    MoveHandle(Content),
-    "regflow_move_t",
-    b"regmoves"
-);
+/// A Metropolis move of one walker or of several, made by `regflow_move_new` and ended by `regflow_move_free`.
+///
+/// One thread at a time may use a move; a second one gets `REGFLOW_ERROR_STATE`. Threads that each have a walker have a
+/// move each, with different seeds.
+pub struct MoveHandle(Slot<Content>);
+
+handle!(MoveHandle(Content), "regflow_move_t", b"regmoves");
 
 impl Content {
     fn to_core(&self, positions: &[f64]) -> Vec<f64> {

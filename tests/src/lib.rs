@@ -1,10 +1,15 @@
 //! What the tests of this crate share: where things are, and how to run what they test.
 
+pub mod chain;
+mod engines;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use serde_json::Value;
+
+pub use engines::{engines, report};
 
 /// The top of the repository.
 pub fn root() -> &'static Path {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::plugin::PluginError;
+
 /// An error of this module; each variant carries the facts needed to mend the input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -106,6 +108,27 @@ pub enum EnergyError {
         /// Particles of the force.
         found: usize,
     },
+    /// A plugin was not found, could not be built, or failed.
+    #[error(transparent)]
+    Plugin(Box<PluginError>),
+    /// A part of `NAME:FILE,OPTION=VALUE,...` that is neither.
+    #[error(
+        "energy plugin, `{text}`: expected FILE,OPTION=VALUE,... or a JSON object, found `{part}`"
+    )]
+    PluginOption {
+        /// What stands after the plugin's name.
+        text: String,
+        /// The part.
+        part: String,
+    },
+    /// A precision for a plugin.
+    #[error(
+        "{source_text}: only the force field of a System XML has another precision than double; the plugin has its own options"
+    )]
+    PluginPrecision {
+        /// The plugin with its configuration.
+        source_text: String,
+    },
     /// An energy that was given by the caller failed; the error is its own.
     #[error(transparent)]
     External(Box<dyn std::error::Error + Send + Sync>),
@@ -119,4 +142,10 @@ pub enum EnergyError {
         /// Length given.
         found: usize,
     },
+}
+
+impl From<PluginError> for EnergyError {
+    fn from(error: PluginError) -> Self {
+        EnergyError::Plugin(Box::new(error))
+    }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::kernels::{self, Isa, Real, Tables, Workspace};
 use super::parameters::Parameters;
-use super::{Energy, EnergyError, system_xml};
+use super::{Energy, EnergyError, check_shapes, system_xml};
 
 /// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
 /// the compiler unrolls the loops over lanes before it could vectorise them.
@@ -97,11 +97,6 @@ impl ForceField {
         }
     }
 
-    /// Masses in u.
-    pub fn masses(&self) -> &[f64] {
-        &self.parameters.masses
-    }
-
     /// Instruction set in use, for logs and benchmarks.
     pub fn instruction_set(&self) -> &'static str {
         self.isa.name()
@@ -119,19 +114,7 @@ impl ForceField {
         energies: &mut [f64],
         forces: Option<&mut [f64]>,
     ) -> Result<(), EnergyError> {
-        let width = 3 * self.n_atoms();
-        let check = |what, expected, found| match expected == found {
-            true => Ok(()),
-            false => Err(EnergyError::Shape {
-                what,
-                expected,
-                found,
-            }),
-        };
-        check("positions", energies.len() * width, positions.len())?;
-        if let Some(forces) = &forces {
-            check("forces", positions.len(), forces.len())?;
-        }
+        check_shapes(self.n_atoms(), positions, energies, forces.as_deref())?;
         match &self.engine {
             Engine::Double(tables) => {
                 run::<f64, LANES>(self.isa, tables, positions, energies, forces)
@@ -190,6 +173,10 @@ fn run<R: Real, const L: usize>(
 impl Energy for ForceField {
     fn n_atoms(&self) -> usize {
         self.parameters.masses.len()
+    }
+
+    fn masses(&self) -> Option<&[f64]> {
+        Some(&self.parameters.masses)
     }
 
     fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {

@@ -1,13 +1,141 @@
 //! Potentials by the text that names them, as `--energy` of `bg-sample` takes it.
 
+use std::env::consts::DLL_SUFFIX;
 use std::path::Path;
 
-use super::{Energy, EnergyError, ForceField};
+use serde_json::{Map, Value};
 
-/// The potential that `source` names: `system.xml`, an OpenMM System XML, evaluated by [`ForceField`].
+use super::{Energy, EnergyError, ForceField, Precision};
+use crate::plugin;
+
+/// The potential that `source` names:
+/// - `system.xml`: an OpenMM System XML, evaluated by [`ForceField`];
+/// - `NAME:FILE`, `NAME:FILE,OPTION=VALUE,...`: an energy plugin, such as `openmm:system.xml,platform=CPU` or
+///   `lammps:in.molecule`, with FILE as the option `file` of its configuration;
+/// - `NAME:{...}`: the same with a configuration in JSON;
+/// - `./libmine.so:...`: a plugin of that library, its only one, or `./libmine.so:NAME:...`.
+///
+/// A System XML with a colon in its name is written with its folder: `./a:b.xml`.
 ///
 /// # Errors
-/// Whatever keeps the potential from being read.
+/// Whatever keeps the potential from being read, or the plugin from being found and built.
 pub fn load(source: &str) -> Result<Box<dyn Energy>, EnergyError> {
-    Ok(Box::new(ForceField::from_system_xml(Path::new(source))?))
+    load_with(source, Precision::Double)
+}
+
+/// As [`load`], with the precision of the [`ForceField`].
+///
+/// # Errors
+/// As [`load`]; another precision than double for a plugin, which has options of its own.
+pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, EnergyError> {
+    let Some((plugin, config)) = plugin_source(source) else {
+        let force_field = ForceField::from_system_xml(Path::new(source))?;
+        return Ok(Box::new(force_field.with_precision(precision)));
+    };
+    if precision != Precision::Double {
+        return Err(EnergyError::PluginPrecision {
+            source_text: source.into(),
+        });
+    }
+    let config = json_config(config)?;
+    Ok(Box::new(plugin::energy(&plugin)?.build(&config)?))
+}
+
+/// Name or path of the plugin, and its configuration.
+fn plugin_source(source: &str) -> Option<(String, &str)> {
+    let is_name = |text: &str| {
+        let letter = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        !text.is_empty() && text.chars().all(letter)
+    };
+    if source.ends_with(DLL_SUFFIX) {
+        return Some((source.into(), ""));
+    }
+    if let Some((stem, rest)) = source.split_once(&format!("{DLL_SUFFIX}:")) {
+        let file = format!("{stem}{DLL_SUFFIX}");
+        let (name, config) = rest.split_once(':').unwrap_or((rest, ""));
+        let named = format!("{file}:{name}");
+        return Some(match is_name(name) && plugin::energy(&named).is_ok() {
+            true => (named, config),
+            false => (file, rest),
+        });
+    }
+    let (name, config) = source.split_once(':')?;
+    is_name(name).then(|| (name.into(), config))
+}
+
+/// `{...}` as it is, `FILE,OPTION=VALUE,...` as a JSON object.
+fn json_config(text: &str) -> Result<String, EnergyError> {
+    if text.is_empty() || text.starts_with('{') {
+        return Ok(text.into());
+    }
+    let mut config = Map::new();
+    for (place, part) in text.split(',').enumerate() {
+        match part.split_once('=') {
+            Some((option, value)) => {
+                let scalar = serde_json::from_str(value).ok();
+                let scalar = scalar.filter(|value: &Value| value.is_number() || value.is_boolean());
+                config.insert(option.into(), scalar.unwrap_or_else(|| value.into()));
+            }
+            None if place == 0 => {
+                config.insert("file".into(), part.into());
+            }
+            None => {
+                return Err(EnergyError::PluginOption {
+                    text: text.into(),
+                    part: part.into(),
+                });
+            }
+        }
+    }
+    Ok(Value::Object(config).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_name_files_or_plugins() {
+        assert_eq!(plugin_source("system.xml"), None);
+        assert_eq!(plugin_source("./a:b.xml"), None);
+        let named = |name: &str, config| Some((name.to_owned(), config));
+        assert_eq!(plugin_source("openmm:s.xml"), named("openmm", "s.xml"));
+        assert_eq!(plugin_source("openmm:"), named("openmm", ""));
+        let file = format!("./libx{DLL_SUFFIX}");
+        assert_eq!(plugin_source(&file), named(&file, ""));
+        assert_eq!(
+            plugin_source(&format!("{file}:{{\"a\": 1}}")),
+            named(&file, "{\"a\": 1}")
+        );
+        assert_eq!(plugin_source(&format!("{file}:in.b")), named(&file, "in.b"));
+    }
+
+    #[test]
+    fn options_become_json() {
+        assert_eq!(json_config("").unwrap(), "");
+        assert_eq!(json_config("{\"a\": 1}").unwrap(), "{\"a\": 1}");
+        assert_eq!(
+            json_config("d/in.x,length=0.34,platform=CPU,quick=true").unwrap(),
+            r#"{"file":"d/in.x","length":0.34,"platform":"CPU","quick":true}"#
+        );
+        assert_eq!(json_config("k=2").unwrap(), r#"{"k":2}"#);
+        let error = json_config("in.x,CPU").unwrap_err().to_string();
+        assert!(
+            error.contains("`CPU`") && error.contains("OPTION=VALUE"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn unknown_plugins_list_those_that_there_are() {
+        let error = load("nothing:x").err().unwrap().to_string();
+        for part in ["no energy `nothing`", "openmm", "lammps"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = load_with("openmm:x", Precision::Mixed)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("openmm:x"), "{error}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Potential energies and forces, for many configurations at once.
 //!
-//! [`ForceField`] evaluates the molecular-mechanics potential that an OpenMM System XML file describes, without OpenMM.
+//! [`ForceField`] evaluates the molecular-mechanics potential that an OpenMM System XML file describes, without OpenMM;
+//! [`load`] gives this one or that of an energy plugin.
 //! Units: nm, kJ/mol, kJ/(mol nm).
 
 mod error;
@@ -14,30 +15,70 @@ mod tests;
 
 pub use error::EnergyError;
 pub use force_field::{ForceField, Precision};
-pub use load::load;
+pub use load::{load, load_with};
+
+/// Finite configurations that an engine could not evaluate; their energies are NaN.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusals {
+    /// How many.
+    pub count: u64,
+    /// The engine's words for the first of them.
+    pub reason: String,
+}
 
 /// A potential energy `U(x)` of `N` particles, evaluated in batches.
 ///
-/// A configuration with a coordinate that is not finite, or whose energy overflows, gets an energy that is not finite;
-/// it never disturbs its neighbours in the batch and is never an error.
+/// A configuration with a coordinate that is not finite, or whose energy overflows, or that an engine cannot evaluate, gets an
+/// energy that is not finite; it never disturbs its neighbours in the batch and is never an error.
 pub trait Energy: Send + Sync {
     /// Number of particles, `N`.
     fn n_atoms(&self) -> usize;
 
+    /// Masses in u (`[N]`), where the potential knows them, and NaN for atoms whose mass it does not know.
+    fn masses(&self) -> Option<&[f64]> {
+        None
+    }
+
+    /// What the engine behind the potential could not evaluate so far, if there was anything.
+    fn refusals(&self) -> Option<Refusals> {
+        None
+    }
+
     /// Energies in kJ/mol (`[n]`) of `n` configurations (`[n, N, 3]`, nm).
     ///
     /// # Errors
-    /// [`EnergyError::Shape`] when the arrays do not fit each other.
+    /// [`EnergyError::Shape`] when the arrays do not fit each other; a plugin fails.
     fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError>;
 
     /// Energies as [`Energy::energies`], and forces `-dU/dx` in kJ/(mol nm) (`[n, N, 3]`).
     ///
     /// # Errors
-    /// [`EnergyError::Shape`] when the arrays do not fit each other.
+    /// [`EnergyError::Shape`] when the arrays do not fit each other; a plugin fails.
     fn energies_and_forces(
         &self,
         positions: &[f64],
         energies: &mut [f64],
         forces: &mut [f64],
     ) -> Result<(), EnergyError>;
+}
+
+/// Lengths of the arrays of a batch of `energies.len()` configurations.
+pub(crate) fn check_shapes(
+    n_atoms: usize,
+    positions: &[f64],
+    energies: &[f64],
+    forces: Option<&[f64]>,
+) -> Result<(), EnergyError> {
+    let check = |what, expected, found| match expected == found {
+        true => Ok(()),
+        false => Err(EnergyError::Shape {
+            what,
+            expected,
+            found,
+        }),
+    };
+    check("positions", energies.len() * 3 * n_atoms, positions.len())?;
+    forces.map_or(Ok(()), |forces| {
+        check("forces", positions.len(), forces.len())
+    })
 }

@@ -36,6 +36,8 @@ pub struct LibraryReport {
     pub flows: Vec<(PluginInfo, Result<CheckReport, PluginError>)>,
     /// Each target source, with a small pairing.
     pub targets: Vec<(PluginInfo, Result<(), PluginError>)>,
+    /// Each energy source. They are not built: most have nothing to compute without a configuration.
+    pub energies: Vec<PluginInfo>,
 }
 
 /// Loads a library and checks everything in it, with default configurations.
@@ -43,7 +45,7 @@ pub struct LibraryReport {
 /// # Errors
 /// A file that cannot be used. What its flows and target sources do wrong is in the report.
 pub fn check_library(path: &Path) -> Result<LibraryReport, PluginError> {
-    let (_, flows, targets) = registry::open(path)?;
+    let contents = registry::open(path)?;
     let check = |flow: FlowPlugin| {
         let features = example_features(flow.info().circular);
         let molecule = Molecule {
@@ -53,10 +55,16 @@ pub fn check_library(path: &Path) -> Result<LibraryReport, PluginError> {
         (flow.info().clone(), flow.check("", &features, &molecule))
     };
     Ok(LibraryReport {
-        flows: flows.into_iter().map(check).collect(),
-        targets: targets
+        flows: contents.flows.into_iter().map(check).collect(),
+        targets: contents
+            .targets
             .iter()
             .map(|target| (target.info().clone(), check_target(target)))
+            .collect(),
+        energies: contents
+            .energies
+            .iter()
+            .map(|energy| energy.info().clone())
             .collect(),
     })
 }

@@ -3,7 +3,8 @@
 use super::error::LibraryError;
 use abi_stable::library::{LibraryError as StableError, RawLibrary, lib_header_from_raw_library};
 use regflow_plugin::abi::{
-    ABI_MAJOR, ABI_MINOR, C_ENTRY, FlowTable, MAGIC, PluginTable, RootModuleRef, Str, TargetTable,
+    ABI_MAJOR, ABI_MINOR, C_ENTRY, ENERGIES, EnergyList, EnergyTable, FlowTable, MAGIC,
+    PluginTable, RootModuleRef, Str, TargetTable,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub(super) fn debug(line: impl FnOnce() -> String) {
 #[derive(Clone, Copy)]
 pub(super) struct Library {
     pub table: &'static PluginTable,
+    energies: Option<&'static EnergyList>,
 }
 
 impl Library {
@@ -90,9 +92,25 @@ impl Library {
             });
         }
         check_size::<PluginTable>("plugin table", size)?;
+        // SAFETY: of this version and complete.
+        let get_extension = unsafe {
+            (&raw const (*table).get_extension)
+                .cast::<*const u8>()
+                .read()
+        };
+        if get_extension.is_null() {
+            let (expected, found) = ("not null".into(), "null".into());
+            return Err(invalid("plugin table", "get_extension", expected, found));
+        }
         // SAFETY: of this version and complete; plugins keep it for the life of the process.
         let table = unsafe { &*table };
-        let library = Library { table };
+        // SAFETY: the function belongs to the table, the name outlives the call, and the result is a list of this name or null.
+        let energies = unsafe {
+            (table.get_extension)(Str::new(ENERGIES))
+                .cast::<EnergyList>()
+                .as_ref()
+        };
+        let library = Library { table, energies };
         for flow in library.entries(table.flows, table.n_flows) {
             let flow: &FlowTable = flow.ok_or_else(|| {
                 invalid("flow table", "address", "not null".into(), "null".into())
@@ -104,6 +122,15 @@ impl Library {
                 invalid("target table", "address", "not null".into(), "null".into())
             })?;
             check_size::<TargetTable>("target table", target.struct_size)?;
+        }
+        if let Some(list) = energies {
+            check_size::<EnergyList>("list of energies", list.struct_size)?;
+            for energy in library.entries(list.energies, list.n_energies) {
+                let energy: &EnergyTable = energy.ok_or_else(|| {
+                    invalid("energy table", "address", "not null".into(), "null".into())
+                })?;
+                check_size::<EnergyTable>("energy table", energy.struct_size)?;
+            }
         }
         Ok(library)
     }
@@ -127,6 +154,12 @@ impl Library {
     pub fn targets(&self) -> impl Iterator<Item = &'static TargetTable> {
         self.entries(self.table.targets, self.table.n_targets)
             .flatten()
+    }
+
+    /// Its energy sources.
+    pub fn energies(&self) -> impl Iterator<Item = &'static EnergyTable> {
+        let entries = |list: &EnergyList| self.entries(list.energies, list.n_energies).flatten();
+        self.energies.into_iter().flat_map(entries)
     }
 
     /// Its own version.

@@ -1,9 +1,9 @@
 //! Finding, loading, checking and calling plugins.
 //!
-//! [`flow`] and [`target`] find a plugin by name or path. A name is searched for in the files given to [`load`],
+//! [`flow`], [`target`] and [`energy`] find a plugin by name or path. A name is searched for in the files given to [`load`],
 //! in the folders of `REGFLOW_PLUGIN_PATH` (separated as `PATH` is), then in the folder of the running library or program,
 //! then among the plugins linked in; in folders the files `libNAME.so` and `NAME.so` count (with `-` of the name as `_`, and the platform's extension). What
-//! contains a path separator or ends in the extension is a path; `FILE.so:NAME` picks one of several flows of a library.
+//! contains a path separator or ends in the extension is a path; `FILE.so:NAME` picks one of several flows (targets, energies) of a library.
 //! Only what is named is loaded, and nothing is unloaded. `REGFLOW_PLUGIN_DEBUG=1` writes the search to standard error.
 //!
 //! ```
@@ -23,6 +23,7 @@
 //! ```
 
 mod check;
+mod energy;
 mod error;
 mod flow;
 mod host;
@@ -32,11 +33,12 @@ mod registry;
 mod target;
 
 pub use check::{CheckReport, LibraryReport, check_flow, check_library};
+pub use energy::{EnergyPlugin, PluginEnergy};
 pub use error::{Candidate, CheckError, LibraryError, ParameterError, PluginError};
 pub use flow::{Flow, FlowPlugin};
 pub use parameters::Parameters;
 pub use regflow_plugin::{Feature, FeatureKind, Molecule};
-pub use registry::{flow, flows, load, target, targets};
+pub use registry::{energies, energy, flow, flows, load, target, targets};
 pub use target::{Target, TargetPlugin};
 
 use serde_json::{Map, Value};
@@ -61,7 +63,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What is known about a flow or a target source before it is built.
+/// What is known about a flow, a target source or an energy source before it is built.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PluginInfo {
     /// Its name.
@@ -74,7 +76,7 @@ pub struct PluginInfo {
     pub schema: String,
     /// Where it comes from.
     pub origin: Origin,
-    /// Whether a flow understands circular features; `false` for target sources.
+    /// Whether a flow understands circular features; `false` for the other kinds.
     pub circular: bool,
 }
 

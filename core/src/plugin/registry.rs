@@ -2,7 +2,7 @@
 
 use super::error::{Candidate, LibraryError, PluginError};
 use super::library::{Library, debug, text};
-use super::{FlowPlugin, Origin, PluginInfo, TargetPlugin};
+use super::{EnergyPlugin, FlowPlugin, Origin, PluginInfo, TargetPlugin};
 use regflow_plugin::abi::PluginTable;
 use std::env::consts::DLL_SUFFIX;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
@@ -12,10 +12,12 @@ use std::sync::{Mutex, PoisonError};
 const PATH_VARIABLE: &str = "REGFLOW_PLUGIN_PATH";
 
 fn linked_in() -> impl Iterator<Item = Library> {
-    let tables: [&'static PluginTable; 3] = [
+    let tables: [&'static PluginTable; 5] = [
         regflow_realnvp::plugin_table(),
         regflow_nsf::plugin_table(),
         regflow_ot::plugin_table(),
+        regflow_openmm::plugin_table(),
+        regflow_lammps::plugin_table(),
     ];
     tables
         .into_iter()
@@ -80,10 +82,13 @@ fn names(library: Library) -> Vec<(&'static str, String)> {
     let targets = library
         .targets()
         .map(|table| (TargetPlugin::NAME, text(&table.name)));
-    flows.chain(targets).collect()
+    let energies = library
+        .energies()
+        .map(|table| (EnergyPlugin::NAME, text(&table.name)));
+    flows.chain(targets).chain(energies).collect()
 }
 
-/// What [`flow`] and [`target`] have in common.
+/// What [`flow`], [`target`] and [`energy`] have in common.
 trait Kind: Sized {
     const NAME: &'static str;
     fn all(library: Library, origin: &Origin) -> Vec<Self>;
@@ -118,6 +123,20 @@ impl Kind for TargetPlugin {
     }
 }
 
+impl Kind for EnergyPlugin {
+    const NAME: &'static str = "energy";
+    fn all(library: Library, origin: &Origin) -> Vec<Self> {
+        let version = library.version();
+        library
+            .energies()
+            .map(|table| EnergyPlugin::new(table, &version, origin.clone()))
+            .collect()
+    }
+    fn info(&self) -> &PluginInfo {
+        self.info()
+    }
+}
+
 /// The flow architecture called `name_or_path`; for the search see the [module](super).
 ///
 /// # Errors
@@ -134,6 +153,14 @@ pub fn target(name_or_path: &str) -> Result<TargetPlugin, PluginError> {
     find(name_or_path)
 }
 
+/// The energy source called `name_or_path`; for the search see the [module](super).
+///
+/// # Errors
+/// As [`flow`].
+pub fn energy(name_or_path: &str) -> Result<EnergyPlugin, PluginError> {
+    find(name_or_path)
+}
+
 /// The flows of the files of [`load`], and those linked in.
 pub fn flows() -> Vec<FlowPlugin> {
     known()
@@ -144,20 +171,30 @@ pub fn targets() -> Vec<TargetPlugin> {
     known()
 }
 
-/// All flows and target sources of a file.
-pub(super) fn open(
-    path: &Path,
-) -> Result<(Library, Vec<FlowPlugin>, Vec<TargetPlugin>), PluginError> {
+/// The energy sources of the files of [`load`], and those linked in.
+pub fn energies() -> Vec<EnergyPlugin> {
+    known()
+}
+
+/// What a file offers.
+pub(super) struct Contents {
+    pub flows: Vec<FlowPlugin>,
+    pub targets: Vec<TargetPlugin>,
+    pub energies: Vec<EnergyPlugin>,
+}
+
+/// Everything in a file.
+pub(super) fn open(path: &Path) -> Result<Contents, PluginError> {
     let library = Library::open(path).map_err(|reason| PluginError::Library {
         path: path.into(),
         reason,
     })?;
     let origin = Origin::File(path.into());
-    Ok((
-        library,
-        Kind::all(library, &origin),
-        Kind::all(library, &origin),
-    ))
+    Ok(Contents {
+        flows: Kind::all(library, &origin),
+        targets: Kind::all(library, &origin),
+        energies: Kind::all(library, &origin),
+    })
 }
 
 /// `FILE` or `FILE:NAME`, where the argument is a path.

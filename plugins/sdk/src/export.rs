@@ -1,7 +1,10 @@
 //! The macros that end a plugin.
 
-use crate::abi::{ABI_MAJOR, ABI_MINOR, FlowTable, MAGIC, PluginTable, Str, TargetTable};
-use crate::flow::no_extension;
+use crate::abi::{
+    ABI_MAJOR, ABI_MINOR, ENERGIES, EnergyList, EnergyTable, FlowTable, MAGIC, PluginTable, Str,
+    TargetTable,
+};
+use std::ffi::c_void;
 
 /// Makes the table of a plugin; used by [`plugin!`](crate::plugin).
 pub fn new_table(
@@ -9,6 +12,7 @@ pub fn new_table(
     version: &'static str,
     flows: Vec<&'static FlowTable>,
     targets: Vec<&'static TargetTable>,
+    get_extension: unsafe extern "C" fn(name: Str) -> *const c_void,
 ) -> PluginTable {
     let (n_flows, n_targets) = (flows.len() as u64, targets.len() as u64);
     PluginTable {
@@ -23,8 +27,30 @@ pub fn new_table(
         n_flows,
         targets: targets.leak().as_ptr().cast(),
         n_targets,
-        get_extension: no_extension,
+        get_extension,
     }
+}
+
+/// Makes the list of a plugin's energy sources; used by [`plugin!`](crate::plugin).
+pub fn new_energy_list(energies: Vec<&'static EnergyTable>) -> EnergyList {
+    EnergyList {
+        struct_size: size_of::<EnergyList>() as u64,
+        n_energies: energies.len() as u64,
+        energies: energies.leak().as_ptr().cast(),
+    }
+}
+
+/// The plugin's extension called `name`; used by [`plugin!`](crate::plugin).
+///
+/// # Safety
+/// `name` is readable.
+pub unsafe fn extension(name: Str, energies: fn() -> &'static EnergyList) -> *const c_void {
+    // SAFETY: by contract.
+    if unsafe { name.to_text() } != ENERGIES {
+        return std::ptr::null();
+    }
+    let list = std::panic::catch_unwind(energies);
+    list.map_or(std::ptr::null(), |list| std::ptr::from_ref(list).cast())
 }
 
 /// Defines `plugin_table()`, which lists what the crate offers: for the host that links it in, and for
@@ -67,23 +93,42 @@ pub fn new_table(
 ///     }
 /// }
 ///
-/// regflow_plugin::plugin! { name: "shift", flows: [Shift], targets: [] }
+/// regflow_plugin::plugin! { name: "shift", flows: [Shift] }
 /// # fn main() {}
 /// ```
 ///
 /// A crate of type `cdylib` that ends with `regflow_plugin::export! {}` as well is a plugin library.
 #[macro_export]
 macro_rules! plugin {
-    (name: $name:expr, flows: [$($flow:ty),* $(,)?], targets: [$($target:ty),* $(,)?] $(,)?) => {
+    (
+        name: $name:expr
+        $(, flows: [$($flow:ty),* $(,)?])?
+        $(, targets: [$($target:ty),* $(,)?])?
+        $(, energies: [$($energy:ty),* $(,)?])?
+        $(,)?
+    ) => {
         /// The table of this plugin.
         pub fn plugin_table() -> &'static $crate::abi::PluginTable {
-            static TABLE: ::std::sync::OnceLock<$crate::abi::PluginTable> = ::std::sync::OnceLock::new();
+            use $crate::abi::{EnergyList, PluginTable, Str};
+            use ::std::sync::OnceLock;
+            static TABLE: OnceLock<PluginTable> = OnceLock::new();
+            fn energies() -> &'static EnergyList {
+                static ENERGIES: OnceLock<EnergyList> = OnceLock::new();
+                ENERGIES.get_or_init(|| {
+                    $crate::__private::new_energy_list(vec![$($($crate::__private::energy_table::<$energy>()),*)?])
+                })
+            }
+            unsafe extern "C" fn extension(name: Str) -> *const ::std::ffi::c_void {
+                // SAFETY: the host passes a readable name.
+                unsafe { $crate::__private::extension(name, energies) }
+            }
             TABLE.get_or_init(|| {
                 $crate::__private::new_table(
                     $name,
                     env!("CARGO_PKG_VERSION"),
-                    vec![$($crate::__private::flow_table::<$flow>()),*],
-                    vec![$($crate::__private::target_table::<$target>()),*],
+                    vec![$($($crate::__private::flow_table::<$flow>()),*)?],
+                    vec![$($($crate::__private::target_table::<$target>()),*)?],
+                    extension,
                 )
             })
         }
@@ -125,7 +170,8 @@ macro_rules! export {
 /// What the macros need; not for use by hand.
 #[doc(hidden)]
 pub mod private {
-    pub use super::new_table;
+    pub use super::{extension, new_energy_list, new_table};
+    pub use crate::energy::energy_table;
     pub use crate::flow::flow_table;
     pub use crate::target::target_table;
     pub use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};

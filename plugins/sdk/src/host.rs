@@ -41,7 +41,7 @@ impl Host {
         unsafe { (self.0.last_error)(self.0.context).to_text() }
     }
 
-    fn set_error(&self, message: &str) {
+    pub(crate) fn set_error(&self, message: &str) {
         // SAFETY: the text outlives the call.
         unsafe { (self.0.set_error)(self.0.context, Str::new(message)) }
     }

@@ -1,11 +1,12 @@
-//! The RegFlow plugin ABI ([`abi`]) and the kit to write plugins: flow architectures ([`Flow`]) and target sources
-//! ([`TargetSource`]).
+//! The RegFlow plugin ABI ([`abi`]) and the kit to write plugins: flow architectures ([`Flow`]), target sources
+//! ([`TargetSource`]) and energy sources ([`EnergySource`]).
 //!
 //! A plugin never links the host's tensor library. It gets a table of operations on opaque tensors, wrapped as
 //! [`Tensor`], so that the same small library runs on every device with gradients. [`plugin!`] shows a complete plugin.
 
 pub mod abi;
 mod config;
+mod energy;
 mod error;
 mod export;
 mod feature;
@@ -17,6 +18,7 @@ mod parameters;
 mod target;
 mod tensor;
 
+pub use energy::{Batch, Configuration, EnergySource};
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use export::private as __private;

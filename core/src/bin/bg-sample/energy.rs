@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use regflow::system::{ArrayData, NamedArray, write_npz};
 
 use crate::figures::Figures;
-use crate::inputs::{self, FrameArguments};
+use crate::inputs::{self, EnergyArgument, FrameArguments};
 use crate::{Common, Outcome};
 
 /// Energies (and forces) of the frames of a trajectory
@@ -11,9 +11,8 @@ use crate::{Common, Outcome};
 #[command(after_help = "Example:\n  \
     bg-sample energy --energy system.xml --topology topology.pdb --trajectory trajectory.dcd --out energies.npz --forces")]
 pub struct Arguments {
-    /// Potential: an OpenMM System XML
-    #[arg(long, value_name = "FILE")]
-    energy: PathBuf,
+    #[command(flatten)]
+    energy: EnergyArgument,
     /// Structure file with atoms and bonds (PDB, ...)
     #[arg(long, value_name = "FILE")]
     topology: PathBuf,
@@ -29,7 +28,7 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = inputs::energy(common, &arguments.energy, &topology)?;
+    let energy = arguments.energy.load(common, &topology)?;
     let positions = arguments.frames.read(&topology, selection)?;
     let n = positions.len() / (3 * topology.n_atoms());
     let mut energies = vec![0.0; n];
@@ -71,5 +70,6 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         arguments.out.display().to_string(),
         arguments.out.display().to_string(),
     );
+    figures.warn_all(inputs::refusals(energy.as_ref()));
     figures.print(common)
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use crate::diagnostics::{self, Source};
 use crate::figures::Figures;
-use crate::inputs::{self, FrameRange};
+use crate::inputs::{self, EnergyArgument, FrameRange};
 use crate::{Common, Outcome};
 
 /// Compare a model, and its weighted samples, with a reference trajectory
@@ -21,9 +21,8 @@ pub struct Arguments {
     /// Model file
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Potential: an OpenMM System XML
-    #[arg(long, value_name = "FILE")]
-    energy: PathBuf,
+    #[command(flatten)]
+    energy: EnergyArgument,
     /// Trajectory files of equilibrium frames at the model's temperature, in the order of time
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     reference: Vec<PathBuf>,
@@ -68,7 +67,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     }
     let options = arguments.options(common)?;
     let model = inputs::model(common, &arguments.model)?;
-    let energy = inputs::energy(common, &arguments.energy, model.topology())?;
+    let energy = arguments.energy.load(common, model.topology())?;
     let structure = arguments.topology.as_deref();
     let selection = inputs::selected_atoms(model.topology(), structure, &arguments.frames)?;
     let frames = arguments
@@ -92,6 +91,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let mut found = found?;
     found.curve = curve;
     found.warnings.extend(curve_warning);
+    found.warnings.extend(inputs::refusals(energy.as_ref()));
     found.title = format!("{}", arguments.model.display());
     found.settings.splice(0..0, arguments.files(common));
 
@@ -180,7 +180,7 @@ impl Arguments {
             .collect();
         let mut files = vec![
             ("model".to_owned(), self.model.display().to_string()),
-            ("potential".to_owned(), self.energy.display().to_string()),
+            ("potential".to_owned(), self.energy.source.clone()),
             ("reference".to_owned(), names.join(" ")),
             ("device".to_owned(), common.device.clone()),
         ];

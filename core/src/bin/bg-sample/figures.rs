@@ -22,6 +22,11 @@ impl Figures {
         self.notes.push(text.into());
     }
 
+    /// Adds warnings, if there are any.
+    pub fn warn_all(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.notes.extend(warnings);
+    }
+
     /// Prints everything.
     pub fn print(self, common: &Common) -> Outcome {
         if common.json {

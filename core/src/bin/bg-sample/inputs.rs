@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use regflow::energy::{Energy, ForceField};
+use regflow::energy::{self, Energy};
 use regflow::flow::Model;
 use regflow::system::{AtomSelection, ReadOptions, Topology, Trajectory};
 use regflow::tensor::{self, Device};
@@ -94,32 +94,53 @@ impl FrameRange {
     }
 }
 
-/// The potential of a molecule.
-pub fn energy(common: &Common, path: &Path, topology: &Topology) -> Outcome<Box<dyn Energy>> {
-    let force_field = ForceField::from_system_xml(path)?.with_precision(common.precision.into());
-    if force_field.n_atoms() != topology.n_atoms() {
-        return Err(format!(
-            "{} describes {} particles, the molecule has {} atoms: give the System of this molecule, in its atom order",
-            path.display(),
-            force_field.n_atoms(),
+/// Which potential.
+#[derive(clap::Args)]
+pub struct EnergyArgument {
+    /// Potential: an OpenMM System XML, or the input of a plugin: openmm:system.xml,platform=CPU or lammps:in.molecule or
+    /// ./libmine.so:INPUT
+    #[arg(long = "energy", value_name = "FILE|PLUGIN:FILE")]
+    pub source: String,
+}
+
+impl EnergyArgument {
+    /// The potential, checked against the molecule.
+    pub fn load(&self, common: &Common, topology: &Topology) -> Outcome<Box<dyn Energy>> {
+        let source = &self.source;
+        let potential = energy::load_with(source, common.precision.into())?;
+        if potential.n_atoms() != topology.n_atoms() {
+            return Err(format!(
+            "{source} describes {} particles, the molecule has {} atoms: give the potential of this molecule, in its atom order",
+            potential.n_atoms(),
             topology.n_atoms()
         )
         .into());
-    }
-    // Hydrogen masses may have been repartitioned; a heavy atom in a hydrogen's place means another atom order.
-    for (index, (mass, atom)) in force_field.masses().iter().zip(&topology.atoms).enumerate() {
-        let is_heavy = |mass: f64| mass > 6.0;
-        if *mass != 0.0 && is_heavy(*mass) != is_heavy(atom.mass) {
-            return Err(format!(
-                "{}: particle {index} has mass {mass}, but atom {} of the molecule is {}: the atom orders differ",
-                path.display(),
+        }
+        // Hydrogen masses may have been repartitioned; a heavy atom in a hydrogen's place means another atom order.
+        let masses = potential.masses().unwrap_or_default();
+        for (index, (mass, atom)) in masses.iter().zip(&topology.atoms).enumerate() {
+            let is_heavy = |mass: f64| mass > 6.0;
+            let is_known = *mass != 0.0 && !mass.is_nan();
+            if is_known && is_heavy(*mass) != is_heavy(atom.mass) {
+                return Err(format!(
+                "{source}: particle {index} has mass {mass}, but atom {} of the molecule is {}: the atom orders differ",
                 topology.describe(index),
                 atom.element
             )
             .into());
+            }
         }
+        Ok(potential)
     }
-    Ok(Box::new(force_field))
+}
+
+/// What the engine behind a potential could not evaluate, in words.
+pub fn refusals(energy: &dyn Energy) -> Option<String> {
+    let refusals = energy.refusals()?;
+    Some(format!(
+        "the engine could not evaluate {} configurations, which have no energy; the first: {}",
+        refusals.count, refusals.reason
+    ))
 }
 
 /// The atoms of a structure file that are the model's molecule; all without a file.

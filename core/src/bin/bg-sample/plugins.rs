@@ -41,11 +41,12 @@ fn facts(kind: &str, info: &PluginInfo) -> Value {
 }
 
 fn list(common: &Common) -> Outcome {
-    let (flows, targets) = (plugin::flows(), plugin::targets());
+    let (flows, targets, energies) = (plugin::flows(), plugin::targets(), plugin::energies());
     let all = flows
         .iter()
         .map(|f| ("flow", f.info()))
-        .chain(targets.iter().map(|t| ("target", t.info())));
+        .chain(targets.iter().map(|t| ("target", t.info())))
+        .chain(energies.iter().map(|e| ("energy", e.info())));
     if common.json {
         let rows: Vec<Value> = all.map(|(kind, info)| facts(kind, info)).collect();
         println!("{}", json!({ "plugins": rows }));
@@ -61,11 +62,16 @@ fn list(common: &Common) -> Outcome {
 }
 
 fn describe(common: &Common, name: &str) -> Outcome {
-    // A flow and a target source may have the same name; a name that neither has is told with the flows' search.
-    let (kind, info) = match (plugin::flow(name), plugin::target(name)) {
-        (Ok(flow), _) => ("flow", flow.info().clone()),
-        (_, Ok(target)) => ("target", target.info().clone()),
-        (Err(error), _) => return Err(error.into()),
+    // Different kinds may use one name; a name that none has is told with the flows' search.
+    let (kind, info) = match (
+        plugin::flow(name),
+        plugin::target(name),
+        plugin::energy(name),
+    ) {
+        (Ok(flow), ..) => ("flow", flow.info().clone()),
+        (_, Ok(target), _) => ("target", target.info().clone()),
+        (.., Ok(energy)) => ("energy", energy.info().clone()),
+        (Err(error), ..) => return Err(error.into()),
     };
     let schema: Value = serde_json::from_str(&info.schema)?;
     if common.json {
@@ -90,7 +96,11 @@ fn describe(common: &Common, name: &str) -> Outcome {
 }
 
 fn check(common: &Common, path: &Path) -> Outcome {
-    let LibraryReport { flows, targets } = plugin::check_library(path)?;
+    let LibraryReport {
+        flows,
+        targets,
+        energies,
+    } = plugin::check_library(path)?;
     let mut rows = Vec::new();
     let mut failed = 0;
     let mut row = |kind: &str, info: &PluginInfo, result: Result<String, String>| {
@@ -125,6 +135,10 @@ fn check(common: &Common, path: &Path) -> Outcome {
         let text = result.as_ref().map(|()| "pairs a small set".to_owned());
         row("target", info, text.map_err(|e| e.to_string()));
     }
+    for info in &energies {
+        let text = "its table is in order; bg-sample energy evaluates it with a configuration";
+        row("energy", info, Ok(text.to_owned()));
+    }
     if common.json {
         println!("{}", json!({ "plugins": rows }));
     }
@@ -132,7 +146,7 @@ fn check(common: &Common, path: &Path) -> Outcome {
         return Err(format!(
             "{}: {failed} of {} plugins failed the check",
             path.display(),
-            flows.len() + targets.len()
+            rows.len()
         )
         .into());
     }

@@ -5,7 +5,8 @@ use regflow::system::{ArrayData, NamedArray, TrajectoryWriter, write_npz};
 
 use crate::diagnostics::{self, Populations};
 use crate::figures::Figures;
-use crate::{Common, Outcome, inputs};
+use crate::inputs::{self, EnergyArgument};
+use crate::{Common, Outcome};
 
 /// Configurations between two writes: bounds the memory, and the time in which nothing is seen.
 const CHUNK: usize = 16384;
@@ -18,9 +19,8 @@ pub struct Arguments {
     /// Model file
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Potential: an OpenMM System XML
-    #[arg(long, value_name = "FILE")]
-    energy: PathBuf,
+    #[command(flatten)]
+    energy: EnergyArgument,
     /// Number of configurations
     #[arg(short, value_name = "N")]
     n: usize,
@@ -48,7 +48,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         .into());
     }
     let model = inputs::model(common, &arguments.model)?;
-    let energy = inputs::energy(common, &arguments.energy, model.topology())?;
+    let energy = arguments.energy.load(common, model.topology())?;
     let mut writer = TrajectoryWriter::create(&arguments.out, model.topology())?;
     let mut all = WeightedSamples::new(model.temperature());
     // Resampling needs all weights before the first configuration is written.
@@ -94,6 +94,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let path = |path: &PathBuf| path.display().to_string();
     figures.add("out", path(&arguments.out), path(&arguments.out));
     figures.add("sidecar", path(&sidecar), path(&sidecar));
+    figures.warn_all(inputs::refusals(energy.as_ref()));
     figures.print(common)
 }
 

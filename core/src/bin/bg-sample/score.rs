@@ -6,7 +6,7 @@ use regflow::sample::WeightedSamples;
 
 use crate::diagnostics::{self, Populations};
 use crate::figures::Figures;
-use crate::inputs::{self, FrameArguments};
+use crate::inputs::{self, EnergyArgument, FrameArguments};
 use crate::sample::write_sidecar;
 use crate::{Common, Outcome};
 
@@ -18,9 +18,8 @@ pub struct Arguments {
     /// Model file
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Potential: an OpenMM System XML
-    #[arg(long, value_name = "FILE")]
-    energy: PathBuf,
+    #[command(flatten)]
+    energy: EnergyArgument,
     #[command(flatten)]
     frames: FrameArguments,
     /// Structure file, needed only to select atoms; the model knows its molecule
@@ -33,7 +32,7 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let model = inputs::model(common, &arguments.model)?;
-    let energy = inputs::energy(common, &arguments.energy, model.topology())?;
+    let energy = arguments.energy.load(common, model.topology())?;
     let (structure, frames) = (arguments.topology.as_deref(), &arguments.frames);
     let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
     let mut positions = frames.read(model.topology(), selection)?;
@@ -58,5 +57,6 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         arguments.out.display().to_string(),
         arguments.out.display().to_string(),
     );
+    figures.warn_all(inputs::refusals(energy.as_ref()));
     figures.print(common)
 }

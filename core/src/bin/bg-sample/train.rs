@@ -10,7 +10,7 @@ use regflow::{plugin, train};
 use serde_json::{Value, json};
 
 use crate::figures::Figures;
-use crate::inputs::{self, FrameArguments, json_argument};
+use crate::inputs::{self, EnergyArgument, FrameArguments, json_argument};
 use crate::progress::{Interrupt, Reporter};
 use crate::stages::StageArguments;
 use crate::{Common, Outcome};
@@ -27,9 +27,8 @@ pub struct Arguments {
     /// Structure file with atoms and bonds (PDB, ...)
     #[arg(long, value_name = "FILE")]
     topology: PathBuf,
-    /// Potential of the frames, an OpenMM System XML: checked against the molecule, and used for the reference energy
-    #[arg(long, value_name = "FILE")]
-    energy: PathBuf,
+    #[command(flatten)]
+    energy: EnergyArgument,
     /// Temperature of the frames, K
     #[arg(long)]
     temperature: f64,
@@ -96,7 +95,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let checkpoint = arguments.checkpoint()?;
     let device = inputs::device(common)?;
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = inputs::energy(common, &arguments.energy, &topology)?;
+    let energy = arguments.energy.load(common, &topology)?;
     let positions = arguments.frames.read(&topology, selection)?;
     let mean_energy =
         regflow::sample::mean_reduced_energy(energy.as_ref(), &positions, arguments.temperature)?;
@@ -173,6 +172,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     );
     figures.add("model", text(&arguments.out), text(&arguments.out));
     figures.add("curve", text(&curve), text(&curve));
+    figures.warn_all(inputs::refusals(energy.as_ref()));
     figures.print(common)
 }
 

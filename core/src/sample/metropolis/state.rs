@@ -8,7 +8,9 @@ use crate::system::Fnv;
 use crate::tensor::DType;
 
 /// First bytes of a saved state; the digit is the version of its format.
-const MAGIC: &[u8] = b"regflow-move-1 ";
+const MAGIC: &str = "regflow-move-1 ";
+/// Digits of the checksum of the text that follows it.
+const CHECKSUM: usize = 16;
 
 /// Everything that changes in the life of a [`Metropolis`]. Proposals come again from seed and round.
 #[derive(Serialize, Deserialize)]
@@ -37,7 +39,7 @@ impl Metropolis {
         let text = serde_json::to_string(&state).map_err(|error| MoveError::State {
             reason: error.to_string(),
         })?;
-        Ok([MAGIC, text.as_bytes()].concat())
+        Ok(format!("{MAGIC}{} {text}", checksum(text.as_bytes())).into_bytes())
     }
 
     /// Goes on from what [`Metropolis::save`] gave.
@@ -45,18 +47,23 @@ impl Metropolis {
     /// # Errors
     /// The state is damaged, or of another model or other options. Then nothing has changed.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), MoveError> {
-        let refuse = |reason: String| MoveError::State { reason };
-        let text = state.strip_prefix(MAGIC).ok_or_else(|| {
-            refuse("it does not begin as one that this version of RegFlow saved".into())
-        })?;
-        let state: State = serde_json::from_slice(text)
-            .map_err(|error| refuse(format!("it is damaged: {error}")))?;
+        let refuse = |reason: &str| MoveError::State {
+            reason: reason.into(),
+        };
+        let rest = state
+            .strip_prefix(MAGIC.as_bytes())
+            .ok_or_else(|| refuse("it does not begin as one that this version of RegFlow saved"))?;
+        let state: State = rest
+            .split_at_checked(CHECKSUM + 1)
+            .filter(|(sum, text)| *sum == format!("{} ", checksum(text)).as_bytes())
+            .and_then(|(_, text)| serde_json::from_slice(text).ok())
+            .ok_or_else(|| refuse("it is damaged"))?;
         if state.model != self.model_fingerprint()? {
-            return Err(refuse("it is of another model".into()));
+            return Err(refuse("it is of another model"));
         }
         if state.options != self.options_fingerprint() {
             return Err(refuse(
-                "it was saved with other options (temperature, seed, batch, walkers, atoms, frame or placement)".into(),
+                "it was saved with other options (temperature, seed, batch, walkers, atoms, frame or placement)",
             ));
         }
         self.round = state.round;
@@ -97,4 +104,10 @@ impl Metropolis {
         hash.add(&(self.batch as u64).to_le_bytes());
         format!("{:016x}", hash.finish())
     }
+}
+
+fn checksum(text: &[u8]) -> String {
+    let mut hash = Fnv::default();
+    hash.add(text);
+    format!("{:0CHECKSUM$x}", hash.finish())
 }

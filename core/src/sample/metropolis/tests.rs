@@ -1,1 +1,524 @@
+//! Moves of a chain of four atoms whose torsion has a density that is known by quadrature: bonds and angles are independent
+//! of it, and flexible.
 
+use std::f64::consts::{PI, TAU};
+
+use rand_distr::StandardNormal;
+use serde_json::json;
+
+use super::*;
+use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
+use crate::energy::EnergyError;
+use crate::system::{Atom, Residue, Topology, angle, distance, torsion};
+use crate::tensor::{Device, Tensor};
+
+const T: f64 = 300.0;
+const BOND: [f64; 2] = [0.15, 1e5];
+const ANGLE: [f64; 2] = [1.9, 300.0];
+
+/// Three minima of different depth, barriers of some 5 kT.
+fn torsion_energy(phi: f64) -> f64 {
+    6.0 * (1.0 + (3.0 * phi).cos()) + 1.5 * (1.0 + phi.cos()) + 0.8 * phi.sin()
+}
+
+/// The chain, in a system with a particle that attracts its last atom; without one, the chain alone.
+struct Chain {
+    particle: bool,
+}
+
+impl Chain {
+    fn internal_energy(x: &[f64]) -> f64 {
+        let harmonic =
+            |value: f64, [rest, constant]: [f64; 2]| 0.5 * constant * (value - rest).powi(2);
+        let bonds: f64 = (0..3)
+            .map(|i| harmonic(distance(x, [i, i + 1]), BOND))
+            .sum();
+        let angles: f64 = (0..2)
+            .map(|i| harmonic(angle(x, [i, i + 1, i + 2]), ANGLE))
+            .sum();
+        bonds + angles + torsion_energy(torsion(x, [0, 1, 2, 3]))
+    }
+
+    fn particle_energy(x: &[f64]) -> f64 {
+        -8.0 * (-(distance(x, [3, 4]) / 0.12).powi(2)).exp()
+    }
+}
+
+impl Energy for Chain {
+    fn n_atoms(&self) -> usize {
+        4 + usize::from(self.particle)
+    }
+
+    fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+        for (x, energy) in positions.chunks_exact(3 * self.n_atoms()).zip(energies) {
+            *energy = Self::internal_energy(x);
+            if self.particle {
+                *energy += Self::particle_energy(x);
+            }
+        }
+        Ok(())
+    }
+
+    fn energies_and_forces(
+        &self,
+        _: &[f64],
+        _: &mut [f64],
+        _: &mut [f64],
+    ) -> Result<(), EnergyError> {
+        Err(EnergyError::External("moves need no forces".into()))
+    }
+}
+
+/// A chain of given bonds, angles and torsion, atom 1 at the origin, atom 2 on +x, atom 0 in the plane z = 0.
+fn build([r0, r1, r2]: [f64; 3], [a0, a1]: [f64; 2], phi: f64) -> Vec<f64> {
+    let (sin, cos) = a1.sin_cos();
+    vec![
+        r0 * a0.cos(),
+        r0 * a0.sin(),
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        r1,
+        0.0,
+        0.0,
+        r1 - r2 * cos,
+        r2 * sin * phi.cos(),
+        r2 * sin * phi.sin(),
+    ]
+}
+
+/// Exact draws of the chain alone: bonds and angles by rejection from their normal part, the torsion by inversion on a grid.
+fn exact(n: usize, seed: u64) -> Vec<f64> {
+    let kt = kt(T);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = |[rest, constant]: [f64; 2], volume: fn(f64) -> f64, most: f64| loop {
+        let value = rest + (kt / constant).sqrt() * rng.sample::<f64, _>(StandardNormal);
+        if rng.random::<f64>() * most < volume(value) {
+            return value;
+        }
+    };
+    let shapes: Vec<([f64; 3], [f64; 2])> = (0..n)
+        .map(|_| {
+            let bonds = [(); 3].map(|()| normal(BOND, |r| r * r, 0.04));
+            (
+                bonds,
+                [(); 2].map(|()| normal(ANGLE, |a| a.sin().max(0.0), 1.0)),
+            )
+        })
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed + 1);
+    let torsions = std::iter::repeat_with(|| {
+        let phi = PI - TAU * rng.random::<f64>();
+        (rng.random::<f64>() < (-torsion_energy(phi) / kt).exp()).then_some(phi)
+    });
+    let torsions = torsions.flatten();
+    shapes
+        .into_iter()
+        .zip(torsions)
+        .flat_map(|((bonds, angles), phi)| build(bonds, angles, phi))
+        .collect()
+}
+
+fn topology() -> Topology {
+    let atom = |name: &str| Atom {
+        name: name.into(),
+        element: "C".into(),
+        atomic_number: 6,
+        mass: 15.0,
+        residue: 0,
+    };
+    Topology {
+        atoms: ["C1", "C2", "C3", "C4"].map(atom).to_vec(),
+        residues: vec![Residue {
+            name: "BUT".into(),
+            id: 1,
+            chain: "A".into(),
+        }],
+        bonds: vec![[0, 1], [1, 2], [2, 3]],
+    }
+}
+
+/// A flow near the identity: its torsion is uniform, give or take the disturbance.
+fn model(disturbance: f64) -> Arc<Model> {
+    let options = CoordinateOptions {
+        circular: true,
+        ..CoordinateOptions::default()
+    };
+    let frames = exact(500, 7);
+    let coordinates =
+        Coordinates::fit(CoordinateKind::Internal, &topology(), &frames, &options).unwrap();
+    let config = json!({ "couplings": 4, "hidden": 16, "blocks": 1 });
+    let model = Model::new("nsf", config, coordinates, topology(), T, 1, &Device::Cpu).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let disturbed: Vec<(String, Tensor)> = model
+        .parameters()
+        .iter()
+        .map(|(name, value)| {
+            let noise: Vec<f32> = (0..value.elem_count())
+                .map(|_| (disturbance * rng.sample::<f64, _>(StandardNormal)) as f32)
+                .collect();
+            let noise = Tensor::from_vec(noise, value.dims(), &Device::Cpu).unwrap();
+            (name.to_owned(), (value.as_tensor() + noise).unwrap())
+        })
+        .collect();
+    for (name, value) in disturbed {
+        model.parameters().set(&name, &value).unwrap();
+    }
+    Arc::new(model)
+}
+
+/// Which of the three minima.
+fn basin(x: &[f64]) -> usize {
+    let phi = torsion(x, [0, 1, 2, 3]);
+    (((phi + TAU) / TAU * 3.0) as usize) % 3
+}
+
+/// Populations of the basins by quadrature.
+fn quadrature() -> [f64; 3] {
+    let n = 30_000;
+    let mut sums = [0.0; 3];
+    for i in 0..n {
+        let phi = TAU * (i as f64 + 0.5) / f64::from(n) - PI;
+        let basin = (((phi + TAU) / TAU * 3.0) as usize) % 3;
+        sums[basin] += (-torsion_energy(phi) / kt(T)).exp();
+    }
+    let total: f64 = sums.iter().sum();
+    sums.map(|sum| sum / total)
+}
+
+/// Populations over independent walkers with their standard errors.
+fn populations(counts: &[[f64; 3]]) -> [(f64, f64); 3] {
+    let n = counts.len() as f64;
+    std::array::from_fn(|basin| {
+        let mean = counts.iter().map(|c| c[basin]).sum::<f64>() / n;
+        let square: f64 = counts.iter().map(|c| (c[basin] - mean).powi(2)).sum();
+        (mean, (square / (n - 1.0) / n).sqrt())
+    })
+}
+
+fn assert_populations(found: [(f64, f64); 3], expected: [f64; 3]) {
+    for ((value, error), expected) in found.into_iter().zip(expected) {
+        assert!(
+            error < 0.03 && (value - expected).abs() < 4.0 * error,
+            "{found:?} {expected:?}"
+        );
+    }
+}
+
+const WALKERS: usize = 64;
+
+/// All walkers in the shallowest basin, each turned and moved somewhere.
+fn start(extra: &[f64]) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let chain = build([0.15; 3], [1.9; 2], PI / 3.0);
+    let here = Frame::of(&chain, [0, 1, 2]).unwrap();
+    (0..WALKERS)
+        .flat_map(|_| {
+            let mut system = [&chain[..], extra].concat();
+            if extra.is_empty() {
+                here.carry_all(&here.turned(&mut rng), &mut system);
+                let shift: f64 = rng.random();
+                system.iter_mut().for_each(|x| *x += shift);
+            }
+            system
+        })
+        .collect()
+}
+
+fn options(seed: u64) -> MoveOptions {
+    MoveOptions {
+        n_walkers: WALKERS,
+        seed,
+        batch: 2048,
+        ..MoveOptions::default()
+    }
+}
+
+#[test]
+fn run_reaches_the_exact_populations_whatever_the_model() {
+    let energy = Chain { particle: false };
+    for (disturbance, seed) in [(0.0, 1), (0.15, 2)] {
+        for placement in [Placement::Keep, Placement::Random] {
+            let options = MoveOptions {
+                placement,
+                ..options(seed)
+            };
+            let mut moves = Metropolis::new(model(disturbance), &options).unwrap();
+            let mut positions = start(&[]);
+            let mut energies = vec![0.0; WALKERS];
+            moves
+                .run(&energy, 100, &mut positions, &mut energies)
+                .unwrap();
+            let mut counts = vec![[0.0; 3]; WALKERS];
+            let rounds = 150;
+            for _ in 0..rounds {
+                moves
+                    .run(&energy, 4, &mut positions, &mut energies)
+                    .unwrap();
+                for (x, count) in positions.chunks_exact(12).zip(&mut counts) {
+                    count[basin(x)] += 1.0 / f64::from(rounds);
+                }
+            }
+            assert_populations(populations(&counts), quadrature());
+            let mut anew = vec![0.0; WALKERS];
+            energy.energies(&positions, &mut anew).unwrap();
+            assert_eq!(anew, energies);
+            let statistics = moves.statistics();
+            assert_eq!(statistics.attempts, 700 * WALKERS as u64);
+            let rate = statistics.accepted as f64 / statistics.attempts as f64;
+            let mean = statistics.probability / statistics.attempts as f64;
+            // Bernoulli draws of probabilities whose mean is `mean`.
+            let error = (mean * (1.0 - mean) / statistics.attempts as f64).sqrt();
+            assert!((rate - mean).abs() < 4.0 * error, "{rate} {mean}");
+            assert!(rate > 0.02, "{rate}");
+        }
+    }
+}
+
+/// Moves among other moves of the same target: random displacements of single atoms, which alone do not cross.
+#[test]
+fn split_form_among_displacements_is_exact() {
+    let energy = Chain { particle: false };
+    let mut moves = Metropolis::new(model(0.1), &options(5)).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut positions = start(&[]);
+    let mut energies = vec![0.0; WALKERS];
+    energy.energies(&positions, &mut energies).unwrap();
+    let mut counts = vec![[0.0; 3]; WALKERS];
+    let (equilibration, rounds) = (100, 400);
+    for round in 0..equilibration + rounds {
+        for _ in 0..5 {
+            let trial: Vec<f64> = positions
+                .iter()
+                .map(|x| x + 2e-3 * rng.sample::<f64, _>(StandardNormal))
+                .collect();
+            let mut after = vec![0.0; WALKERS];
+            energy.energies(&trial, &mut after).unwrap();
+            for walker in 0..WALKERS {
+                if rng.random::<f64>() < ((energies[walker] - after[walker]) / kt(T)).exp() {
+                    positions[12 * walker..][..12].copy_from_slice(&trial[12 * walker..][..12]);
+                    energies[walker] = after[walker];
+                }
+            }
+        }
+        let mut proposals = vec![0.0; positions.len()];
+        let mut log_ratios = vec![0.0; WALKERS];
+        moves
+            .propose(&positions, &mut proposals, &mut log_ratios)
+            .unwrap();
+        let mut after = vec![0.0; WALKERS];
+        energy.energies(&proposals, &mut after).unwrap();
+        let mut accepted = vec![false; WALKERS];
+        moves.decide(&energies, &after, &mut accepted).unwrap();
+        for walker in (0..WALKERS).filter(|&walker| accepted[walker]) {
+            positions[12 * walker..][..12].copy_from_slice(&proposals[12 * walker..][..12]);
+            energies[walker] = after[walker];
+        }
+        if round >= equilibration {
+            for (x, count) in positions.chunks_exact(12).zip(&mut counts) {
+                count[basin(x)] += 1.0 / f64::from(rounds);
+            }
+        }
+    }
+    assert_populations(populations(&counts), quadrature());
+}
+
+/// The chain in its frame beside a particle: against exact draws of the chain, put into the same frame and reweighted by the
+/// particle's energy.
+#[test]
+fn partial_moves_keep_the_frame_and_see_the_rest() {
+    let chain = build([0.15; 3], [1.9; 2], PI / 3.0);
+    let particle = build([0.15; 3], [1.9; 2], -PI / 3.0)[9..].to_vec();
+    for frame in [[1, 2, 0], [0, 1, 2]] {
+        let here = Frame::of(&chain, frame).unwrap();
+        let draws = exact(40_000, 21);
+        let (mut sums, mut total) = ([0.0; 3], 0.0);
+        for x in draws.chunks_exact(12) {
+            let mut x = x.to_vec();
+            Frame::of(&x, frame).unwrap().carry_all(&here, &mut x);
+            let system = [x, particle.clone()].concat();
+            let weight = (-Chain::particle_energy(&system) / kt(T)).exp();
+            sums[basin(&system)] += weight;
+            total += weight;
+        }
+        let expected = sums.map(|sum| sum / total);
+        assert!(
+            (expected[0] - quadrature()[0]).abs() > 0.1,
+            "the particle matters: {expected:?}"
+        );
+        let options = MoveOptions {
+            n_system_atoms: Some(5),
+            atoms: Some(vec![0, 1, 2, 3]),
+            frame: Some(frame),
+            ..options(8)
+        };
+        let mut moves = Metropolis::new(model(0.2), &options).unwrap();
+        let energy = Chain { particle: true };
+        let mut positions = start(&particle);
+        let mut energies = vec![0.0; WALKERS];
+        moves
+            .run(&energy, 200, &mut positions, &mut energies)
+            .unwrap();
+        let mut counts = vec![[0.0; 3]; WALKERS];
+        let rounds = 200;
+        for _ in 0..rounds {
+            moves
+                .run(&energy, 5, &mut positions, &mut energies)
+                .unwrap();
+            for (x, count) in positions.chunks_exact(15).zip(&mut counts) {
+                count[basin(x)] += 1.0 / f64::from(rounds);
+            }
+        }
+        // The reference has a standard error of its own, below 0.005.
+        for ((value, error), expected) in populations(&counts).into_iter().zip(expected) {
+            let error = error.hypot(0.005);
+            assert!(
+                (value - expected).abs() < 4.0 * error,
+                "{value} +- {error}, {expected}"
+            );
+        }
+        for system in positions.chunks_exact(15) {
+            assert_eq!(system[12..], particle);
+            let [before, after] = [&chain[..], system].map(|x| Frame::of(x, frame).unwrap());
+            for corner in [[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]] {
+                let moved = before.carry(&after, corner);
+                (0..3).for_each(|k| assert!((moved[k] - corner[k]).abs() < 1e-9));
+            }
+        }
+    }
+}
+
+#[test]
+fn log_ratios_are_those_of_the_densities() {
+    let model = model(0.2);
+    let mut moves = Metropolis::new(Arc::clone(&model), &options(9)).unwrap();
+    let positions = start(&[]);
+    let mut proposals = vec![0.0; positions.len()];
+    let mut log_ratios = vec![0.0; WALKERS];
+    moves
+        .propose(&positions, &mut proposals, &mut log_ratios)
+        .unwrap();
+    let before = model.log_density(&positions).unwrap();
+    let after = model.log_density(&proposals).unwrap();
+    let inside = (0..WALKERS).filter(|&walker| log_ratios[walker] > f64::NEG_INFINITY);
+    // A flow that is no identity leaves the domain of the coordinates now and then.
+    assert!(inside.clone().count() > 9 * WALKERS / 10);
+    for walker in inside {
+        // The network works in f32.
+        let expected = before[walker] - after[walker];
+        assert!(
+            (log_ratios[walker] - expected).abs() < 2e-3,
+            "{} {expected}",
+            log_ratios[walker]
+        );
+    }
+}
+
+#[test]
+fn a_restored_move_goes_on_with_the_same_bits() {
+    let energy = Chain { particle: false };
+    let model = model(0.2);
+    let options = MoveOptions {
+        batch: 256,
+        ..options(4)
+    };
+    let make = || Metropolis::new(Arc::clone(&model), &options).unwrap();
+    let run = |moves: &mut Metropolis, positions: &mut Vec<f64>| {
+        moves
+            .run(&energy, 7, positions, &mut [0.0; WALKERS])
+            .unwrap()
+    };
+    let (mut moves, mut positions) = (make(), start(&[]));
+    run(&mut moves, &mut positions);
+    let (state, middle) = (moves.save().unwrap(), positions.clone());
+    let accepted = run(&mut moves, &mut positions);
+    let (mut again, mut from_there) = (make(), middle);
+    again.restore(&state).unwrap();
+    assert_eq!(run(&mut again, &mut from_there), accepted);
+    assert_eq!(from_there, positions);
+    assert_eq!(again.statistics().accepted, moves.statistics().accepted);
+
+    let refused =
+        |moves: &mut Metropolis, state: &[u8]| moves.restore(state).unwrap_err().to_string();
+    let other = MoveOptions {
+        seed: 5,
+        ..options.clone()
+    };
+    let mut other = Metropolis::new(Arc::clone(&model), &other).unwrap();
+    assert!(refused(&mut other, &state).contains("other options"));
+    let mut other = Metropolis::new(self::model(0.1), &options).unwrap();
+    assert!(refused(&mut other, &state).contains("another model"));
+    assert!(refused(&mut again, &state[..40]).contains("damaged"));
+    assert!(refused(&mut again, b"").contains("does not begin"));
+}
+
+#[test]
+fn what_cannot_be_moved_is_refused() {
+    let model = model(0.0);
+    let refused = |change: fn(&mut MoveOptions)| {
+        let mut options = MoveOptions::default();
+        change(&mut options);
+        let result = Metropolis::new(Arc::clone(&model), &options);
+        result.map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(refused(|o| o.n_walkers = 0).contains("walkers"));
+    assert!(refused(|o| o.temperature = Some(f64::NAN)).contains("temperature"));
+    assert!(refused(|o| o.atoms = Some(vec![0, 1, 2, 2])).contains("3 are different"));
+    assert!(refused(|o| o.atoms = Some(vec![0, 1, 2, 9])).contains("the largest 9"));
+    assert!(refused(|o| o.n_system_atoms = Some(3)).contains("below 3"));
+    assert!(refused(|o| o.frame = Some([0, 1, 1])).contains("[0, 1, 1]"));
+
+    let mut moves = Metropolis::new(Arc::clone(&model), &MoveOptions::default()).unwrap();
+    let mut ratio = [0.0];
+    let mut proposal = vec![0.0; 12];
+    let chain = build([0.15; 3], [1.9; 2], 1.0);
+    assert!(matches!(
+        moves.decide(&[0.0], &[0.0], &mut [false]),
+        Err(MoveError::NothingProposed)
+    ));
+    assert!(matches!(
+        moves.propose(&chain[..9], &mut proposal, &mut ratio),
+        Err(MoveError::Length {
+            array: "positions",
+            expected: 12,
+            found: 9
+        })
+    ));
+    let mut broken = chain.clone();
+    broken[7] = f64::INFINITY;
+    assert!(matches!(
+        moves.propose(&broken, &mut proposal, &mut ratio),
+        Err(MoveError::Position { walker: 0, atom: 2 })
+    ));
+    moves.propose(&chain, &mut proposal, &mut ratio).unwrap();
+    assert!(matches!(
+        moves.decide(&[f64::NAN], &[0.0], &mut [false]),
+        Err(MoveError::Energy { walker: 0, .. })
+    ));
+    // What is no energy is no place to go; from an infinite one anything is better.
+    let mut accepted = [true];
+    moves.decide(&[0.0], &[f64::NAN], &mut accepted).unwrap();
+    assert_eq!(accepted, [false]);
+    moves.propose(&chain, &mut proposal, &mut ratio).unwrap();
+    assert!(ratio[0].is_finite());
+    moves
+        .decide(&[f64::INFINITY], &[0.0], &mut accepted)
+        .unwrap();
+    assert_eq!(accepted, [true]);
+    // A line has no density: it must not be left, since no move leads back.
+    let line: Vec<f64> = (0..12)
+        .map(|i| if i % 3 == 0 { 0.05 * f64::from(i) } else { 0.0 })
+        .collect();
+    moves.propose(&line, &mut proposal, &mut ratio).unwrap();
+    assert_eq!(ratio, [f64::NEG_INFINITY]);
+    let energy = Chain { particle: true };
+    assert!(matches!(
+        moves.run(&energy, 1, &mut chain.clone(), &mut [0.0]),
+        Err(MoveError::EnergyAtoms {
+            expected: 4,
+            found: 5
+        })
+    ));
+    assert_eq!(moves.statistics().attempts, 2);
+}

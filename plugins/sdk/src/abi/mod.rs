@@ -10,11 +10,13 @@
 //! - Inputs are borrowed for the call. An output carries one reference, which the receiver releases, and is written only
 //!   on success.
 //! - No panic, exception or `longjmp` crosses: both sides guard their functions.
-//! - A built flow or target is called from any thread, and from several at once.
+//! - A built flow, target or energy is called from any thread, and from several at once.
 
+mod energy;
 pub mod op;
 mod root;
 
+pub use energy::{ENERGIES, EnergyList, EnergyRequest, EnergyTable};
 pub use root::{ROOT_NAME, RootModuleFields, RootModuleRef, RootPrefix};
 
 use abi_stable::StableAbi;
@@ -23,7 +25,7 @@ use core::ffi::c_void;
 /// Major version of the interface; host and plugin must have the same.
 pub const ABI_MAJOR: u32 = 1;
 /// Minor version of the interface: grows with new operation codes and extension names. Any minor version loads.
-pub const ABI_MINOR: u32 = 0;
+pub const ABI_MINOR: u32 = 1;
 /// First field of a [`PluginTable`]: "RGFLWPLG" read as a big-endian number.
 pub const MAGIC: u64 = u64::from_be_bytes(*b"RGFLWPLG");
 /// Symbol that a plugin written in C exports: `const regflow_plugin_table_t *regflow_plugin_entry(void)`.
@@ -57,7 +59,7 @@ pub struct BuildHandle {
     opaque: [u8; 0],
 }
 
-/// A built flow or target, opaque to the host.
+/// A built flow, target or energy, opaque to the host.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct InstanceHandle {

@@ -1,0 +1,418 @@
+//! One instance of LAMMPS with the user's input, and the evaluation of configurations by it.
+
+use crate::runtime::{Instance, Runtime};
+use crate::units::Units;
+use crate::{Config, LammpsError};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+
+/// Run after the input. Every evaluation makes new neighbour lists, because configurations have nothing to do with each
+/// other; the order of the atoms stays, so that sums do not depend on what was evaluated before.
+const PREPARE: &CStr = c"thermo_style custom step pe
+thermo_modify norm no flush no
+thermo 0
+timer off
+atom_modify sort 0 0.0
+neigh_modify every 1 delay 0 check no
+";
+/// Without periodic boundaries the box follows the atoms, and bins for wild configurations would fill the memory.
+const NO_BINS: &CStr = c"neighbor 0.0 nsq
+";
+/// Most atoms for neighbour lists without bins.
+const MOST_WITHOUT_BINS: usize = 5000;
+const SETUP: &CStr = c"run 0 post no
+";
+/// One step of a system that nothing moves: neighbour lists, forces, energy. Three times as fast as `run 0`.
+const EVALUATE: &CStr = c"run 1 pre no post no
+";
+
+/// Why a configuration has no energy.
+pub enum Failure {
+    /// LAMMPS says so. The instance cannot be used any more.
+    Refused(String),
+    /// The input's box cannot hold the configuration. The instance cannot be used any more.
+    Lost {
+        /// Atoms that are left.
+        found: usize,
+    },
+}
+
+impl Failure {
+    /// The failure as an error of the whole input.
+    pub fn describe(self, file: &str, expected: usize) -> LammpsError {
+        let file = file.into();
+        match self {
+            Failure::Refused(message) => LammpsError::Script { file, message },
+            Failure::Lost { found } => LammpsError::Lost {
+                file,
+                expected,
+                found,
+            },
+        }
+    }
+}
+
+/// The box where it is periodic.
+struct Cell {
+    low: [f64; 3],
+    /// Edges a, b, c: `[a_x, 0, 0]`, `[b_x, b_y, 0]`, `[c_x, c_y, c_z]`.
+    edges: [[f64; 3]; 3],
+    periodic: [bool; 3],
+}
+
+impl Cell {
+    /// Moves `r` into the box along its periodic edges, and returns by how many edges.
+    fn wrap(&self, r: &mut [f64; 3]) -> [i64; 3] {
+        let [a, b, c] = &self.edges;
+        let d: [f64; 3] = std::array::from_fn(|k| r[k] - self.low[k]);
+        let s_c = d[2] / c[2];
+        let s_b = (d[1] - s_c * c[1]) / b[1];
+        let s_a = (d[0] - s_b * b[0] - s_c * c[0]) / a[0];
+        let fractions = [s_a, s_b, s_c];
+        let mut image = [0; 3];
+        for (k, edge) in self.edges.iter().enumerate() {
+            if self.periodic[k] {
+                let n = fractions[k].floor();
+                image[k] = n as i64;
+                r.iter_mut().zip(edge).for_each(|(x, e)| *x -= n * e);
+            }
+        }
+        image
+    }
+}
+
+/// An instance with its input read.
+pub struct Context {
+    instance: Instance,
+    runtime: &'static Runtime,
+    units: Units,
+    n_atoms: usize,
+    cell: Cell,
+    /// Whether image flags have 8 bytes.
+    big_images: bool,
+    /// Whether atom IDs have 8 bytes.
+    big_ids: bool,
+}
+
+impl Context {
+    /// Reads the input.
+    ///
+    /// # Errors
+    /// LAMMPS's words; an input that defines no system which RegFlow can use.
+    pub fn new(runtime: &'static Runtime, config: &Config) -> Result<Self, LammpsError> {
+        let instance = open(runtime, config)?;
+        let _work = runtime.working();
+        let file = &config.file;
+        let (f, handle) = (instance.functions(), instance.handle());
+        let path = text(file);
+        // SAFETY: a live instance and a terminated text.
+        unsafe { (f.lammps_file)(handle, path.as_ptr()) };
+        let script_error = |message| LammpsError::Script {
+            file: file.clone(),
+            message,
+        };
+        last_error(&instance).map_err(script_error)?;
+        let setting = |name: &CStr| {
+            // SAFETY: a live instance and a terminated name.
+            unsafe { (f.lammps_extract_setting)(handle, name.as_ptr()) }
+        };
+        // SAFETY: a live instance.
+        let n_atoms = unsafe { (f.lammps_get_natoms)(handle) } as usize;
+        if setting(c"box_exist") != 1 || n_atoms == 0 {
+            return Err(LammpsError::NoAtoms { file: file.clone() });
+        }
+        let dimension = setting(c"dimension");
+        if dimension != 3 {
+            return Err(LammpsError::Dimension {
+                file: file.clone(),
+                found: dimension,
+            });
+        }
+        let context = Context {
+            units: units(&instance, config)?,
+            cell: cell(&instance),
+            big_images: setting(c"imageint") == 8,
+            big_ids: setting(c"tagint") == 8,
+            instance,
+            runtime,
+            n_atoms,
+        };
+        context.command(PREPARE).map_err(script_error)?;
+        if !context.cell.periodic.contains(&true) && n_atoms <= MOST_WITHOUT_BINS {
+            context.command(NO_BINS).map_err(script_error)?;
+        }
+        context.command(SETUP).map_err(script_error)?;
+        let mut ids: Vec<usize> = (0..n_atoms).map(|index| context.id(index)).collect();
+        ids.sort_unstable();
+        if !ids.iter().copied().eq(1..=n_atoms) {
+            return Err(LammpsError::Ids {
+                file: file.clone(),
+                n_atoms,
+                largest: ids.last().copied().unwrap_or(0),
+            });
+        }
+        Ok(context)
+    }
+
+    /// Number of atoms.
+    pub fn n_atoms(&self) -> usize {
+        self.n_atoms
+    }
+
+    /// Masses in u by ID, NaN where they have no unit.
+    pub fn masses(&self) -> Vec<f64> {
+        let mut masses = vec![f64::NAN; self.n_atoms];
+        let Some(unit) = self.units.mass else {
+            return masses;
+        };
+        let by_atom = self.atom::<f64>(c"rmass");
+        let (by_type, types) = (self.atom::<f64>(c"mass"), self.atom::<c_int>(c"type"));
+        for index in 0..self.n_atoms {
+            // SAFETY: arrays of all atoms, or of all types, which count from 1; null where LAMMPS has none.
+            let mass = unsafe {
+                if !by_atom.is_null() {
+                    *by_atom.add(index)
+                } else if !by_type.is_null() && !types.is_null() {
+                    *by_type.add(*types.add(index) as usize)
+                } else {
+                    f64::NAN
+                }
+            };
+            masses[self.id(index) - 1] = mass * unit;
+        }
+        masses
+    }
+
+    /// Positions by ID in nm.
+    pub fn positions(&self) -> Vec<f64> {
+        let mut positions = vec![0.0; 3 * self.n_atoms];
+        let x = self.atom::<*const f64>(c"x");
+        for index in 0..self.n_atoms {
+            let place = 3 * (self.id(index) - 1);
+            for k in 0..3 {
+                // SAFETY: rows of three numbers for all atoms.
+                positions[place + k] = unsafe { *(*x.add(index)).add(k) } * self.units.length;
+            }
+        }
+        positions
+    }
+
+    /// Energy in kJ/mol at `positions` (by ID, nm); forces in kJ/(mol nm) where they are wanted.
+    ///
+    /// # Errors
+    /// After an error the instance must not be used again.
+    pub fn evaluate(
+        &mut self,
+        positions: &[f64],
+        forces: Option<&mut [f64]>,
+    ) -> Result<f64, Failure> {
+        let _work = self.runtime.working();
+        let f = self.instance.functions();
+        let scale = 1.0 / self.units.length;
+        let (x, images) = (self.atom::<*mut f64>(c"x"), self.atom::<c_void>(c"image"));
+        for index in 0..self.n_atoms {
+            let place = 3 * (self.id(index) - 1);
+            let mut r = std::array::from_fn(|k| positions[place + k] * scale);
+            let image = self.cell.wrap(&mut r);
+            // SAFETY: rows of three numbers, and image flags, for all atoms.
+            unsafe {
+                std::ptr::copy_nonoverlapping(r.as_ptr(), *x.add(index), 3);
+                self.set_image(images, index, image);
+            }
+        }
+        self.command(EVALUATE)
+            .map_err(|message| match self.n_local() {
+                found if found < self.n_atoms => Failure::Lost { found },
+                _ => Failure::Refused(message),
+            })?;
+        // SAFETY: the energy's compute exists always, and was evaluated by the run; 0, 0: a global scalar.
+        let energy = unsafe {
+            let scalar =
+                (f.lammps_extract_compute)(self.instance.handle(), c"thermo_pe".as_ptr(), 0, 0);
+            scalar.cast::<f64>().as_ref().copied()
+        };
+        last_error(&self.instance).map_err(Failure::Refused)?;
+        let found = self.n_local();
+        if found < self.n_atoms {
+            return Err(Failure::Lost { found });
+        }
+        let energy = energy.ok_or_else(|| Failure::Refused("LAMMPS has no energy".into()))?;
+        if let Some(forces) = forces {
+            let unit = self.units.energy / self.units.length;
+            let found = self.atom::<*const f64>(c"f");
+            for index in 0..self.n_atoms {
+                let place = 3 * (self.id(index) - 1);
+                for k in 0..3 {
+                    // SAFETY: rows of three numbers for all atoms.
+                    forces[place + k] = unsafe { *(*found.add(index)).add(k) } * unit;
+                }
+            }
+        }
+        Ok(energy * self.units.energy)
+    }
+
+    fn n_local(&self) -> usize {
+        // SAFETY: a live instance and a terminated name.
+        let n = unsafe {
+            (self.instance.functions().lammps_extract_setting)(
+                self.instance.handle(),
+                c"nlocal".as_ptr(),
+            )
+        };
+        n.max(0) as usize
+    }
+
+    /// A property of the atoms in LAMMPS's own order; valid until the next command.
+    fn atom<T>(&self, name: &CStr) -> *mut T {
+        let extract = self.instance.functions().lammps_extract_atom;
+        // SAFETY: a live instance and a terminated name.
+        unsafe { extract(self.instance.handle(), name.as_ptr()) }.cast()
+    }
+
+    /// ID of an atom in LAMMPS's own order, at least 1 for a system that was checked.
+    fn id(&self, index: usize) -> usize {
+        // SAFETY: IDs of all atoms, of the size that LAMMPS was built with.
+        unsafe {
+            match self.big_ids {
+                true => *self.atom::<i64>(c"id").add(index) as usize,
+                false => *self.atom::<c_int>(c"id").add(index) as usize,
+            }
+        }
+    }
+
+    /// # Safety
+    /// `images` has a flag for the atom.
+    unsafe fn set_image(&self, images: *mut c_void, index: usize, image: [i64; 3]) {
+        let bits = if self.big_images { 21 } else { 10 };
+        let largest = 1i64 << (bits - 1);
+        let part = |k: usize| ((image[k] + largest) & ((1 << bits) - 1)) << (k * bits);
+        let flag = part(0) | part(1) | part(2);
+        // SAFETY: by contract.
+        unsafe {
+            match self.big_images {
+                true => *images.cast::<i64>().add(index) = flag,
+                false => *images.cast::<i32>().add(index) = flag as i32,
+            }
+        }
+    }
+
+    fn command(&self, commands: &CStr) -> Result<(), String> {
+        let run = self.instance.functions().lammps_commands_string;
+        // SAFETY: a live instance and a terminated text.
+        unsafe { run(self.instance.handle(), commands.as_ptr()) };
+        last_error(&self.instance)
+    }
+}
+
+/// Arguments come from JSON, which can hold any character.
+fn text(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
+}
+
+fn open(runtime: &'static Runtime, config: &Config) -> Result<Instance, LammpsError> {
+    let mut arguments = ["lammps", "-log", "none", "-screen", "none", "-nocite"]
+        .map(text)
+        .to_vec();
+    for (name, value) in &config.variables {
+        arguments.extend([text("-var"), text(name), text(value)]);
+    }
+    let mut pointers: Vec<*mut c_char> = arguments
+        .iter()
+        .map(|text| text.as_ptr().cast_mut())
+        .collect();
+    Instance::open(runtime, &mut pointers)
+        .map_err(|error| LammpsError::Runtime(error.into()))?
+        .ok_or(LammpsError::Start)
+}
+
+/// LAMMPS's words, if there was an error since the last call.
+fn last_error(instance: &Instance) -> Result<(), String> {
+    let (f, handle) = (instance.functions(), instance.handle());
+    // SAFETY: a live instance, and a buffer of the length given.
+    unsafe {
+        if (f.lammps_has_error)(handle) == 0 {
+            return Ok(());
+        }
+        let mut message = [0u8; 1024];
+        (f.lammps_get_last_error_message)(
+            handle,
+            message.as_mut_ptr().cast(),
+            message.len() as c_int,
+        );
+        let message = CStr::from_bytes_until_nul(&message).unwrap_or_default();
+        let words = message.to_string_lossy();
+        Err(words.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+fn units(instance: &Instance, config: &Config) -> Result<Units, LammpsError> {
+    // SAFETY: a live instance and a terminated name; the style is a terminated text.
+    let style = unsafe {
+        let style =
+            (instance.functions().lammps_extract_global)(instance.handle(), c"units".as_ptr());
+        CStr::from_ptr(style.cast()).to_string_lossy().into_owned()
+    };
+    match (Units::of_style(&style), config.length, config.energy) {
+        (Some(units), None, None) => Ok(units),
+        (None, Some(length), Some(energy)) => Ok(Units {
+            length,
+            energy,
+            mass: None,
+        }),
+        _ => Err(LammpsError::Units { style }),
+    }
+}
+
+fn cell(instance: &Instance) -> Cell {
+    let (mut low, mut high, mut tilt) = ([0.0; 3], [0.0; 3], [0.0; 3]);
+    let (mut periodic, mut change) = ([0; 3], 0);
+    let [xy, yz, xz] = &mut tilt;
+    // SAFETY: a live instance, and room for what the function writes.
+    unsafe {
+        (instance.functions().lammps_extract_box)(
+            instance.handle(),
+            low.as_mut_ptr(),
+            high.as_mut_ptr(),
+            xy,
+            yz,
+            xz,
+            periodic.as_mut_ptr(),
+            &mut change,
+        );
+    }
+    let [xy, yz, xz] = tilt;
+    Cell {
+        low,
+        edges: [
+            [high[0] - low[0], 0.0, 0.0],
+            [xy, high[1] - low[1], 0.0],
+            [xz, yz, high[2] - low[2]],
+        ],
+        periodic: periodic.map(|flag| flag != 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapping_keeps_the_place_up_to_whole_edges() {
+        let cell = Cell {
+            low: [-1.0, 2.0, 0.5],
+            edges: [[4.0, 0.0, 0.0], [1.0, 5.0, 0.0], [-0.5, 0.7, 6.0]],
+            periodic: [true, true, false],
+        };
+        let start = [-17.3, 44.2, 30.0];
+        let mut r = start;
+        let image = cell.wrap(&mut r);
+        assert_eq!(image[2], 0);
+        for k in 0..3 {
+            let shift: f64 = (0..3).map(|e| image[e] as f64 * cell.edges[e][k]).sum();
+            assert!((r[k] + shift - start[k]).abs() < 1e-12);
+        }
+        // Once more nothing moves.
+        let inside = r;
+        assert_eq!(cell.wrap(&mut r), [0; 3]);
+        assert_eq!(r, inside);
+    }
+}

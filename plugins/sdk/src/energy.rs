@@ -1,0 +1,276 @@
+//! The trait of energy sources, and the functions through which the host calls it.
+
+use crate::abi::{EnergyRequest, EnergyTable, HostOps, InstanceHandle, STATUS_ERROR, Str};
+use crate::config::{self, ConfigSchema};
+use crate::error::Result;
+use crate::flow::{no_extension, slice};
+use crate::host::Host;
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+
+/// Configurations to be evaluated, and where the results go.
+pub struct Batch<'a> {
+    positions: &'a [f64],
+    energies: &'a mut [f64],
+    forces: Option<&'a mut [f64]>,
+    n_atoms: usize,
+    refusal: Option<String>,
+}
+
+/// One configuration of a [`Batch`].
+pub struct Configuration<'a> {
+    /// Positions in nm, `[n_atoms, 3]`; all finite.
+    pub positions: &'a [f64],
+    /// To be set to the energy in kJ/mol.
+    pub energy: &'a mut f64,
+    /// To be filled with the forces -dU/dx in kJ/(mol nm), `[n_atoms, 3]`, where they are wanted.
+    pub forces: Option<&'a mut [f64]>,
+}
+
+impl<'a> Batch<'a> {
+    /// A batch of `energies.len()` configurations of `n_atoms` atoms.
+    ///
+    /// # Panics
+    /// Lengths that do not fit each other.
+    pub fn new(
+        n_atoms: usize,
+        positions: &'a [f64],
+        energies: &'a mut [f64],
+        forces: Option<&'a mut [f64]>,
+    ) -> Self {
+        assert_eq!(positions.len(), 3 * n_atoms * energies.len());
+        assert!(
+            forces
+                .as_ref()
+                .is_none_or(|forces| forces.len() == positions.len())
+        );
+        Batch {
+            positions,
+            energies,
+            forces,
+            n_atoms,
+            refusal: None,
+        }
+    }
+
+    /// Number of configurations.
+    pub fn n(&self) -> usize {
+        self.energies.len()
+    }
+
+    /// Number of atoms.
+    pub fn n_atoms(&self) -> usize {
+        self.n_atoms
+    }
+
+    /// All positions in nm, `[n, n_atoms, 3]`; all finite.
+    pub fn positions(&self) -> &[f64] {
+        self.positions
+    }
+
+    /// Configuration number `index`.
+    ///
+    /// # Panics
+    /// `index` is not below [`Batch::n`].
+    pub fn configuration(&mut self, index: usize) -> Configuration<'_> {
+        let range = 3 * self.n_atoms * index..3 * self.n_atoms * (index + 1);
+        Configuration {
+            positions: &self.positions[range.clone()],
+            energy: &mut self.energies[index],
+            forces: self.forces.as_deref_mut().map(|forces| &mut forces[range]),
+        }
+    }
+
+    /// Tells that configuration number `index` cannot be evaluated: it gets an energy that is not a number. The host counts
+    /// those, and shows the first reason.
+    ///
+    /// # Panics
+    /// `index` is not below [`Batch::n`].
+    pub fn refuse(&mut self, index: usize, reason: impl Display) {
+        let configuration = self.configuration(index);
+        *configuration.energy = f64::NAN;
+        if let Some(forces) = configuration.forces {
+            forces.fill(f64::NAN);
+        }
+        self.refusal.get_or_insert_with(|| reason.to_string());
+    }
+}
+
+/// A potential energy: a force field of its own, or an engine's.
+///
+/// The host divides large batches and has the parts evaluated by several threads at once, each with a
+/// [`Context`](EnergySource::Context) to itself.
+pub trait EnergySource: Send + Sync + Sized + 'static {
+    /// Configuration, read from JSON; as for [`crate::Flow::Config`]. A field `file` is set by `--energy NAME:FILE`.
+    type Config: serde::de::DeserializeOwned + schemars::JsonSchema + Default;
+    /// What one thread needs to itself, such as an engine's instance; `()` if nothing. Made when needed, kept and reused.
+    type Context: Send + 'static;
+    /// Name, as in `--energy NAME:FILE`.
+    const NAME: &'static str;
+    /// One sentence.
+    const DESCRIPTION: &'static str;
+
+    /// Takes the configuration, and finds out what may be wrong with it.
+    ///
+    /// # Errors
+    /// A value outside its range, an input that cannot be used, an engine that is missing.
+    fn build(config: Self::Config) -> Result<Self>;
+
+    /// Number of atoms, at least 1.
+    fn n_atoms(&self) -> usize;
+
+    /// Mass of each atom in u, NaN where it is not known: to find out about other orders of the atoms.
+    fn masses(&self) -> Vec<f64> {
+        vec![f64::NAN; self.n_atoms()]
+    }
+
+    /// A new context.
+    ///
+    /// # Errors
+    /// Whatever hinders the engine.
+    fn context(&self) -> Result<Self::Context>;
+
+    /// Evaluates all configurations of the batch. One that cannot be evaluated is no error, see [`Batch::refuse`].
+    ///
+    /// # Errors
+    /// Whatever keeps every configuration from being evaluated. The context is not used again.
+    fn compute(&self, context: &mut Self::Context, batch: &mut Batch<'_>) -> Result<()>;
+}
+
+struct Instance<E: EnergySource> {
+    energy: E,
+    host: Host,
+    idle: Mutex<Vec<E::Context>>,
+}
+
+impl<E: EnergySource> Instance<E> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<E::Context>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The table of `E`; made once per plugin and kept for the life of the process.
+pub fn energy_table<E: EnergySource>() -> &'static EnergyTable {
+    let ConfigSchema(schema) = config::schema::<E::Config>();
+    Box::leak(Box::new(EnergyTable {
+        struct_size: size_of::<EnergyTable>() as u64,
+        flags: 0,
+        name: Str::new(E::NAME),
+        description: Str::new(E::DESCRIPTION),
+        config_schema: Str::new(schema),
+        create: create::<E>,
+        destroy: destroy::<E>,
+        n_atoms: n_atoms::<E>,
+        masses: masses::<E>,
+        compute: compute::<E>,
+        get_extension: no_extension,
+    }))
+}
+
+unsafe extern "C" fn create<E: EnergySource>(
+    host: *const HostOps,
+    config: Str,
+    out: *mut *mut InstanceHandle,
+) -> i32 {
+    // SAFETY: the host passes its table.
+    let host = unsafe { Host::new(host) };
+    host.guard(|| {
+        // SAFETY: the text is valid for the call.
+        let text = unsafe { config.to_text() };
+        let energy = E::build(config::read(&text)?)?;
+        let idle = Mutex::new(Vec::new());
+        let instance = Instance { energy, host, idle };
+        // SAFETY: `out` is writable.
+        unsafe { *out = Box::into_raw(Box::new(instance)).cast() };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn destroy<E: EnergySource>(energy: *mut InstanceHandle) {
+    if energy.is_null() {
+        return;
+    }
+    // SAFETY: made by `create::<E>` and given back once.
+    let instance = unsafe { Box::from_raw(energy.cast::<Instance<E>>()) };
+    let host = instance.host;
+    host.guard(|| {
+        // Contexts may refer to what the source holds.
+        instance.idle().clear();
+        drop(instance);
+        Ok(())
+    });
+}
+
+unsafe extern "C" fn n_atoms<E: EnergySource>(energy: *const InstanceHandle) -> u64 {
+    // SAFETY: made by `create::<E>`.
+    let Some(instance) = (unsafe { energy.cast::<Instance<E>>().as_ref() }) else {
+        return 0;
+    };
+    let mut n = 0;
+    // After a panic 0, which the host refuses.
+    instance.host.guard(|| {
+        n = instance.energy.n_atoms() as u64;
+        Ok(())
+    });
+    n
+}
+
+unsafe extern "C" fn masses<E: EnergySource>(
+    energy: *const InstanceHandle,
+    masses: *mut f64,
+) -> i32 {
+    // SAFETY: made by `create::<E>`.
+    let Some(instance) = (unsafe { energy.cast::<Instance<E>>().as_ref() }) else {
+        return STATUS_ERROR;
+    };
+    instance.host.guard(|| {
+        let found = instance.energy.masses();
+        if found.len() != instance.energy.n_atoms() {
+            return Err(crate::Error::Shape {
+                what: "masses",
+                expected: vec![instance.energy.n_atoms()],
+                found: vec![found.len()],
+            });
+        }
+        // SAFETY: `masses` has room for n_atoms numbers.
+        unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), masses, found.len()) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn compute<E: EnergySource>(
+    energy: *const InstanceHandle,
+    request: *const EnergyRequest,
+) -> i32 {
+    if energy.is_null() || request.is_null() {
+        return STATUS_ERROR;
+    }
+    // SAFETY: made by `create::<E>`, and a valid request.
+    let (instance, request) = unsafe { (&*energy.cast::<Instance<E>>(), &*request) };
+    instance.host.guard(|| {
+        let (n, n_atoms) = (request.n as usize, instance.energy.n_atoms());
+        if n == 0 {
+            return Ok(());
+        }
+        // SAFETY: pointers and lengths of the request are valid for the call.
+        let mut batch = unsafe {
+            let len = 3 * n_atoms * n;
+            let forces = (!request.forces.is_null())
+                .then(|| std::slice::from_raw_parts_mut(request.forces, len));
+            Batch::new(
+                n_atoms,
+                slice(request.positions, len as u64),
+                std::slice::from_raw_parts_mut(request.energies, n),
+                forces,
+            )
+        };
+        let idle = instance.idle().pop();
+        let mut context = idle.map_or_else(|| instance.energy.context(), Ok)?;
+        instance.energy.compute(&mut context, &mut batch)?;
+        instance.idle().push(context);
+        if let Some(reason) = batch.refusal {
+            instance.host.set_error(&reason);
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,234 @@
+//! What a simulation may rely on: the same potential, the same run on any number of ranks, after a restart and in other units, and
+//! atoms outside of the group left alone.
+
+use std::path::Path;
+
+use regflow::energy::{Energy, ForceField};
+use regflow::metric::block_populations;
+use regflow::system::{ReadOptions, Topology, Trajectory, torsion};
+use regflow_tests::{chain, dipeptide, root};
+use tempfile::TempDir;
+
+use crate::engine::{Lammps, dump, lammps};
+
+/// A folder with the chain for LAMMPS and a model of it, trained a little.
+pub fn chain_folder(lammps: &Lammps, options: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    convert_chain(lammps, folder.path(), options);
+    chain::model(&folder.path().join("model.safetensors"), 100);
+    folder
+}
+
+fn convert_chain(lammps: &Lammps, folder: &Path, options: &[&str]) {
+    let files = [chain::file("system.xml"), chain::file("topology.pdb")];
+    lammps.convert(&files[0], &files[1], &folder.join("molecule"), options);
+}
+
+fn assert_close(what: &str, a: &[f64], b: &[f64], tolerance: f64) {
+    assert_eq!(a.len(), b.len(), "{what}");
+    for (i, (a, b)) in a.iter().zip(b).enumerate() {
+        assert!(
+            (a - b).abs() <= tolerance,
+            "{what}, number {i}: {a} and {b}"
+        );
+    }
+}
+
+#[test]
+fn lammps_has_the_energies_and_forces_of_the_force_field() {
+    let Some(lammps) = lammps() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder.path();
+    let system = root().join("tests/data/engines/alanine-dipeptide/system.xml");
+    let topology = Topology::read(&dipeptide("topology.pdb")).expect("the structure");
+    let options = ReadOptions {
+        stride: 500,
+        ..ReadOptions::default()
+    };
+    let positions = Trajectory::open(&[dipeptide("trajectory.dcd")], &topology, &options)
+        .and_then(|mut trajectory| trajectory.read_all())
+        .expect("the shipped frames")
+        .positions;
+    let (n_atoms, n) = (22, positions.len() / 66);
+    let force_field = ForceField::from_system_xml(&system).expect("the system");
+    let (mut energies, mut forces) = (vec![0.0; n], vec![0.0; positions.len()]);
+    force_field
+        .energies_and_forces(&positions, &mut energies, &mut forces)
+        .expect("energies");
+
+    let mut text = String::new();
+    for (step, frame) in positions.chunks_exact(3 * n_atoms).enumerate() {
+        text += &format!("ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{n_atoms}\n");
+        text += "ITEM: BOX BOUNDS pp pp pp\n0 80\n0 80\n0 80\nITEM: ATOMS id x y z\n";
+        for (atom, at) in frame.chunks_exact(3).enumerate() {
+            let [x, y, z] = [0, 1, 2].map(|axis| 10.0 * at[axis] + 40.0);
+            text += &format!("{} {x:?} {y:?} {z:?}\n", atom + 1);
+        }
+    }
+    std::fs::write(folder.join("frames.dump"), text).expect("the frames can be written");
+    lammps.convert(
+        &system,
+        &dipeptide("topology.pdb"),
+        &folder.join("molecule"),
+        &[],
+    );
+    lammps.run(
+        folder,
+        1,
+        "include molecule.in\n\
+         dump forces all custom 1 forces.dump id fx fy fz\n\
+         dump_modify forces sort id format float %.17g\n\
+         variable energy equal pe\n\
+         fix print all print 1 \"1 $(v_energy:%.17g)\" title \"ITEM: ATOMS id energy\" file energies.dump\n\
+         rerun frames.dump dump x y z box no",
+    );
+    // Kilocalories; the two Coulomb constants differ by 1e-8, the energies of charges are some hundred kJ/mol.
+    let found = &dump(&folder.join("energies.dump"))[0];
+    let found: Vec<f64> = found.iter().map(|e| 4.184 * e).collect();
+    assert_close("energies", &found, &energies, 1e-4);
+    let found = dump(&folder.join("forces.dump")).concat();
+    let found: Vec<f64> = found.iter().map(|f| 41.84 * f).collect();
+    assert_close("forces", &found, &forces, 1e-2);
+}
+
+/// Newton's equations with moves: nothing depends on how ranks divide thermostats' random numbers.
+const DYNAMICS: &str = "include molecule.in\n\
+    velocity all create 300 11\n\
+    fix integrate all nve\n\
+    fix moves all regflow model.safetensors every 10 temperature 300 seed 5 elements no\n\
+    thermo_style custom step pe f_moves[1] f_moves[2]\n\
+    thermo_modify format float %.12g\n";
+const STATE: &str =
+    "write_dump all custom end.dump id xu yu zu vx vy vz modify sort id format float %.17g\n";
+
+#[test]
+fn ranks_do_not_change_the_trajectory() {
+    let Some(lammps) = lammps() else { return };
+    // The molecule is on the corner, cut by the box and by the ranks' parts of it. On four slices, which are thinner than the
+    // molecule is long, atoms move further than to the next rank.
+    let folder = chain_folder(lammps, &["--box", "1", "--cutoff", "0.5", "--corner"]);
+    let mut ends = Vec::new();
+    for (ranks, grid) in [(1, ""), (2, ""), (4, "processors 4 1 1\n")] {
+        let run = lammps.run(
+            folder.path(),
+            ranks,
+            &format!("{grid}{DYNAMICS}run 400\n{STATE}"),
+        );
+        let mut end = dump(&folder.path().join("end.dump")).concat();
+        let thermo = run.thermo();
+        assert!(thermo[2] == 40.0 && thermo[3] >= 20.0, "{thermo:?}");
+        end.extend(thermo);
+        ends.push(end);
+    }
+    // Sums in another order, over 400 steps.
+    assert_close("2 ranks", &ends[1], &ends[0], 1e-6);
+    assert_close("4 ranks", &ends[2], &ends[0], 1e-6);
+}
+
+#[test]
+fn a_restart_goes_on_to_the_same_numbers() {
+    let Some(lammps) = lammps() else { return };
+    let folder = chain_folder(lammps, &[]);
+    let folder = folder.path();
+    let end = || dump(&folder.join("end.dump")).concat();
+    let whole = lammps.run(
+        folder,
+        1,
+        &format!("{DYNAMICS}run 205\nwrite_restart half.restart\nrun 300\n{STATE}"),
+    );
+    let expected = end();
+    let again = DYNAMICS
+        .replace(
+            "include molecule.in",
+            "read_restart half.restart\npair_coeff * *",
+        )
+        .replace("velocity all create 300 11\n", "");
+    let resumed = lammps.run(folder, 1, &format!("{again}run 300\n{STATE}"));
+    assert_close("positions and velocities", &end(), &expected, 1e-6);
+    assert_close("output", &resumed.thermo(), &whole.thermo(), 1e-6);
+    assert_eq!(resumed.thermo()[2], 50.0);
+
+    // Another model has no use for this state.
+    chain::model(&folder.join("model.safetensors"), 0);
+    let message = lammps.failure(folder, 1, &format!("{again}run 0"));
+    assert!(
+        message.contains("Fix regflow") && message.contains("state"),
+        "{message}"
+    );
+}
+
+/// Moves alone: the same proposals and decisions, positions that differ by the unit.
+#[test]
+fn units_real_metal_and_lj_give_the_same_chain() {
+    let Some(lammps) = lammps() else { return };
+    let folder = chain_folder(lammps, &[]);
+    let folder = folder.path();
+    let lj = [0.3, 2.0, 15.0].map(|value: f64| value.to_string());
+    let lj_temperature = 300.0 * 8.31446261815324e-3 / 2.0;
+    let units = [
+        ("real", 0.1, 300.0, String::new()),
+        ("metal", 0.1, 300.0, String::new()),
+        ("lj", 0.3, lj_temperature, format!("lj {} {}", lj[0], lj[1])),
+    ];
+    let mut ends = Vec::new();
+    for (name, length, temperature, keyword) in units {
+        let mut options = vec!["--units", name];
+        if name == "lj" {
+            options.push("--lj");
+            options.extend(lj.iter().map(String::as_str));
+        }
+        convert_chain(lammps, folder, &options);
+        let run = lammps.run(
+            folder,
+            1,
+            &format!(
+                "include molecule.in\n\
+                 fix moves all regflow model.safetensors every 1 temperature {temperature:?} seed 5 elements no {keyword}\n\
+                 thermo_style custom step pe f_moves[1] f_moves[2]\n\
+                 run 200\n\
+                 write_dump all custom end.dump id xu yu zu modify sort id format float %.17g"
+            ),
+        );
+        let end = dump(&folder.join("end.dump")).concat();
+        // The box of each has its own rounding.
+        let end: Vec<f64> = end.iter().map(|x| length * x).collect();
+        ends.push((end, run.thermo()[2..].to_vec()));
+    }
+    for (end, counts) in &ends[1..] {
+        assert_eq!(counts, &ends[0].1);
+        assert_close("positions", end, &ends[0].0, 1e-5);
+    }
+}
+
+/// One of two chains is moved, its atoms in the reverse order: the other one is left alone.
+#[test]
+fn a_group_is_moved_and_the_rest_stays() {
+    let Some(lammps) = lammps() else { return };
+    let folder = chain_folder(lammps, &[]);
+    let folder = folder.path();
+    lammps.run(
+        folder,
+        1,
+        "include molecule.in\n\
+         replicate 2 1 1\n\
+         group solute id 5:8\n\
+         fix moves solute regflow model.safetensors every 1 temperature 300 seed 5 elements no atoms 8 7 6 5\n\
+         dump frames all custom 1 frames.dump id xu yu zu\n\
+         dump_modify frames sort id format float %.17g\n\
+         run 20000",
+    );
+    let frames = dump(&folder.join("frames.dump"));
+    assert!(frames.iter().all(|frame| frame[..12] == frames[0][..12]));
+    let torsions: Vec<f64> = frames
+        .iter()
+        .map(|f| torsion(&f[12..], [0, 1, 2, 3]))
+        .collect();
+    let (basins, expected): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
+    let found = block_populations(&basins, &torsions, 1, 20).expect("populations");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            (found.value - expected).abs() <= 3.0 * found.error,
+            "{found:?}, {expected}"
+        );
+    }
+}
