@@ -1,9 +1,10 @@
 //! Programs in C and C++ against an installation by `make install`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
 use regflow::flow::Model;
@@ -59,26 +60,20 @@ pub fn installed() -> &'static Path {
 }
 
 /// Compiles one file, C as strict C99 or C++ as strict C++17, and links it to the installed shared library. `flags` are those
-/// of a sanitizer, say.
+/// of a sanitizer, say. What is compiled already is not compiled again, for it may be running.
 pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
-    let source = root().join(source);
-    let cpp = source.extension() == Some(OsStr::new("cpp"));
-    let [compiler, standard] = if cpp {
+    static PROGRAMS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let name = format!("{source}{}", flags.concat()).replace(['/', '.', ',', '='], "-");
+    let program = scratch("programs").join(name);
+    let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if programs.contains(&program) {
+        return program;
+    }
+    let [compiler, standard] = if source.ends_with(".cpp") {
         ["g++", "-std=c++17"]
     } else {
         ["gcc", "-std=c99"]
     };
-    let stem = source
-        .file_stem()
-        .expect("a source file has a name")
-        .to_string_lossy()
-        .into_owned();
-    let folder = source
-        .parent()
-        .and_then(Path::file_name)
-        .expect("sources lie in folders");
-    let name = format!("{}-{stem}{}", folder.to_string_lossy(), flags.concat());
-    let program = scratch("programs").join(name.replace([',', '='], "-"));
     let lib = installed().join("lib");
     run(Command::new(compiler)
         .args([
@@ -92,7 +87,7 @@ pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
             "-Werror",
         ])
         .args(flags)
-        .arg(&source)
+        .arg(root().join(source))
         .arg("-I")
         .arg(installed().join("include"))
         .arg("-L")
@@ -100,6 +95,7 @@ pub fn compile(source: &str, flags: &[&str]) -> PathBuf {
         .arg(format!("-Wl,-rpath,{}", lib.display()))
         .args(["-lregflow", "-lm", "-lpthread", "-o"])
         .arg(&program));
+    programs.insert(program.clone());
     program
 }
 
