@@ -243,7 +243,9 @@ void FixRegflow::setup(int)
 void FixRegflow::check_constraints()
 {
   for (Fix *other : modify->get_fix_list()) {
-    if (!utils::strmatch(other->style, "^(shake|rattle|rigid|poems)")) continue;
+    const std::string other_style = other->style;
+    const auto begins = [&](const char *name) { return other_style.rfind(name, 0) == 0; };
+    if (!begins("shake") && !begins("rattle") && !begins("rigid") && !begins("poems")) continue;
     int own = 0, all = 0;
     for (int i = 0; i < atom->nlocal; i++)
       if ((atom->mask[i] & groupbit) && (atom->mask[i] & other->groupbit)) own = 1;

@@ -73,7 +73,7 @@ pub fn frames(n: usize, seed: u64) -> Vec<f64> {
         positions.extend([0.0, 0.0, 0.0]);
         positions.extend([b1, 0.0, 0.0]);
         let across = b2 * t1.sin();
-        positions.extend([b1 - b2 * t1.cos(), across * phi.cos(), -across * phi.sin()]);
+        positions.extend([b1 - b2 * t1.cos(), across * phi.cos(), across * phi.sin()]);
     }
     positions
 }

@@ -75,10 +75,8 @@ fn messages_tell_what_is_wrong_with_an_input() {
             "works with run_style verlet",
         ),
         (
-            format!(
-                "{read}\n{FIX} elements no\nfix held all shake 0.0001 20 0 b 1\nfix integrate all nve\nrun 1"
-            ),
-            "fix held (shake) constrains atoms of group all",
+            format!("{read}\n{FIX} elements no\nfix held all rigid single\nrun 1"),
+            "fix held (rigid) constrains atoms of group all",
         ),
         (
             format!(

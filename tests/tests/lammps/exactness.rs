@@ -178,7 +178,7 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
     // Cut by the box, so that the moves must make the molecule whole.
     let (system, out) = (data.join("system.xml"), folder.join("molecule"));
     lammps.convert(&system, &folder.join("start.pdb"), &out, &["--corner"]);
-    let steps = 500_000;
+    let steps = 300_000;
     let model = data.join("model.safetensors");
     let alone = Sampled::new(lammps, folder, &torsions, steps, None);
     let moved = Sampled::new(
