@@ -116,7 +116,10 @@ impl Parts {
 
     fn join(&self) -> Vec<u8> {
         let mut tensors = self.tensors.clone();
-        tensors["__metadata__"] = json!({"regflow": self.header.to_string()});
+        if let Value::Object(fields) = &mut tensors {
+            let metadata = json!({"regflow": self.header.to_string()});
+            fields.insert("__metadata__".into(), metadata);
+        }
         let mut text = tensors.to_string().into_bytes();
         text.resize(text.len().next_multiple_of(8), b' ');
         [&(text.len() as u64).to_le_bytes()[..], &text, &self.data].concat()

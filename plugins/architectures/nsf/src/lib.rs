@@ -105,7 +105,7 @@ impl Config {
         };
         let positive = |x: f64| x > 0.0 && x.is_finite();
         let bins = self.bins as f64;
-        check(self.bins >= 2, "bins", "at least 2", bins)?;
+        check((2..=4096).contains(&self.bins), "bins", "2 to 4096", bins)?;
         check(
             positive(self.tail_bound),
             "tail_bound",

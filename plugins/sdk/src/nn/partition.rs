@@ -5,6 +5,9 @@ use crate::parameters::ParameterBuilder;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+/// Far more than any flow has; the number comes from files, which may be damaged.
+const MOST_COUPLINGS: usize = 4096;
+
 /// How features are divided between couplings.
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema,
@@ -124,7 +127,7 @@ impl Partition {
     /// Divides `groups`, lists of columns that together are `0..D`.
     ///
     /// # Errors
-    /// Fewer than two features, or no coupling.
+    /// Fewer than two features, no coupling, or more than 4096.
     pub fn new(
         parameters: &ParameterBuilder<'_>,
         groups: &[Vec<u32>],
@@ -136,11 +139,11 @@ impl Partition {
                 "a coupling flow needs at least 2 features, found {n_features}"
             )));
         }
-        if config.couplings == 0 {
+        if !(1..=MOST_COUPLINGS).contains(&config.couplings) {
             return Err(Error::ConfigValue {
                 field: "couplings",
-                expected: "at least 1",
-                found: "0".into(),
+                expected: "1 to 4096",
+                found: config.couplings.to_string(),
             });
         }
         let mut output: Vec<u32> = (0..n_features as u32).collect();
