@@ -100,6 +100,39 @@ fn lammps_has_the_energies_and_forces_of_the_force_field() {
     assert_close("forces", &found, &forces, 1e-2);
 }
 
+/// The inputs of `examples/lammps`: the second goes on from the restart file of the first.
+#[test]
+fn the_examples_run() {
+    let Some(lammps) = lammps() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder.path();
+    let data = root().join("tests/data/engines/alanine-dipeptide");
+    let out = folder.join("dipeptide");
+    lammps.convert(
+        &data.join("system.xml"),
+        &dipeptide("topology.pdb"),
+        &out,
+        &[],
+    );
+    lammps.link_plugin(folder);
+    for (example, attempts) in [("in.dipeptide", 20.0), ("in.again", 40.0)] {
+        let input = format!(
+            "variable model index {}\nvariable steps index 1000\ninclude {}",
+            data.join("model.safetensors").display(),
+            root().join("examples/lammps").join(example).display()
+        );
+        let thermo = lammps.run(folder, 1, &input).thermo();
+        let [_, _, _, acceptance, found, accepted] = thermo[..] else {
+            panic!("{thermo:?}")
+        };
+        assert_eq!(found, attempts);
+        assert!(
+            accepted >= 1.0 && (acceptance - accepted / attempts).abs() < 1e-3,
+            "{thermo:?}"
+        );
+    }
+}
+
 /// Newton's equations with moves: nothing depends on how ranks divide thermostats' random numbers.
 const DYNAMICS: &str = "include molecule.in\n\
     velocity all create 300 11\n\
