@@ -71,7 +71,8 @@ doc: tools
 REGFLOW_PEERS_PYTHON ?= $(wildcard $(CURDIR)/.peers/bin/python)
 
 bench: tools
-	REGFLOW_PEERS_PYTHON='$(REGFLOW_PEERS_PYTHON)' $(CARGO) bench --locked --package regflow --bench table -- $(ROWS)
+	$(CARGO) build --release --locked --package regflow-ffi
+	REGFLOW_LIBRARY='$(abspath $(TARGET_DIR))/libregflow.so' REGFLOW_PEERS_PYTHON='$(REGFLOW_PEERS_PYTHON)' $(CARGO) bench --locked --package regflow --bench table -- $(ROWS)
 
 clean:
 	$(CARGO) clean

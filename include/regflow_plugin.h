@@ -13,7 +13,7 @@
  * - Inputs are borrowed for the call. An output carries one reference, which the receiver releases, and is written only
  *   on success.
  * - No exception or longjmp may leave a plugin's function.
- * - A built flow or target is called from any thread, and from several at once.
+ * - A built flow, target or energy is called from any thread, and from several at once.
  * - Tables, and all that they point to, live as long as the process; so does regflow_host_ops_t.
  */
 #ifndef REGFLOW_PLUGIN_H
@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define REGFLOW_PLUGIN_ABI_MAJOR 1u
-#define REGFLOW_PLUGIN_ABI_MINOR 0u
+#define REGFLOW_PLUGIN_ABI_MINOR 1u
 #define REGFLOW_PLUGIN_MAGIC 0x5247464c57504c47ull /* "RGFLWPLG" */
 
 #define REGFLOW_STATUS_OK 0
@@ -262,6 +262,42 @@ typedef struct {
     int32_t (*pair)(const regflow_instance_t *target, const regflow_pair_request_t *request, uint32_t *rows);
     const void *(*get_extension)(regflow_str_t name);
 } regflow_target_table_t;
+
+/* Configurations to be evaluated; borrowed for compute. */
+typedef struct {
+    uint64_t struct_size;    /* sizeof(regflow_energy_request_t) */
+    const double *positions; /* nm, [n, n_atoms, 3], all finite */
+    uint64_t n;              /* configurations */
+    /* To be filled with energies in kJ/mol, [n]. A configuration that the source cannot evaluate gets NaN, and set_error the
+     * reason; the call succeeds nevertheless. */
+    double *energies;
+    double *forces; /* to be filled with -dU/dx in kJ/(mol nm), [n, n_atoms, 3]; NULL where they are not wanted */
+} regflow_energy_request_t;
+
+/* One source of potential energies. */
+typedef struct {
+    uint64_t struct_size; /* sizeof(regflow_energy_table_t) */
+    uint64_t flags;       /* 0 */
+    regflow_str_t name;
+    regflow_str_t description;
+    regflow_str_t config_schema; /* a property `file` is set by --energy NAME:FILE */
+    int32_t (*create)(const regflow_host_ops_t *host, regflow_str_t config, regflow_instance_t **energy);
+    void (*destroy)(regflow_instance_t *energy); /* NULL is ignored */
+    uint64_t (*n_atoms)(const regflow_instance_t *energy); /* at least 1 */
+    /* Writes the mass of each atom in u, NaN where it is not known. */
+    int32_t (*masses)(const regflow_instance_t *energy, double *masses);
+    int32_t (*compute)(const regflow_instance_t *energy, const regflow_energy_request_t *request);
+    const void *(*get_extension)(regflow_str_t name); /* NULL if unknown */
+} regflow_energy_table_t;
+
+/* The energy sources of a library: what get_extension of its regflow_plugin_table_t returns for REGFLOW_ENERGIES. */
+#define REGFLOW_ENERGIES "regflow.energies.v1"
+
+typedef struct {
+    uint64_t struct_size; /* sizeof(regflow_energy_list_t) */
+    const regflow_energy_table_t *const *energies;
+    uint64_t n_energies;
+} regflow_energy_list_t;
 
 /* What a library offers. */
 typedef struct {

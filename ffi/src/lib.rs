@@ -10,6 +10,8 @@ use std::ffi::{CStr, c_char};
 
 mod arguments;
 mod energy;
+#[cfg(test)]
+mod faults;
 mod handle;
 mod library;
 mod model;

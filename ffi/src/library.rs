@@ -152,26 +152,30 @@ pub unsafe extern "C" fn regflow_plugins(
     length: *mut usize,
 ) -> Status {
     guard("regflow_plugins", || {
-        let describe = |kind: &str, info: &plugin::PluginInfo| {
-            json!({
-                "kind": kind,
-                "name": info.name,
-                "version": info.version,
-                "description": info.description,
-                "origin": info.origin.to_string(),
-                "schema": serde_json::from_str::<serde_json::Value>(&info.schema).unwrap_or_default(),
-            })
-        };
-        let flows = plugin::flows();
-        let targets = plugin::targets();
+        let flows = plugin::flows()
+            .into_iter()
+            .map(|p| ("flow", p.info().clone()));
+        let targets = plugin::targets()
+            .into_iter()
+            .map(|p| ("target", p.info().clone()));
+        let energies = plugin::energies()
+            .into_iter()
+            .map(|p| ("energy", p.info().clone()));
         let all: Vec<_> = flows
-            .iter()
-            .map(|plugin| describe("flow", plugin.info()))
-            .chain(
-                targets
-                    .iter()
-                    .map(|plugin| describe("target", plugin.info())),
-            )
+            .chain(targets)
+            .chain(energies)
+            .map(|(kind, info)| {
+                let schema: serde_json::Value =
+                    serde_json::from_str(&info.schema).unwrap_or_default();
+                json!({
+                    "kind": kind,
+                    "name": info.name,
+                    "version": info.version,
+                    "description": info.description,
+                    "origin": info.origin.to_string(),
+                    "schema": schema,
+                })
+            })
             .collect();
         // SAFETY: the caller vouches for the memory.
         unsafe { write_text(&json!(all).to_string(), text, capacity, length) }

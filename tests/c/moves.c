@@ -289,7 +289,7 @@ static void running(const regflow_model_t *model, const size_t *atoms, const dou
     struct script script = {0, 0};
     regflow_energy_t *energy = new_energy(&script, n_system), *small = new_energy(&script, n_system - 1);
     regflow_move_t *move = new_move(model, atoms, 16, 5);
-    double *x = allocate(length, sizeof *x), last[WALKERS] = {7.0, 7.0, 7.0};
+    double *x = allocate(length + 3, sizeof *x), last[WALKERS] = {7.0, 7.0, 7.0};
     size_t n_accepted[WALKERS] = {7, 7, 7};
     memcpy(x, begin, length * sizeof *x);
     FAILS(regflow_move_run(NULL, energy, 1, x, length, NULL, 0, NULL, 0), REGFLOW_ERROR_ARGUMENT, "`move` is NULL");

@@ -64,6 +64,8 @@ const regflow_plugin_table_t *regflow_plugin_entry(void) {
     plugin.magic = 42;
 #elif defined FAULT_VERSION
     plugin.abi_major = 9;
+#elif defined FAULT_EXTENSION
+    plugin.get_extension = NULL;
 #elif defined FAULT_SIZE
     flow.struct_size = 8;
 #elif defined FAULT_NULL

@@ -1,113 +1,28 @@
-//! The C interface as a C program sees it: installed by `make install`, compiled against with gcc, linked, run.
+//! The C interface as programs see it: installed by `make install`, compiled against with gcc and g++, linked, run.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::process::Command;
 
-use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
-use regflow::flow::Model;
-use regflow::system::{ReadOptions, Topology, Trajectory};
-use regflow::tensor::Device;
+use regflow_tests::native::{
+    compile, hostile, installed, scratch, sources, stdout, untrained, water, water_topology,
+};
 use regflow_tests::{dipeptide, root, run};
 
-struct Installed {
-    folder: PathBuf,
+/// The number after `label` at the start of a line.
+fn number(printed: &str, label: &str) -> f64 {
+    let line = printed.lines().find_map(|line| line.strip_prefix(label));
+    let word = line.and_then(|rest| rest.split_whitespace().next());
+    word.and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("no number after {label:?} in\n{printed}"))
 }
 
-impl Installed {
-    fn lib(&self) -> PathBuf {
-        self.folder.join("lib")
-    }
-
-    fn include(&self) -> PathBuf {
-        self.folder.join("include")
-    }
-
-    /// Compiles one file as strict C99 and links it to the installed shared library.
-    fn compile(&self, source: &str) -> PathBuf {
-        let source = root().join(source);
-        let program = self
-            .folder
-            .join(source.file_stem().expect("a source file has a name"));
-        run(Command::new("gcc")
-            .args([
-                "-std=c99",
-                "-O1",
-                "-Wall",
-                "-Wextra",
-                "-Wpedantic",
-                "-Werror",
-            ])
-            .arg(source)
-            .arg("-I")
-            .arg(self.include())
-            .arg("-L")
-            .arg(self.lib())
-            .arg(format!("-Wl,-rpath,{}", self.lib().display()))
-            .args(["-lregflow", "-o"])
-            .arg(&program));
-        program
-    }
-}
-
-/// One installation for all tests of this file, in `target/tmp`.
-static INSTALLED: LazyLock<Installed> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).expect("the last run's installation can be removed");
-    }
-    run(Command::new("make")
-        .args(["--no-print-directory", "install"])
-        .arg(format!("PREFIX={}", folder.display()))
-        .current_dir(root()));
-    Installed { folder }
-});
-
-/// An untrained model of alanine dipeptide, whose parameters are random.
-fn model(folder: &Path) -> PathBuf {
-    let topology =
-        Topology::read(&dipeptide("topology.pdb")).expect("the shipped structure can be read");
-    let options = ReadOptions {
-        stride: 50,
-        ..ReadOptions::default()
-    };
-    let frames = Trajectory::open(&[dipeptide("trajectory.dcd")], &topology, &options)
-        .and_then(|mut trajectory| trajectory.read_all())
-        .expect("the shipped frames can be read");
-    let options = CoordinateOptions::default();
-    let coordinates = Coordinates::fit(
-        CoordinateKind::Internal,
-        &topology,
-        &frames.positions,
-        &options,
-    )
-    .expect("the shipped frames fit");
-    let config = serde_json::json!({"couplings": 4, "hidden": 16, "blocks": 1});
-    let path = folder.join("model.safetensors");
-    let model = Model::new(
-        "realnvp",
-        config,
-        coordinates,
-        topology,
-        300.0,
-        1,
-        &Device::Cpu,
-    )
-    .expect("a model can be made");
-    model.save(&path).expect("a model can be saved");
-    path
-}
-
-fn stdout(output: Output) -> String {
-    String::from_utf8(output.stdout).expect("the program prints UTF-8")
+fn example(source: &str, arguments: &[&Path]) -> String {
+    stdout(run(Command::new(compile(source, &[])).args(arguments)))
 }
 
 #[test]
-fn the_example_samples_and_scores() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let model = model(folder.path());
-    let program = INSTALLED.compile("examples/c/sample.c");
-    let printed = stdout(run(Command::new(program).arg(&model).arg("5")));
+fn samples_are_scored_with_the_density_that_they_were_drawn_from() {
+    let printed = example("examples/c/sample.c", &[untrained(), Path::new("5")]);
     let rows: Vec<Vec<f64>> = printed
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -135,46 +50,158 @@ fn the_example_samples_and_scores() {
 }
 
 #[test]
-fn errors_come_back_as_status_and_message() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let model = model(folder.path());
-    let corrupt = folder.path().join("corrupt.safetensors");
-    let mut bytes = std::fs::read(&model).expect("the model can be read");
-    bytes.truncate(bytes.len() / 2);
-    std::fs::write(&corrupt, bytes).expect("a file can be written");
-    let program = INSTALLED.compile("tests/c/errors.c");
-    let printed = stdout(run(Command::new(program)
-        .arg(&model)
-        .arg(folder.path().join("missing.safetensors"))
-        .arg(&corrupt)));
-    assert!(printed.ends_with(" 0 failures\n"), "{printed}");
+fn a_model_describes_itself() {
+    let printed = example("examples/c/inspect.c", &[water()]);
+    assert!(printed.contains("\"name\":\"nsf\""), "{printed}");
+    // Hydrogens first: the order is reversed.
+    assert!(
+        printed.ends_with("temperature 300\nnumbers 1 1 8\n"),
+        "{printed}"
+    );
 }
 
-/// Programs ask for the library by the name that changes with the binary interface, and find no symbols but ours.
 #[test]
-fn the_library_has_a_versioned_name_and_exports_the_header_only() {
-    let library = INSTALLED.lib().join("libregflow.so");
+fn weights_of_samples() {
+    let arguments = [untrained(), &dipeptide("system.xml"), Path::new("500")];
+    let c = example("examples/c/weights.c", &arguments);
+    let cpp = example("examples/cpp/weights.cpp", &arguments);
+    assert_eq!(number(&c, "samples"), 500.0);
+    for label in ["ESS/N", "log Z", "mean energy"] {
+        assert_eq!(number(&c, label), number(&cpp, label), "{c}{cpp}");
+    }
+}
+
+/// Trained, weighed and simulated in C, the water molecule has the log Z and the mean energy that quadrature gives.
+#[test]
+fn training_weights_and_moves_are_exact() {
+    let folder = scratch("trained");
+    let model = folder.join("water.safetensors");
+    let trained = example("examples/c/train.c", &[&water_topology(), &model]);
+    assert_eq!(trained.matches("progress {").count(), 4, "{trained}");
+    assert!(number(&trained, "ESS/N") > 0.5, "{trained}");
+    let [found, exact] = [number(&trained, "log Z"), number(&trained, "exact")];
+    let error: f64 = trained
+        .split("+- ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next()?.parse().ok())
+        .expect("an error");
+    // Four standard errors, and the last digit printed.
+    assert!((found - exact).abs() < 4.0 * error + 1e-4, "{trained}");
+
+    let moved = example("examples/c/metropolis.c", &[&model, Path::new("4000")]);
+    let [found, exact] = [number(&moved, "mean energy"), number(&moved, "exact")];
+    let error: f64 = moved
+        .split("+- ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next()?.parse().ok())
+        .expect("an error");
+    assert!((found - exact).abs() < 4.0 * error, "{moved}");
+    assert_eq!(
+        number(&moved, "attempts"),
+        8000.0,
+        "the state went through the restart\n{moved}"
+    );
+    assert!(number(&moved, "mean acceptance") > 0.5, "{moved}");
+
+    // The ion takes 0.2 kcal/mol / 3 off; the walkers' energies scatter by sqrt(1.5) kT = 0.73 kcal/mol.
+    let walkers = example("examples/c/walkers.c", &[&model, Path::new("50")]);
+    let deviation = number(&walkers, "mean energy") - (exact - 0.2 / 3.0);
+    assert!(deviation.abs() < 4.0 * 0.73 / 10.0, "{walkers}");
+
+    let cpp = example("examples/cpp/metropolis.cpp", &[&model, Path::new("50")]);
+    assert_eq!(number(&cpp, "attempts"), 400.0);
+    assert!(number(&cpp, "mean acceptance") > 0.5, "{cpp}");
+    let again = example(
+        "examples/cpp/train.cpp",
+        &[&water_topology(), &model, &folder.join("again.safetensors")],
+    );
+    assert_eq!(number(&again, "steps"), 200.0);
+}
+
+/// Each hostile program counts what does not come back as it should.
+#[test]
+fn hostile_programs() {
+    for source in sources("tests/c", "c")
+        .into_iter()
+        .chain(sources("tests/cpp", "cpp"))
+    {
+        let printed = stdout(run(
+            Command::new(compile(&source, &[])).args(hostile(&source))
+        ));
+        assert!(printed.ends_with(" 0 failures\n"), "{source}: {printed}");
+    }
+}
+
+/// Examples and hostile programs leave no function out. The examples are compiled as strict C99 and C++17 by the tests above.
+#[test]
+fn every_function_is_in_an_example_and_a_test() {
+    let header =
+        std::fs::read_to_string(root().join("include/regflow.h")).expect("the header can be read");
+    let text = |folders: &[[&str; 2]]| -> String {
+        let files = folders
+            .iter()
+            .flat_map(|[folder, extension]| sources(folder, extension));
+        files
+            .map(|file| std::fs::read_to_string(root().join(file)).expect("sources can be read"))
+            .collect()
+    };
+    let examples = text(&[["examples/c", "c"]]);
+    let tests = text(&[["tests/c", "c"], ["tests/cpp", "cpp"]]);
+    let wrapper = std::fs::read_to_string(root().join("include/regflow.hpp"))
+        .expect("the wrapper can be read");
+    let functions = declared(&header);
+    assert!(functions.len() > 30, "{functions:?}");
+    for function in functions {
+        for (what, text) in [("example", &examples), ("test", &tests)] {
+            assert!(
+                text.contains(&format!("{function}(")),
+                "no {what} calls {function}"
+            );
+        }
+        // As a call, a function argument or the end of a handle.
+        assert!(
+            wrapper.contains(&function),
+            "regflow.hpp does not use {function}"
+        );
+    }
+}
+
+/// Names of the functions that a header declares.
+fn declared(header: &str) -> Vec<String> {
+    let statements = header
+        .split("*/")
+        .filter_map(|part| part.split("/*").next());
+    let names = statements
+        .flat_map(|code| code.split(';'))
+        .filter_map(|statement| {
+            let before = statement.split_once('(')?.0;
+            let name = before.rsplit([' ', '*', '\n']).next()?;
+            name.starts_with("regflow_").then(|| name.to_owned())
+        });
+    names.collect()
+}
+
+/// Programs ask for the library by the name that changes with the binary interface, and find in it what the header declares
+/// and nothing else.
+#[test]
+fn the_library_has_a_versioned_name_and_exports_the_header() {
+    let library: PathBuf = installed().join("lib/libregflow.so");
     let dynamic = stdout(run(Command::new("readelf").arg("-d").arg(&library)));
     assert!(dynamic.contains("soname: [libregflow.so.0]"), "{dynamic}");
 
-    let header = std::fs::read_to_string(INSTALLED.include().join("regflow.h"))
+    let header = std::fs::read_to_string(installed().join("include/regflow.h"))
         .expect("the header is installed");
+    let mut declared = declared(&header);
+    declared.sort();
     let exported = stdout(run(Command::new("nm")
         .args(["-D", "--defined-only"])
         .arg(&library)));
-    let exported: Vec<&str> = exported
+    let mut exported: Vec<&str> = exported
         .lines()
         .filter_map(|line| line.split_whitespace().nth(2))
-        .collect();
-    assert!(exported.contains(&"regflow_model_load"), "{exported:?}");
-    // The bzip2 crate exports its error handler from every library that it is linked into.
-    for name in exported
-        .into_iter()
+        // The bzip2 crate exports its error handler from every library that it is linked into.
         .filter(|name| *name != "bz_internal_error")
-    {
-        assert!(
-            header.contains(&format!("{name}(")),
-            "{name} is exported but not declared"
-        );
-    }
+        .collect();
+    exported.sort();
+    assert_eq!(exported, declared);
 }

@@ -317,7 +317,11 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
         (fault("MAGIC"), "its plugin table is invalid: magic is 0x2a"),
         (
             fault("VERSION"),
-            "built for version 9.0 of the plugin interface, this host has version 1.0",
+            "built for version 9.0 of the plugin interface, this host has version 1.1",
+        ),
+        (
+            fault("EXTENSION"),
+            "its plugin table is invalid: get_extension is null",
         ),
         (fault("SIZE"), "its flow table is invalid: struct_size is 8"),
         (
@@ -326,11 +330,11 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
         ),
         (
             rust_plugin("regflow-test-foreign", &[], folder),
-            "built for version 2.3 of the plugin interface, this host has version 1.0",
+            "built for version 2.3 of the plugin interface, this host has version 1.1",
         ),
         (
             rust_plugin("regflow-test-foreign", &["layout"], folder),
-            "its types are laid out differently than version 1.0 of the plugin interface says",
+            "its types are laid out differently than version 1.1 of the plugin interface says",
         ),
     ];
     for (path, expected) in cases {

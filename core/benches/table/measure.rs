@@ -75,6 +75,8 @@ pub fn median_of_calls(mut call: impl FnMut() -> Outcome) -> Outcome<f64> {
 pub enum Rival<'a> {
     /// The process, the name of the work there, and how many of our units one call does.
     Peer(&'a mut Peer, &'a str, f64),
+    /// Another way to do the same in this process, measured as ours is.
+    Other(&'a mut dyn FnMut() -> Outcome<f64>),
     NotInstalled,
     None,
 }
@@ -139,8 +141,14 @@ impl Table {
         remark: Remark,
     ) -> Outcome<f64> {
         turn()?;
-        if let Rival::Peer(peer, work, _) = &mut rival {
-            peer.turn(work, Duration::ZERO)?;
+        match &mut rival {
+            Rival::Peer(peer, work, _) => {
+                peer.turn(work, Duration::ZERO)?;
+            }
+            Rival::Other(turn) => {
+                turn()?;
+            }
+            Rival::NotInstalled | Rival::None => {}
         }
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         let begin = Instant::now();
@@ -152,15 +160,21 @@ impl Table {
             for ours_next in [round % 2 == 0, round % 2 == 1] {
                 if ours_next {
                     ours.push(turn()?);
-                } else if let Rival::Peer(peer, work, units) = &mut rival {
-                    theirs.push(peer.turn(work, TURN)?.seconds / *units);
+                    continue;
+                }
+                match &mut rival {
+                    Rival::Peer(peer, work, units) => {
+                        theirs.push(peer.turn(work, TURN)?.seconds / *units);
+                    }
+                    Rival::Other(turn) => theirs.push(turn()?),
+                    Rival::NotInstalled | Rival::None => {}
                 }
             }
         }
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| b / a).collect();
         let ours = Spread::of(ours);
         let (their_time, ratio) = match &rival {
-            Rival::Peer(..) => {
+            Rival::Peer(..) | Rival::Other(_) => {
                 let [low, median, high] = Spread::of(ratios).quartiles.map(three_digits);
                 (
                     Seconds(&Spread::of(theirs)).to_string(),

@@ -7,8 +7,9 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{FlowError, Header, Model};
-use crate::system::write_atomically;
-use crate::tensor::{Device, Tensor};
+use crate::plugin::Parameters;
+use crate::system::{Topology, write_atomically};
+use crate::tensor::{DType, Device, Tensor};
 
 /// Version of the model file that this program reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -69,47 +70,43 @@ impl Model {
     fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<Model, FlowError> {
         let header = Model::read_header(path, bytes)?;
         let architecture = header.architecture.name.clone();
-        let model = Model::build(header, 0, device)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| FlowError::NotAModel {
+        let not_a_model = |reason: String| FlowError::NotAModel {
             path: path.to_owned(),
-            reason: e.to_string(),
-        })?;
-        for (name, var) in model.parameters.iter() {
-            let found = tensors.tensor(name).ok();
-            let mismatch = |found: String| FlowError::Parameter {
-                path: path.to_owned(),
-                name: name.to_owned(),
-                architecture: architecture.clone(),
-                expected: format!("{:?}", var.dims()),
-                found,
-            };
-            let view = found.ok_or_else(|| mismatch("none".into()))?;
-            if view.shape() != var.dims() || view.dtype() != Dtype::F32 {
-                return Err(mismatch(format!("{:?} {:?}", view.shape(), view.dtype())));
+            reason,
+        };
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| not_a_model(e.to_string()))?;
+        let mut values = HashMap::new();
+        for (name, view) in tensors.iter() {
+            if view.dtype() != Dtype::F32 {
+                return Err(not_a_model(format!(
+                    "parameter {name} is of type {:?}, expected F32",
+                    view.dtype()
+                )));
             }
             // The file's bytes need not be aligned; the format is little-endian.
-            let values: Vec<f32> = view
+            let numbers: Vec<f32> = view
                 .data()
                 .chunks_exact(4)
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect();
-            if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
-                return Err(FlowError::NotAModel {
-                    path: path.to_owned(),
-                    reason: format!("parameter {name} holds {bad}"),
-                });
+            if let Some(bad) = numbers.iter().find(|v| !v.is_finite()) {
+                return Err(not_a_model(format!("parameter {name} holds {bad}")));
             }
-            var.set(&Tensor::from_vec(values, var.dims(), device)?)?;
+            let value = Tensor::from_vec(numbers, view.shape(), &Device::Cpu)?;
+            values.insert(name.to_owned(), value);
         }
-        if tensors.len() != model.parameters.len() {
-            return Err(FlowError::NotAModel {
+        let parameters = Parameters::from_values(device, DType::F32, values);
+        let model = Model::build(header, parameters).map_err(|error| match error {
+            FlowError::Plugin(source) => FlowError::Architecture {
                 path: path.to_owned(),
-                reason: format!(
-                    "it holds {} parameters, the architecture {architecture} has {}",
-                    tensors.len(),
-                    model.parameters.len()
-                ),
-            });
+                source: Box::new(source),
+            },
+            other => other,
+        })?;
+        if let Some(name) = model.parameters.unused().first() {
+            return Err(not_a_model(format!(
+                "it holds a parameter {name}, which the architecture {architecture} does not have"
+            )));
         }
         Ok(model)
     }
@@ -138,6 +135,42 @@ impl Model {
                 found: version,
             });
         }
-        serde_json::from_value(json).map_err(|e| not_a_model(format!("its header: {e}")))
+        // Before anything is made that is as large as the coordinates say.
+        let atoms = json.pointer("/topology/atoms").and_then(|v| v.as_array());
+        let coordinates = json
+            .pointer("/coordinates/n_atoms")
+            .and_then(|v| v.as_u64());
+        if coordinates != atoms.map(|atoms| atoms.len() as u64) {
+            return Err(not_a_model(
+                "its molecule and its coordinates differ in the number of atoms".into(),
+            ));
+        }
+        let header: Header =
+            serde_json::from_value(json).map_err(|e| not_a_model(format!("its header: {e}")))?;
+        header
+            .validate()
+            .map_err(|problem| not_a_model(format!("its header: {problem}")))?;
+        Ok(header)
+    }
+}
+
+impl Header {
+    /// What the types alone do not ensure.
+    fn validate(&self) -> Result<(), &'static str> {
+        let Topology {
+            atoms,
+            residues,
+            bonds,
+        } = &self.topology;
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return Err("the temperature is not positive");
+        }
+        if atoms.iter().any(|atom| atom.residue >= residues.len()) {
+            return Err("an atom is in a residue that there is not");
+        }
+        if bonds.iter().any(|&[a, b]| a >= b || b >= atoms.len()) {
+            return Err("a bond is not between two atoms, the lower one first");
+        }
+        Ok(())
     }
 }

@@ -47,21 +47,13 @@ pub enum FlowError {
         /// Version of the file.
         found: u64,
     },
-    /// The stored parameters do not fit the architecture.
-    #[error(
-        "{path}: parameter {name} has shape {found}, the architecture {architecture} needs {expected}"
-    )]
-    Parameter {
+    /// The architecture of a file is not found, or does not fit its parameters.
+    #[error("{path}: {source}")]
+    Architecture {
         /// The file.
         path: PathBuf,
-        /// Name of the parameter.
-        name: String,
-        /// The architecture plugin.
-        architecture: String,
-        /// Shape that the architecture asks for.
-        expected: String,
-        /// What the file has.
-        found: String,
+        /// What the architecture plugin says.
+        source: Box<crate::plugin::PluginError>,
     },
     /// An array of positions does not fit the model's molecule.
     #[error("{found} coordinates are not a whole number of configurations of {n_atoms} atoms ({} each)", 3 * n_atoms)]

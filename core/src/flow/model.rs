@@ -93,12 +93,11 @@ impl Model {
             coordinates,
             training: None,
         };
-        Model::build(header, seed, device)
+        Model::build(header, Parameters::new(device, DType::F32, seed))
     }
 
-    pub(super) fn build(header: Header, seed: u64, device: &Device) -> Result<Model, FlowError> {
+    pub(super) fn build(header: Header, mut parameters: Parameters) -> Result<Model, FlowError> {
         let plugin = plugin::flow(&header.architecture.name)?;
-        let mut parameters = Parameters::new(device, DType::F32, seed);
         let features = header.coordinates.features();
         let config = header.architecture.config.to_string();
         let molecule = molecule(&header.topology);
@@ -109,9 +108,9 @@ impl Model {
             header,
             flow,
             training_flow,
+            device: parameters.device().clone(),
             parameters,
             prior,
-            device: device.clone(),
         })
     }
 

@@ -19,6 +19,8 @@ pub struct Parameters {
     entries: Vec<(String, Var)>,
     index: HashMap<String, usize>,
     tracked: bool,
+    /// Values from a file that no plugin has asked for yet; `None` if values are drawn.
+    stored: Option<HashMap<String, Tensor>>,
 }
 
 impl Parameters {
@@ -31,7 +33,29 @@ impl Parameters {
             entries: Vec::new(),
             index: HashMap::new(),
             tracked: true,
+            stored: None,
         }
+    }
+
+    /// A store of values from a file, for a plugin that asks for exactly these. What the file does not hold is never
+    /// allocated, so that a damaged configuration cannot ask for more memory than the file has.
+    pub fn from_values(device: &Device, dtype: DType, values: HashMap<String, Tensor>) -> Self {
+        Parameters {
+            stored: Some(values),
+            ..Parameters::new(device, dtype, 0)
+        }
+    }
+
+    /// Names of values from a file that no plugin has asked for.
+    pub fn unused(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .stored
+            .iter()
+            .flatten()
+            .map(|(name, _)| &**name)
+            .collect();
+        names.sort_unstable();
+        names
     }
 
     /// The device.
@@ -118,6 +142,7 @@ impl Parameters {
             entries: self.entries.clone(),
             index: self.index.clone(),
             tracked: false,
+            stored: None,
             ..*self
         }
     }
@@ -143,6 +168,7 @@ impl Parameters {
                 .map(copy)
                 .collect::<Result<_, ParameterError>>()?,
             index: self.index.clone(),
+            stored: None,
             ..*self
         })
     }
@@ -163,14 +189,11 @@ impl Parameters {
                 });
             }
         } else {
-            let var = Tensor::from_vec(
-                first_values(self.seed, name, shape, init),
-                shape,
-                &Device::Cpu,
-            )
-            .and_then(|value| self.convert(&value))
-            .and_then(|value| Var::from_tensor(&value))
-            .map_err(|error| tensor_error(name, &error))?;
+            let value = self.first(name, shape, init)?;
+            let var = self
+                .convert(&value)
+                .and_then(|value| Var::from_tensor(&value))
+                .map_err(|error| tensor_error(name, &error))?;
             self.index.insert(name.into(), self.entries.len());
             self.entries.push((name.into(), var));
         }
@@ -182,6 +205,26 @@ impl Parameters {
         } else {
             var.as_detached_tensor()
         })
+    }
+
+    /// The value of a new parameter: drawn, or from a file.
+    fn first(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Tensor, ParameterError> {
+        let Some(stored) = &mut self.stored else {
+            let values = first_values(self.seed, name, shape, init);
+            return Tensor::from_vec(values, shape, &Device::Cpu)
+                .map_err(|error| tensor_error(name, &error));
+        };
+        let value = stored
+            .remove(name)
+            .ok_or_else(|| ParameterError::Missing { name: name.into() })?;
+        if value.dims() != shape {
+            return Err(ParameterError::Shape {
+                name: name.into(),
+                expected: shape.to_vec(),
+                found: value.dims().to_vec(),
+            });
+        }
+        Ok(value)
     }
 
     /// Adds normal noise of standard deviation `scale / sqrt(fan_in)` to all values.
@@ -282,6 +325,26 @@ mod tests {
             let error = ((fourth - variance * variance) / n as f64).sqrt();
             assert!((square - variance).abs() < 4.0 * error, "{square}");
         }
+    }
+
+    #[test]
+    fn stored_values_are_taken_and_nothing_else_is_made() {
+        let values = |name: &str| {
+            let value = Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap();
+            HashMap::from([(name.to_owned(), value)])
+        };
+        let mut parameters = Parameters::from_values(&Device::Cpu, DType::F32, values("w"));
+        assert_eq!(parameters.unused(), ["w"]);
+        let found = parameters.request("w", &[2], Init::Zeros).unwrap();
+        assert_eq!(found.to_vec1::<f32>().unwrap(), [1.0, 2.0]);
+        assert!(parameters.unused().is_empty());
+        // More than any memory holds.
+        let huge = [1 << 40, 1 << 20];
+        let missing = parameters.request("v", &huge, Init::Zeros).unwrap_err();
+        assert_eq!(missing.to_string(), "parameter `v` is missing");
+        let mut parameters = Parameters::from_values(&Device::Cpu, DType::F32, values("v"));
+        let shape = parameters.request("v", &huge, Init::Zeros).unwrap_err();
+        assert!(matches!(shape, ParameterError::Shape { .. }), "{shape}");
     }
 
     #[test]

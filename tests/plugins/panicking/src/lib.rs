@@ -1,7 +1,7 @@
 //! A plugin that panics where its configuration says, written as a stranger writes a plugin.
 
+use regflow_plugin::{Batch, EnergySource, FeatureKind, Points, Progress};
 use regflow_plugin::{Error, Feature, Flow, ParameterBuilder, TargetSource, Tensor};
-use regflow_plugin::{FeatureKind, Points, Progress};
 use serde::{Deserialize, Serialize};
 
 /// Where to panic.
@@ -76,5 +76,49 @@ impl TargetSource for OutOfRange {
     }
 }
 
-regflow_plugin::plugin! { name: "panicking", flows: [Panicking], targets: [OutOfRange] }
+struct Unstable;
+
+impl EnergySource for Unstable {
+    type Config = Config;
+    type Context = ();
+    const NAME: &'static str = "unstable";
+    const DESCRIPTION: &'static str = "Panics left of the origin, has no energy in it, and fails far away";
+
+    fn build(_config: Config) -> Result<Self, Error> {
+        Ok(Unstable)
+    }
+
+    fn n_atoms(&self) -> usize {
+        1
+    }
+
+    fn context(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn compute(&self, _context: &mut (), batch: &mut Batch<'_>) -> Result<(), Error> {
+        for index in 0..batch.n() {
+            let configuration = batch.configuration(index);
+            match configuration.positions[0] {
+                x if x < 0.0 => panic!("lost at {x}"),
+                x if x > 100.0 => return Err(Error::new("too far")),
+                0.0 => batch.refuse(index, "the origin has no energy"),
+                x => {
+                    *configuration.energy = x.ln();
+                    if let Some(forces) = configuration.forces {
+                        forces.copy_from_slice(&[-1.0 / x, 0.0, 0.0]);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+regflow_plugin::plugin! {
+    name: "panicking",
+    flows: [Panicking],
+    targets: [OutOfRange],
+    energies: [Unstable],
+}
 regflow_plugin::export! {}

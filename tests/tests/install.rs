@@ -1,0 +1,215 @@
+//! The installed package, as a project of somebody else's uses it: through CMake and pkg-config, shared and static, in C and
+//! C++, from where it was installed, from a staging folder (`DESTDIR`), and after it was moved.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regflow_tests::native::{install, installed, scratch, stdout, untrained};
+use regflow_tests::{root, run};
+
+/// What the programs print: version and number of atoms.
+fn expected() -> String {
+    format!("{} 22\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn empty(folder: PathBuf) -> PathBuf {
+    std::fs::remove_dir_all(&folder).expect("the last run's folder can be removed");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
+
+/// Whether a program is linked to the shared library.
+fn is_linked_to_shared(program: &Path) -> bool {
+    stdout(run(Command::new("readelf").arg("-d").arg(program))).contains("[libregflow.so.0]")
+}
+
+/// Configures and builds tests/cmake-project with the package in `prefix`, and runs what comes out.
+fn cmake(prefix: &Path, name: &str, options: &[&str], programs: &[(&str, bool)]) {
+    let build = empty(scratch(name));
+    run(Command::new("cmake")
+        .arg("-S")
+        .arg(root().join("tests/cmake-project"))
+        .arg("-B")
+        .arg(&build)
+        .arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()))
+        .args(options));
+    run(Command::new("cmake").arg("--build").arg(&build));
+    for (program, shared) in programs {
+        let program = build.join(program);
+        assert_eq!(
+            is_linked_to_shared(&program),
+            *shared,
+            "{}",
+            program.display()
+        );
+        assert_eq!(
+            stdout(run(Command::new(&program).arg(untrained()))),
+            expected()
+        );
+    }
+}
+
+const C_AND_CPP: [(&str, bool); 4] = [
+    ("regflow_c", true),
+    ("regflow_cpp", true),
+    ("regflow_static_c", false),
+    ("regflow_static_cpp", false),
+];
+
+fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
+    let output = run(Command::new("pkg-config")
+        .env("PKG_CONFIG_LIBDIR", prefix.join("lib/pkgconfig"))
+        .args(arguments)
+        .arg("regflow"));
+    stdout(output)
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Builds both programs with the flags that pkg-config gives, and runs them.
+fn build_with(prefix: &Path, name: &str, flags: &[String], shared: bool) {
+    let folder = scratch("pkg-config");
+    for (compiler, source) in [("gcc", "main.c"), ("g++", "main.cpp")] {
+        let program = folder.join(format!("{name}-{compiler}"));
+        run(Command::new(compiler)
+            .arg(root().join("tests/cmake-project").join(source))
+            .args(flags)
+            .arg("-o")
+            .arg(&program));
+        assert_eq!(
+            is_linked_to_shared(&program),
+            shared,
+            "{}",
+            program.display()
+        );
+        let mut command = Command::new(&program);
+        if shared {
+            command.env("LD_LIBRARY_PATH", prefix.join("lib"));
+        }
+        assert_eq!(stdout(run(command.arg(untrained()))), expected());
+    }
+}
+
+#[test]
+fn cmake_projects() {
+    cmake(installed(), "cmake", &[], &C_AND_CPP);
+    // The static library holds C++, but a project in C needs no C++ compiler.
+    cmake(
+        installed(),
+        "cmake-c",
+        &["-DWITHOUT_CXX=ON"],
+        &[C_AND_CPP[0], C_AND_CPP[2]],
+    );
+}
+
+#[test]
+fn cmake_refuses_other_versions() {
+    let refused = |wanted: &str| {
+        let project = empty(scratch("cmake-version"));
+        let lists = format!(
+            "cmake_minimum_required(VERSION 3.10)\nproject(engine C)\nfind_package(regflow {wanted} REQUIRED)\n"
+        );
+        std::fs::write(project.join("CMakeLists.txt"), lists).expect("a file can be written");
+        let output = Command::new("cmake")
+            .arg(format!("-DCMAKE_PREFIX_PATH={}", installed().display()))
+            .arg("-S")
+            .arg(&project)
+            .arg("-B")
+            .arg(project.join("build"))
+            .output()
+            .expect("cmake runs");
+        !output.status.success()
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(!refused(""));
+    assert!(!refused(version));
+    assert!(!refused(&format!("{version} EXACT")));
+    assert!(refused("0.0.1"));
+    assert!(refused("0.1.99"));
+    assert!(refused("1.0"));
+}
+
+#[test]
+fn pkg_config_projects() {
+    let prefix = installed();
+    assert_eq!(
+        pkg_config(prefix, &["--modversion"]),
+        [env!("CARGO_PKG_VERSION")]
+    );
+    build_with(
+        prefix,
+        "shared",
+        &pkg_config(prefix, &["--cflags", "--libs"]),
+        true,
+    );
+    let below = pkg_config(prefix, &["--static", "--cflags", "--libs"]);
+    // Static in a program that is dynamic otherwise.
+    let alone = below
+        .iter()
+        .map(|flag| flag.replace("-lregflow", "-l:libregflow.a"));
+    build_with(prefix, "static", &alone.collect::<Vec<_>>(), false);
+    // Static throughout.
+    build_with(
+        prefix,
+        "all-static",
+        &[below, vec!["-static".into()]].concat(),
+        false,
+    );
+}
+
+/// The static library defines no symbol that could be somebody else's as well.
+#[test]
+fn the_static_library_defines_its_functions_only() {
+    let symbols = run(Command::new("nm")
+        .args(["-g", "--defined-only"])
+        .arg(installed().join("lib/libregflow.a")));
+    for line in stdout(symbols).lines() {
+        // GNU unique symbols ("u") are one in the whole process by their nature.
+        if let [_, kind, name] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            assert!(kind == "u" || name.starts_with("regflow_"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_installation_is_staged_and_moved() {
+    let stage = empty(scratch("stage"));
+    let prefix = Path::new("/opt/regflow");
+    install(prefix, Some(&stage));
+    let here = stage.join("opt/regflow");
+    for file in [
+        "bin/bg-sample",
+        "include/regflow.h",
+        "include/regflow.hpp",
+        "include/regflow_plugin.h",
+    ] {
+        assert!(here.join(file).is_file(), "{file} is missing");
+    }
+    // No file but the program and the libraries may hold the folder of the installation or of the build.
+    for file in [
+        "lib/pkgconfig/regflow.pc",
+        "lib/cmake/regflow/regflow-config.cmake",
+        "lib/cmake/regflow/regflow-config-version.cmake",
+    ] {
+        let text = std::fs::read_to_string(here.join(file)).expect("the file is installed");
+        for path in [
+            "/opt/regflow",
+            &stage.to_string_lossy(),
+            &root().to_string_lossy(),
+        ] {
+            assert!(!text.contains(path), "{file} names {path}");
+        }
+        assert!(!text.contains('@'), "{file} was not filled in:\n{text}");
+    }
+    let moved = empty(scratch("moved")).join("elsewhere");
+    std::fs::rename(&here, &moved).expect("an installation can be moved");
+    cmake(&moved, "cmake-moved", &[], &C_AND_CPP);
+    build_with(
+        &moved,
+        "moved",
+        &pkg_config(&moved, &["--cflags", "--libs"]),
+        true,
+    );
+    run(Command::new(moved.join("bin/bg-sample")).arg("--version"));
+}

@@ -1,0 +1,204 @@
+//! Molecular dynamics with moves gives the exact distribution, with a good model and with a bad one; without moves it does not.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use regflow::metric::{Basin, Estimate, TorsionRange, block_average, block_populations};
+use regflow::system::{ReadOptions, Topology, Trajectory, TrajectoryWriter, torsion};
+use regflow_tests::{chain, dipeptide, figures, report, root, run};
+
+use crate::engine::{Run, openmm, text};
+
+const BLOCKS: usize = 20;
+
+/// A run without its first twentieth, in which it forgets where it started.
+fn started(values: &[f64], columns: usize) -> &[f64] {
+    &values[values.len() / columns / 20 * columns..]
+}
+
+fn populations(basins: &[Basin], n_torsions: usize, run: &Run) -> Vec<Estimate> {
+    let torsions = started(&run.torsions, n_torsions);
+    block_populations(basins, torsions, n_torsions, BLOCKS).expect("populations")
+}
+
+/// How often two successive frames are in different basins, and the seconds of computing.
+fn crossings(basins: &[Basin], n_torsions: usize, run: &Run) -> (usize, f64) {
+    let basin_of = |frame: &[f64]| basins.iter().position(|basin| basin.contains(frame));
+    let visited: Vec<_> = run.torsions.chunks_exact(n_torsions).map(basin_of).collect();
+    let count = visited.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    (count, run.seconds())
+}
+
+/// One line: crossings per second of computing for both, and their ratio, at least.
+fn compare(what: &str, alone: (usize, f64), moved: (usize, f64)) -> String {
+    let rate = |(count, seconds): (usize, f64)| count as f64 / seconds;
+    let bound = if alone.0 == 0 { "more than " } else { "" };
+    let ratio = rate(moved) / rate((alone.0.max(1), alone.1));
+    format!(
+        "{what}: crossings in seconds: MD {} in {:.2}, MD + moves {} in {:.2}; {bound}{ratio:.0} times as many per second",
+        alone.0, alone.1, moved.0, moved.1
+    )
+}
+
+fn assert_agree(what: &str, basins: &[Basin], found: &[Estimate], expected: &[Estimate]) {
+    for ((basin, found), expected) in basins.iter().zip(found).zip(expected) {
+        let error = found.error.hypot(expected.error);
+        let name = &basin.name;
+        assert!(
+            error > 0.0 && (found.value - expected.value).abs() <= 3.0 * error,
+            "{what}, {name}: {found:?}, expected {expected:?}"
+        );
+    }
+}
+
+fn basin(name: &str, ranges: &[TorsionRange]) -> Basin {
+    Basin {
+        name: name.to_owned(),
+        ranges: ranges.to_vec(),
+    }
+}
+
+fn estimate(value: f64, error: f64) -> Estimate {
+    Estimate { value, error }
+}
+
+#[test]
+fn the_chain_reaches_its_exact_populations_with_any_model() {
+    let Some(engine) = openmm() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let model = text(&folder.path().join("model.safetensors"));
+    let (system, topology) = (text(&chain::file("system.xml")), text(&chain::file("topology.pdb")));
+    let (basins, expected): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
+    let expected: Vec<_> = expected.into_iter().map(|value| estimate(value, 0.0)).collect();
+    let dynamics = ["--system", &system, "--topology", &topology, "--torsions", "0,1,2,3"];
+    let dynamics = [&dynamics[..], &["--steps", "200000", "--report", "20"]].concat();
+    let moves = [&dynamics[..], &["--model", &model, "--every", "20"]].concat();
+
+    let alone = engine.simulate(&dynamics);
+    assert_eq!(crossings(&basins, 1, &alone).0, 0);
+    let stays = populations(&basins, 1, &alone);
+    assert!(stays.iter().all(|p| p.value == 0.0 || p.value == 1.0), "{stays:?}");
+
+    let mut lines = String::from("four-site chain in OpenMM, moves every 20 steps\n");
+    let random = ["--placement", "random"];
+    let cpu = ["--platform", "CPU"];
+    for (name, training, options) in [
+        ("trained", 200, &[][..]),
+        ("trained, turned at random", 200, &random),
+        ("trained, CPU platform", 200, &cpu),
+        ("after 10 steps of training", 10, &[]),
+        ("untrained", 0, &[]),
+    ] {
+        chain::model(Path::new(&model), training);
+        let moved = engine.simulate(&[&moves[..], options].concat());
+        assert_agree(name, &basins, &populations(&basins, 1, &moved), &expected);
+        let line = compare(name, crossings(&basins, 1, &alone), crossings(&basins, 1, &moved));
+        writeln!(lines, "  acceptance {:.3}, {line}", moved.acceptance).expect("text grows");
+    }
+    report(&lines);
+}
+
+/// Basins of alanine dipeptide (phi, psi) and their populations at 300 K in implicit solvent, by parallel tempering (the run that
+/// the README of the shipped data describes): phi > 0 over all of its 316,768 frames, errors from 8 independent ladders; the others
+/// from 100,000 of them, errors from 40 blocks.
+fn dipeptide_basins() -> (Vec<Basin>, Vec<Estimate>) {
+    let left = TorsionRange::degrees(0, -180.0, 0.0);
+    let basins = vec![
+        basin("phi > 0", &[TorsionRange::degrees(0, 0.0, 180.0)]),
+        basin("alpha", &[left.clone(), TorsionRange::degrees(1, -120.0, 50.0)]),
+        basin("beta", &[left, TorsionRange::degrees(1, 50.0, -120.0)]),
+    ];
+    let populations = [(0.0195, 0.0015), (0.4023, 0.0031), (0.5783, 0.0028)];
+    (basins, populations.map(|(value, error)| estimate(value, error)).to_vec())
+}
+
+#[test]
+fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
+    let Some(engine) = openmm() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let start = text(&folder.path().join("start.pdb"));
+    let (basins, expected) = dipeptide_basins();
+    start_in(&basins[0], Path::new(&start));
+    let (system, model) = (
+        text(&dipeptide("system.xml")),
+        text(&root().join("tests/openmm/dipeptide.safetensors")),
+    );
+    let dynamics = ["--system", &system, "--topology", &start, "--torsions", "4,6,8,10,6,8,10,16"];
+    let dynamics = [&dynamics[..], &["--steps", "200000"]].concat();
+    let alone = engine.simulate(&dynamics);
+    let moved = engine.simulate(&[&dynamics[..], &["--model", &model]].concat());
+    let found = populations(&basins, 2, &moved);
+    report(&format!(
+        "alanine dipeptide with GBSA in OpenMM, acceptance {:.3}\n  {}\n  \
+         steps per second: MD {:.0}, with a move every 50 steps {:.0}\n  {found:?}",
+        moved.acceptance,
+        compare("sign of phi", crossings(&basins[..1], 2, &alone), crossings(&basins[..1], 2, &moved)),
+        alone.steps_per_second,
+        moved.steps_per_second,
+    ));
+    // It would need a nanosecond to leave.
+    let stays = populations(&basins, 2, &alone)[0].value;
+    assert!(stays > 0.5, "{stays}");
+    assert_agree("MD + moves", &basins, &found, &expected);
+}
+
+/// Writes one of the shipped frames of the dipeptide whose torsions are in a basin.
+fn start_in(basin: &Basin, path: &Path) {
+    let topology = Topology::read(&dipeptide("topology.pdb")).expect("the structure");
+    let frames = Trajectory::open(&[dipeptide("trajectory.dcd")], &topology, &ReadOptions::default())
+        .and_then(|mut trajectory| trajectory.read_all())
+        .expect("the shipped frames");
+    let inside = |frame: &&[f64]| {
+        basin.contains(&[torsion(frame, [4, 6, 8, 10]), torsion(frame, [6, 8, 10, 16])])
+    };
+    let mut frames = (0..frames.len()).map(|i| frames.frame(i));
+    let frame = frames.find(inside).expect("a frame in the basin");
+    let mut writer = TrajectoryWriter::create(path, &topology).expect("a PDB file");
+    writer.write(frame).expect("the frame can be written");
+    writer.finish().expect("the file can be written");
+}
+
+/// A solute that its surroundings bend, moved alone; its particles come last, and in reverse.
+#[test]
+fn a_solute_among_other_particles_keeps_its_distribution() {
+    let Some(engine) = openmm() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let model = text(&folder.path().join("model.safetensors"));
+    chain::model(Path::new(&model), 200);
+    let (system, topology) = (engine.file("solvated.xml"), engine.file("solvated.pdb"));
+    let (basins, alone): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
+    // By tests/openmm/reference.py.
+    let expected = [estimate(0.0, 0.0), estimate(0.0, 0.0), estimate(0.0, 0.0)];
+    let energy = estimate(0.0, 0.0);
+    let moved = engine.simulate(&[
+        "--system", &system, "--topology", &topology, "--particles", "7,6,5,4", "--model", &model, "--torsions", "7,6,5,4",
+        "--steps", "300000", "--timestep", "2", "--every", "20", "--report", "20",
+    ]);
+    let found = populations(&basins, 1, &moved);
+    let mean = block_average(started(&moved.energies, 1), BLOCKS);
+    report(&format!(
+        "solute among other particles in OpenMM, acceptance {:.3}\n  {found:?}\n  alone: {alone:?}\n  energy {mean:?}",
+        moved.acceptance
+    ));
+    assert_agree("MD + moves", &basins, &found, &expected);
+    assert!((mean.value - energy.value).abs() < 3.0 * mean.error.hypot(energy.error), "{mean:?} {energy:?}");
+}
+
+/// Bonds of constrained length under a model whose bonds vibrate.
+#[test]
+fn constrained_bonds_keep_their_distribution() {
+    let Some(engine) = openmm() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| text(&folder.path().join(name));
+    let (frames, model) = (path("star.dcd"), path("star.safetensors"));
+    let script = "tests/openmm/constraints.py";
+    run(engine.python(script).arg("frames").arg(engine.file("")).arg(&frames));
+    figures(&[
+        "train", "--trajectory", &frames, "--topology", &engine.file("star-free.pdb"),
+        "--energy", &engine.file("star-free.xml"), "--temperature", "300", "--objective", "likelihood",
+        "--architecture-config", r#"{"couplings": 4, "hidden": 32, "blocks": 1}"#,
+        "--steps", "100", "--seed", "1", "--out", &model,
+    ]);
+    let checked = run(engine.python(script).arg("check").arg(engine.file("")).arg(&model));
+    report(String::from_utf8_lossy(&checked.stdout).trim());
+}
