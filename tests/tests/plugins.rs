@@ -462,7 +462,7 @@ fn configurations_and_features_are_checked() -> TestResult {
     assert!(
         build(r#"{"scale_limit": 0}"#, "rrr").contains("`scale_limit` must be positive, found 0")
     );
-    assert!(build(r#"{"couplings": 0}"#, "rrr").contains("`couplings` must be at least 1"));
+    assert!(build(r#"{"couplings": 0}"#, "rrr").contains("`couplings` must be 1 to 4096"));
     assert!(build("", "r").contains("a coupling flow needs at least 2 features, found 1"));
     assert!(
         build("", "rcr")
