@@ -152,7 +152,10 @@ impl<'a> Ensemble<'a> {
         let positions: Vec<f64> = (0..n)
             .flat_map(|i| start[i * n_start / n * width..][..width].iter().copied())
             .collect();
-        let masses = force_field.masses().to_vec();
+        let masses = force_field
+            .masses()
+            .ok_or("the potential has no masses")?
+            .to_vec();
         let walkers = (0..n)
             .map(|i| {
                 let mut random = ChaCha8Rng::seed_from_u64(arguments.seed);
