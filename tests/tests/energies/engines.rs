@@ -222,10 +222,7 @@ fn in_engine_lammps_agrees() {
     divides_batches(energy.as_ref(), &frames);
     let native = ForceField::from_system_xml(&system).unwrap();
     let heavy = |masses: &[f64]| masses.iter().map(|m| (m * 1e3).round()).collect::<Vec<_>>();
-    assert_eq!(
-        heavy(energy.masses().unwrap()),
-        heavy(native.masses())
-    );
+    assert_eq!(heavy(energy.masses().unwrap()), heavy(native.masses()));
     // A molecule far away, and cut by the periodic box: the same energy but for the rounding of positions of 1000 Angstrom.
     let shift = [100.0, -37.0, 3.96];
     let far: Vec<f64> = frames
