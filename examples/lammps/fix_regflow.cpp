@@ -42,7 +42,7 @@ FixRegflow::FixRegflow(LAMMPS *lmp, int narg, char **arg) :
   if (group->dynamic[igroup])
     error->all(FLERR, "Fix regflow: group {} is dynamic; the model needs one whose atoms stay", group->names[igroup]);
   parse(narg, arg);
-  // Some of these need the model, all of them every rank.
+  // The model lives on rank 0 and is given back once the moves have what they need of it.
   agree(comm->me == 0 ? load() : std::string());
   MPI_Bcast(&n_atoms, 1, MPI_INT, 0, world);
   atomic_numbers.resize(n_atoms);
@@ -64,7 +64,6 @@ void FixRegflow::parse(int narg, char **arg)
   path = arg[3];
   nevery = 0;
   bool seeded = false;
-  // The number of atoms that `atoms` names is that of the group.
   for (int at = 4; at < narg;) {
     seeded = seeded || std::strcmp(arg[at], "seed") == 0;
     parse_keyword(narg, arg, at);

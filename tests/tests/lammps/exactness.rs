@@ -199,9 +199,9 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
         moved.populations(&basins, 2),
     ));
 
-    // It would need some nanoseconds to leave.
+    // It leaves once in some 10 ns: if at all here, then hardly at once.
     let stays = alone.populations(phi, 2)[0].value;
-    assert!(stays > 0.9, "{stays}");
+    assert!(stays - expected[0].value > 0.1, "{stays}");
     assert_agree(
         "MD + moves",
         &basins,
