@@ -83,7 +83,8 @@ void run(const Options& options) {
     auto real = [&](const char* name) { return std::stod(options.at(name)); };
     auto integer = [&](const char* name) { return std::stoi(options.at(name)); };
 
-    OpenMM::Platform::loadPluginsFromDirectory(OpenMM::Platform::getDefaultPluginsDirectory());
+    // Platforms but Reference. OpenMM's default folder is that of an installation under /usr/local; the Makefile knows ours.
+    OpenMM::Platform::loadPluginsFromDirectory(OPENMM_PLUGINS);
     std::ifstream file = open(text("system"));
     std::unique_ptr<OpenMM::System> system(OpenMM::XmlSerializer::deserialize<OpenMM::System>(file));
     if (!text("model").empty()) {

@@ -1,6 +1,6 @@
 """Writes the Systems that the OpenMM tests simulate besides those of tests/data, into the folder of the first argument.
 
-solvated   the chain of four sites of tests/data/engines/chain4 among six Lennard-Jones particles that its ends attract, in a
+solvated   the chain of four sites of tests/data/engines/chain4 among four Lennard-Jones particles that its ends attract, in a
            periodic box
 solvated-low  the same with low barriers of the torsion, which dynamics crosses
 star       a light centre with two sites at constrained distances and one on a spring: the angle between the constrained bonds has
@@ -18,7 +18,7 @@ from openmm import app
 BOND, BOND_K = 0.153, 150_000.0  # nm, kJ/(mol nm^2), of k/2 (r - r0)^2
 ANGLE, ANGLE_K = math.radians(112), 500.0  # rad, kJ/(mol rad^2)
 BARRIER, LOW_BARRIER = 20.0, 2.0  # kJ/mol, of k (1 + cos 3 phi)
-N_SOLVENT, BOX, CUTOFF = 6, 1.5, 0.7  # nm
+N_SOLVENT, BOX, CUTOFF = 4, 1.0, 0.49  # nm
 MASS = 15.0
 
 out = pathlib.Path(sys.argv[1])
@@ -54,7 +54,7 @@ def solvated(name, barrier):
         system.addParticle(MASS)
         # A particle of the solvent fits between the ends where the chain is bent.
         end = i in (0, 3)
-        pairs.addParticle(0.0, 0.02 if end else 0.32, 170.0 if end else 0.1)
+        pairs.addParticle(0.0, 0.02 if end else 0.32, 80.0 if end else 0.1)
     for i in range(3):
         bonds.addBond(chain[i], chain[i + 1], BOND, BOND_K)
     for i in range(2):
@@ -69,8 +69,8 @@ def solvated(name, barrier):
         system.addForce(force)
     system.addForce(pairs)
     x, y = BOND * math.sin(ANGLE / 2), BOND * math.cos(ANGLE / 2)
-    positions = [(0.2 + 0.5 * (i % 3), 0.35 + 0.8 * (i // 3), 0.3) for i in range(N_SOLVENT)]
-    positions += [(0.5 + i * x, 0.7 + (i % 2) * y, 0.75) for i in range(4)]
+    positions = [(0.2 + 0.5 * (i % 2), 0.2 + 0.5 * (i // 2), 0.2) for i in range(N_SOLVENT)]
+    positions += [(0.3 + i * x, 0.5 + (i % 2) * y, 0.7) for i in range(4)]
     atoms = [("AR", app.element.argon)] * N_SOLVENT + [("C", app.element.carbon)] * 4
     write(name, system, positions, atoms, [])
 

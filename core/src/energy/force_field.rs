@@ -97,11 +97,6 @@ impl ForceField {
         }
     }
 
-    /// Masses in u.
-    pub fn masses(&self) -> &[f64] {
-        &self.parameters.masses
-    }
-
     /// Instruction set in use, for logs and benchmarks.
     pub fn instruction_set(&self) -> &'static str {
         self.isa.name()

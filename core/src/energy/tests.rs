@@ -492,8 +492,9 @@ fn no_truncation_is_accepted() {
 #[test]
 fn masses_are_read() {
     let field = force_field("aldp");
+    let masses = field.masses().unwrap();
     assert_eq!(
-        (field.masses().len(), field.masses()[0], field.masses()[1]),
+        (masses.len(), masses[0], masses[1]),
         (22, 12.01078, 1.007947)
     );
 }
