@@ -184,7 +184,8 @@ impl Context {
     pub fn new(runtime: &'static Runtime, config: &Config) -> Result<Self, LammpsError> {
         let instance = open(runtime, config)?;
         let system = {
-            let _work = runtime.working();
+            // Inputs are read one at a time: LAMMPS counts what it makes in variables of the process.
+            let _one = runtime.creating();
             System::read(&instance, config)
         }?;
         Ok(Context { instance, system })

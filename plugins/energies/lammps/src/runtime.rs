@@ -74,7 +74,7 @@ pub struct Runtime {
     /// Whether MPI, or its absence, allows several instances at work at the same time.
     parallel: bool,
     openmp: Option<OpenMp>,
-    /// Held while an instance is made or destroyed, and all the time where instances must not work at the same time.
+    /// Held while an instance is made, reads its input, or is destroyed, and all the time where instances must not work at the same time.
     one: Mutex<()>,
 }
 
@@ -115,7 +115,7 @@ impl Runtime {
         Ok(opened)
     }
 
-    /// To be held while an instance is made or destroyed.
+    /// To be held while an instance is made, reads its input, or is destroyed.
     pub fn creating(&self) -> MutexGuard<'_, ()> {
         self.one.lock().unwrap_or_else(PoisonError::into_inner)
     }
