@@ -100,10 +100,7 @@ fn atoms_are_counted_and_refusals_told() {
     assert_eq!(told["non_finite"], 1);
     assert_names(
         &told["warnings"].to_string(),
-        &[
-            "could not evaluate 1 configurations",
-            "the origin has no energy",
-        ],
+        &["could not evaluate them: 1;", "the origin has no energy"],
     );
 }
 
@@ -164,7 +161,7 @@ fn every_subcommand_takes_them() {
         evaluate.extend(frames);
         run(&evaluate);
         for (name, key, tolerance) in [
-            ("samples", "energy", 1e-6),
+            ("samples", "energy", 1e-5),
             ("scores", "log_weight", 1e-5),
             ("energies", "energy", 1e-5),
             ("energies", "forces", 1e-4),

@@ -209,9 +209,9 @@ fn in_engine_lammps_agrees() {
             let energy = energy::load(&format!("lammps:{}{plugin_options}", text(&input))).unwrap();
             let (by_energy, by_force) = differences(energy.as_ref(), &system, positions);
             told.push(format!("{units}: {by_energy:.1e}"));
-            // Coulomb's constant in `metal` has 8 figures, the input's scale of 1-4 charges 6.
+            // The input's scale of 1-4 charges has 6 figures, their energies are some 100 kJ/mol.
             assert!(
-                by_energy < 1e-3 && by_force < 1e-2,
+                by_energy < 1e-4 && by_force < 5e-3,
                 "{units}: {by_energy} {by_force}"
             );
         }

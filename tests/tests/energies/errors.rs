@@ -37,7 +37,7 @@ fn missing_engines_tell_where_they_were_looked_for() {
     let [topology, trajectory, system] = files.each_ref().map(|path| text(path));
     let folder = TempDir::new().unwrap();
     let no_library = folder.path().join("libOpenMM.so");
-    std::fs::write(&no_library, "not a library").unwrap();
+    std::fs::write(&no_library, "not a library\n".repeat(100)).unwrap();
     for (plugin, engine, variable) in [
         ("openmm", "OpenMM", "REGFLOW_OPENMM_LIB"),
         ("lammps", "LAMMPS", "REGFLOW_LAMMPS_LIB"),

@@ -138,7 +138,7 @@ impl EnergyArgument {
 pub fn refusals(energy: &dyn Energy) -> Option<String> {
     let refusals = energy.refusals()?;
     Some(format!(
-        "the engine could not evaluate {} configurations, which have no energy; the first: {}",
+        "configurations without an energy, because the engine could not evaluate them: {}; the first: {}",
         refusals.count, refusals.reason
     ))
 }

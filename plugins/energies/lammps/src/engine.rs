@@ -1,6 +1,7 @@
 //! One instance of LAMMPS with the user's input, and the evaluation of configurations by it.
 
-use crate::runtime::{Instance, Runtime};
+use crate::instance::Instance;
+use crate::runtime::Runtime;
 use crate::units::Units;
 use crate::{Config, LammpsError};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -80,10 +81,8 @@ impl Cell {
     }
 }
 
-/// An instance with its input read.
-pub struct Context {
-    instance: Instance,
-    runtime: &'static Runtime,
+/// What an input defines.
+struct System {
     units: Units,
     n_atoms: usize,
     cell: Cell,
@@ -93,55 +92,45 @@ pub struct Context {
     big_ids: bool,
 }
 
-impl Context {
-    /// Reads the input.
-    ///
-    /// # Errors
-    /// LAMMPS's words; an input that defines no system which RegFlow can use.
-    pub fn new(runtime: &'static Runtime, config: &Config) -> Result<Self, LammpsError> {
-        let instance = open(runtime, config)?;
-        let _work = runtime.working();
+impl System {
+    /// Has the instance read the input.
+    fn read(instance: &Instance, config: &Config) -> Result<Self, LammpsError> {
         let file = &config.file;
-        let (f, handle) = (instance.functions(), instance.handle());
-        let path = text(file);
-        // SAFETY: a live instance and a terminated text.
-        unsafe { (f.lammps_file)(handle, path.as_ptr()) };
         let script_error = |message| LammpsError::Script {
             file: file.clone(),
             message,
         };
-        last_error(&instance).map_err(script_error)?;
-        let setting = |name: &CStr| {
-            // SAFETY: a live instance and a terminated name.
-            unsafe { (f.lammps_extract_setting)(handle, name.as_ptr()) }
-        };
+        instance.file(&text(file)).map_err(script_error)?;
         // SAFETY: a live instance.
-        let n_atoms = unsafe { (f.lammps_get_natoms)(handle) } as usize;
-        if setting(c"box_exist") != 1 || n_atoms == 0 {
+        let n_atoms = unsafe {
+            let natoms = instance.runtime().functions.lammps_get_natoms;
+            natoms(instance.handle()) as usize
+        };
+        if instance.setting(c"box_exist") != 1 || n_atoms == 0 {
             return Err(LammpsError::NoAtoms { file: file.clone() });
         }
-        let dimension = setting(c"dimension");
+        let dimension = instance.setting(c"dimension");
         if dimension != 3 {
             return Err(LammpsError::Dimension {
                 file: file.clone(),
                 found: dimension,
             });
         }
-        let context = Context {
-            units: units(&instance, config)?,
-            cell: cell(&instance),
-            big_images: setting(c"imageint") == 8,
-            big_ids: setting(c"tagint") == 8,
-            instance,
-            runtime,
+        let system = System {
+            units: units(instance, config)?,
             n_atoms,
+            cell: cell(instance),
+            big_images: instance.setting(c"imageint") == 8,
+            big_ids: instance.setting(c"tagint") == 8,
         };
-        context.command(PREPARE).map_err(script_error)?;
-        if !context.cell.periodic.contains(&true) && n_atoms <= MOST_WITHOUT_BINS {
-            context.command(NO_BINS).map_err(script_error)?;
+        instance.command(PREPARE).map_err(script_error)?;
+        if !system.cell.periodic.contains(&true) && n_atoms <= MOST_WITHOUT_BINS {
+            instance.command(NO_BINS).map_err(script_error)?;
         }
-        context.command(SETUP).map_err(script_error)?;
-        let mut ids: Vec<usize> = (0..n_atoms).map(|index| context.id(index)).collect();
+        instance.command(SETUP).map_err(script_error)?;
+        let mut ids: Vec<usize> = (0..n_atoms)
+            .map(|index| system.id(instance, index))
+            .collect();
         ids.sort_unstable();
         if !ids.iter().copied().eq(1..=n_atoms) {
             return Err(LammpsError::Ids {
@@ -150,131 +139,16 @@ impl Context {
                 largest: ids.last().copied().unwrap_or(0),
             });
         }
-        Ok(context)
-    }
-
-    /// Number of atoms.
-    pub fn n_atoms(&self) -> usize {
-        self.n_atoms
-    }
-
-    /// Masses in u by ID, NaN where they have no unit.
-    pub fn masses(&self) -> Vec<f64> {
-        let mut masses = vec![f64::NAN; self.n_atoms];
-        let Some(unit) = self.units.mass else {
-            return masses;
-        };
-        let by_atom = self.atom::<f64>(c"rmass");
-        let (by_type, types) = (self.atom::<f64>(c"mass"), self.atom::<c_int>(c"type"));
-        for index in 0..self.n_atoms {
-            // SAFETY: arrays of all atoms, or of all types, which count from 1; null where LAMMPS has none.
-            let mass = unsafe {
-                if !by_atom.is_null() {
-                    *by_atom.add(index)
-                } else if !by_type.is_null() && !types.is_null() {
-                    *by_type.add(*types.add(index) as usize)
-                } else {
-                    f64::NAN
-                }
-            };
-            masses[self.id(index) - 1] = mass * unit;
-        }
-        masses
-    }
-
-    /// Positions by ID in nm.
-    pub fn positions(&self) -> Vec<f64> {
-        let mut positions = vec![0.0; 3 * self.n_atoms];
-        let x = self.atom::<*const f64>(c"x");
-        for index in 0..self.n_atoms {
-            let place = 3 * (self.id(index) - 1);
-            for k in 0..3 {
-                // SAFETY: rows of three numbers for all atoms.
-                positions[place + k] = unsafe { *(*x.add(index)).add(k) } * self.units.length;
-            }
-        }
-        positions
-    }
-
-    /// Energy in kJ/mol at `positions` (by ID, nm); forces in kJ/(mol nm) where they are wanted.
-    ///
-    /// # Errors
-    /// After an error the instance must not be used again.
-    pub fn evaluate(
-        &mut self,
-        positions: &[f64],
-        forces: Option<&mut [f64]>,
-    ) -> Result<f64, Failure> {
-        let _work = self.runtime.working();
-        let f = self.instance.functions();
-        let scale = 1.0 / self.units.length;
-        let (x, images) = (self.atom::<*mut f64>(c"x"), self.atom::<c_void>(c"image"));
-        for index in 0..self.n_atoms {
-            let place = 3 * (self.id(index) - 1);
-            let mut r = std::array::from_fn(|k| positions[place + k] * scale);
-            let image = self.cell.wrap(&mut r);
-            // SAFETY: rows of three numbers, and image flags, for all atoms.
-            unsafe {
-                std::ptr::copy_nonoverlapping(r.as_ptr(), *x.add(index), 3);
-                self.set_image(images, index, image);
-            }
-        }
-        self.command(EVALUATE)
-            .map_err(|message| match self.n_local() {
-                found if found < self.n_atoms => Failure::Lost { found },
-                _ => Failure::Refused(message),
-            })?;
-        // SAFETY: the energy's compute exists always, and was evaluated by the run; 0, 0: a global scalar.
-        let energy = unsafe {
-            let scalar =
-                (f.lammps_extract_compute)(self.instance.handle(), c"thermo_pe".as_ptr(), 0, 0);
-            scalar.cast::<f64>().as_ref().copied()
-        };
-        last_error(&self.instance).map_err(Failure::Refused)?;
-        let found = self.n_local();
-        if found < self.n_atoms {
-            return Err(Failure::Lost { found });
-        }
-        let energy = energy.ok_or_else(|| Failure::Refused("LAMMPS has no energy".into()))?;
-        if let Some(forces) = forces {
-            let unit = self.units.energy / self.units.length;
-            let found = self.atom::<*const f64>(c"f");
-            for index in 0..self.n_atoms {
-                let place = 3 * (self.id(index) - 1);
-                for k in 0..3 {
-                    // SAFETY: rows of three numbers for all atoms.
-                    forces[place + k] = unsafe { *(*found.add(index)).add(k) } * unit;
-                }
-            }
-        }
-        Ok(energy * self.units.energy)
-    }
-
-    fn n_local(&self) -> usize {
-        // SAFETY: a live instance and a terminated name.
-        let n = unsafe {
-            (self.instance.functions().lammps_extract_setting)(
-                self.instance.handle(),
-                c"nlocal".as_ptr(),
-            )
-        };
-        n.max(0) as usize
-    }
-
-    /// A property of the atoms in LAMMPS's own order; valid until the next command.
-    fn atom<T>(&self, name: &CStr) -> *mut T {
-        let extract = self.instance.functions().lammps_extract_atom;
-        // SAFETY: a live instance and a terminated name.
-        unsafe { extract(self.instance.handle(), name.as_ptr()) }.cast()
+        Ok(system)
     }
 
     /// ID of an atom in LAMMPS's own order, at least 1 for a system that was checked.
-    fn id(&self, index: usize) -> usize {
+    fn id(&self, instance: &Instance, index: usize) -> usize {
         // SAFETY: IDs of all atoms, of the size that LAMMPS was built with.
         unsafe {
             match self.big_ids {
-                true => *self.atom::<i64>(c"id").add(index) as usize,
-                false => *self.atom::<c_int>(c"id").add(index) as usize,
+                true => *instance.atoms::<i64>(c"id").add(index) as usize,
+                false => *instance.atoms::<c_int>(c"id").add(index) as usize,
             }
         }
     }
@@ -294,12 +168,126 @@ impl Context {
             }
         }
     }
+}
 
-    fn command(&self, commands: &CStr) -> Result<(), String> {
-        let run = self.instance.functions().lammps_commands_string;
-        // SAFETY: a live instance and a terminated text.
-        unsafe { run(self.instance.handle(), commands.as_ptr()) };
-        last_error(&self.instance)
+/// An instance with its input read.
+pub struct Context {
+    instance: Instance,
+    system: System,
+}
+
+impl Context {
+    /// Reads the input.
+    ///
+    /// # Errors
+    /// LAMMPS's words; an input that defines no system which RegFlow can use.
+    pub fn new(runtime: &'static Runtime, config: &Config) -> Result<Self, LammpsError> {
+        let instance = open(runtime, config)?;
+        let system = {
+            // Inputs are read one at a time: LAMMPS counts what it makes in variables of the process.
+            let _one = runtime.creating();
+            System::read(&instance, config)
+        }?;
+        Ok(Context { instance, system })
+    }
+
+    /// Number of atoms.
+    pub fn n_atoms(&self) -> usize {
+        self.system.n_atoms
+    }
+
+    fn id(&self, index: usize) -> usize {
+        self.system.id(&self.instance, index)
+    }
+
+    /// Masses in u by ID, NaN where they have no unit.
+    pub fn masses(&self) -> Vec<f64> {
+        let mut masses = vec![f64::NAN; self.n_atoms()];
+        let Some(unit) = self.system.units.mass else {
+            return masses;
+        };
+        let by_atom = self.instance.atoms::<f64>(c"rmass");
+        let by_type = self.instance.atoms::<f64>(c"mass");
+        let types = self.instance.atoms::<c_int>(c"type");
+        for index in 0..self.n_atoms() {
+            // SAFETY: arrays of all atoms, or of all types, which count from 1; null where LAMMPS has none.
+            let mass = unsafe {
+                if !by_atom.is_null() {
+                    *by_atom.add(index)
+                } else if !by_type.is_null() && !types.is_null() {
+                    *by_type.add(*types.add(index) as usize)
+                } else {
+                    f64::NAN
+                }
+            };
+            masses[self.id(index) - 1] = mass * unit;
+        }
+        masses
+    }
+
+    /// Positions by ID in nm.
+    pub fn positions(&self) -> Vec<f64> {
+        let mut positions = vec![0.0; 3 * self.n_atoms()];
+        self.read_rows(c"x", self.system.units.length, &mut positions);
+        positions
+    }
+
+    /// Reads rows of three numbers of all atoms, by ID, in the unit given.
+    fn read_rows(&self, name: &CStr, unit: f64, values: &mut [f64]) {
+        let rows = self.instance.atoms::<*const f64>(name);
+        for index in 0..self.n_atoms() {
+            let place = 3 * (self.id(index) - 1);
+            for k in 0..3 {
+                // SAFETY: rows of three numbers for all atoms.
+                values[place + k] = unsafe { *(*rows.add(index)).add(k) } * unit;
+            }
+        }
+    }
+
+    /// Energy in kJ/mol at `positions` (by ID, nm); forces in kJ/(mol nm) where they are wanted.
+    ///
+    /// # Errors
+    /// After an error the instance must not be used again.
+    pub fn evaluate(
+        &mut self,
+        positions: &[f64],
+        forces: Option<&mut [f64]>,
+    ) -> Result<f64, Failure> {
+        let (instance, system) = (&self.instance, &self.system);
+        let _work = instance.runtime().working();
+        let scale = 1.0 / system.units.length;
+        let x = instance.atoms::<*mut f64>(c"x");
+        let images = instance.atoms::<c_void>(c"image");
+        for index in 0..system.n_atoms {
+            let place = 3 * (self.id(index) - 1);
+            let mut r = std::array::from_fn(|k| positions[place + k] * scale);
+            let image = system.cell.wrap(&mut r);
+            // SAFETY: rows of three numbers, and image flags, for all atoms.
+            unsafe {
+                std::ptr::copy_nonoverlapping(r.as_ptr(), *x.add(index), 3);
+                system.set_image(images, index, image);
+            }
+        }
+        let done = instance.command(EVALUATE);
+        let found = instance.setting(c"nlocal").max(0) as usize;
+        if found < system.n_atoms {
+            return Err(Failure::Lost { found });
+        }
+        done.map_err(Failure::Refused)?;
+        // SAFETY: the energy's compute exists always, and was evaluated by the run; 0, 0: a global scalar.
+        let energy = unsafe {
+            let extract = instance.runtime().functions.lammps_extract_compute;
+            extract(instance.handle(), c"thermo_pe".as_ptr(), 0, 0)
+                .cast::<f64>()
+                .as_ref()
+                .copied()
+        };
+        instance.last_error().map_err(Failure::Refused)?;
+        let energy = energy.ok_or_else(|| Failure::Refused("LAMMPS has no energy".into()))?;
+        if let Some(forces) = forces {
+            self.read_rows(c"f", system.units.energy / system.units.length, forces);
+        }
+        Ok(energy * system.units.energy)
     }
 }
 
@@ -324,31 +312,11 @@ fn open(runtime: &'static Runtime, config: &Config) -> Result<Instance, LammpsEr
         .ok_or(LammpsError::Start)
 }
 
-/// LAMMPS's words, if there was an error since the last call.
-fn last_error(instance: &Instance) -> Result<(), String> {
-    let (f, handle) = (instance.functions(), instance.handle());
-    // SAFETY: a live instance, and a buffer of the length given.
-    unsafe {
-        if (f.lammps_has_error)(handle) == 0 {
-            return Ok(());
-        }
-        let mut message = [0u8; 1024];
-        (f.lammps_get_last_error_message)(
-            handle,
-            message.as_mut_ptr().cast(),
-            message.len() as c_int,
-        );
-        let message = CStr::from_bytes_until_nul(&message).unwrap_or_default();
-        let words = message.to_string_lossy();
-        Err(words.split_whitespace().collect::<Vec<_>>().join(" "))
-    }
-}
-
 fn units(instance: &Instance, config: &Config) -> Result<Units, LammpsError> {
     // SAFETY: a live instance and a terminated name; the style is a terminated text.
     let style = unsafe {
-        let style =
-            (instance.functions().lammps_extract_global)(instance.handle(), c"units".as_ptr());
+        let extract = instance.runtime().functions.lammps_extract_global;
+        let style = extract(instance.handle(), c"units".as_ptr());
         CStr::from_ptr(style.cast()).to_string_lossy().into_owned()
     };
     match (Units::of_style(&style), config.length, config.energy) {
@@ -368,7 +336,7 @@ fn cell(instance: &Instance) -> Cell {
     let [xy, yz, xz] = &mut tilt;
     // SAFETY: a live instance, and room for what the function writes.
     unsafe {
-        (instance.functions().lammps_extract_box)(
+        (instance.runtime().functions.lammps_extract_box)(
             instance.handle(),
             low.as_mut_ptr(),
             high.as_mut_ptr(),

@@ -6,6 +6,7 @@
 
 mod check;
 mod engine;
+mod instance;
 mod runtime;
 mod units;
 

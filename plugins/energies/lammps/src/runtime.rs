@@ -65,28 +65,16 @@ pub enum RuntimeError {
 
 /// `MPI_THREAD_MULTIPLE` of every MPI library.
 const THREAD_MULTIPLE: c_int = 3;
-/// `MPI_COMM_SELF` of MPICH and of all libraries with its binary interface.
-const MPICH_COMM_SELF: c_int = 0x4400_0001;
-
-/// A communicator of one process that nobody else uses.
-enum Communicator {
-    /// LAMMPS was built without MPI.
-    None,
-    /// MPICH's are numbers.
-    Mpich(c_int),
-    /// Open MPI's are pointers.
-    OpenMpi(*mut c_void),
-}
-
 /// The open library.
 pub struct Runtime {
     /// The functions.
     pub functions: Functions,
-    library: EngineLibrary,
+    /// Where the rest is looked up.
+    pub library: EngineLibrary,
     /// Whether MPI, or its absence, allows several instances at work at the same time.
     parallel: bool,
     openmp: Option<OpenMp>,
-    /// Held while an instance is made or destroyed, and all the time where instances must not work at the same time.
+    /// Held while an instance is made, reads its input, or is destroyed, and all the time where instances must not work at the same time.
     one: Mutex<()>,
 }
 
@@ -127,8 +115,8 @@ impl Runtime {
         Ok(opened)
     }
 
-    /// To be held while an instance is made or destroyed.
-    fn creating(&self) -> MutexGuard<'_, ()> {
+    /// To be held while an instance is made, reads its input, or is destroyed.
+    pub fn creating(&self) -> MutexGuard<'_, ()> {
         self.one.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -205,119 +193,5 @@ fn start_mpi(library: &EngineLibrary) -> Result<bool, RuntimeError> {
     match status {
         0 => Ok(provided == THREAD_MULTIPLE),
         status => Err(RuntimeError::Mpi { status }),
-    }
-}
-
-/// An instance of LAMMPS, with a communicator of its own: threads must not share one.
-pub struct Instance {
-    runtime: &'static Runtime,
-    handle: Handle,
-    communicator: Communicator,
-}
-
-// SAFETY: an instance may be used by any thread, one at a time.
-unsafe impl Send for Instance {}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let _one = self.runtime.creating();
-        let library = &self.runtime.library;
-        // SAFETY: the handle is live or null, which LAMMPS ignores; the communicator is given back once, after its user.
-        unsafe {
-            (self.runtime.functions.lammps_close)(self.handle);
-            match &mut self.communicator {
-                Communicator::None => {}
-                Communicator::Mpich(communicator) => free(library, communicator),
-                Communicator::OpenMpi(communicator) => free(library, communicator),
-            }
-        }
-    }
-}
-
-impl Instance {
-    /// An instance without input. `arguments` are those of the `lmp` program, its name first, as terminated texts.
-    ///
-    /// # Errors
-    /// A library that lacks a function; `None` if LAMMPS refuses the arguments.
-    pub fn open(
-        runtime: &'static Runtime,
-        arguments: &mut [*mut c_char],
-    ) -> Result<Option<Self>, EngineError> {
-        let _one = runtime.creating();
-        let library = &runtime.library;
-        // SAFETY: the texts are terminated and outlive the call; communicators have the type that the MPI library uses.
-        let (handle, communicator) = unsafe {
-            if (runtime.functions.lammps_config_has_mpi_support)() == 0 {
-                let (n, null) = (arguments.len() as c_int, std::ptr::null_mut());
-                let handle =
-                    (runtime.functions.lammps_open_no_mpi)(n, arguments.as_mut_ptr(), null);
-                (handle, Communicator::None)
-            } else if library.has("ompi_mpi_comm_self") {
-                let own: *mut c_void = library.get("ompi_mpi_comm_self")?;
-                let (handle, communicator) = open(library, own, arguments)?;
-                (handle, Communicator::OpenMpi(communicator))
-            } else {
-                let (handle, communicator) = open(library, MPICH_COMM_SELF, arguments)?;
-                (handle, Communicator::Mpich(communicator))
-            }
-        };
-        let instance = Instance {
-            runtime,
-            handle,
-            communicator,
-        };
-        drop(_one);
-        Ok((!handle.is_null()).then_some(instance))
-    }
-
-    /// The functions.
-    pub fn functions(&self) -> &'static Functions {
-        &self.runtime.functions
-    }
-
-    /// First argument of the functions.
-    pub fn handle(&self) -> Handle {
-        self.handle
-    }
-}
-
-/// Opens an instance on a copy of `own`, the communicator of this process alone.
-///
-/// # Safety
-/// `C` is the MPI library's type of communicators.
-unsafe fn open<C: Copy>(
-    library: &EngineLibrary,
-    own: C,
-    arguments: &mut [*mut c_char],
-) -> Result<(Handle, C), EngineError> {
-    type Open<C> = unsafe extern "C-unwind" fn(c_int, *mut *mut c_char, C, *mut Handle) -> Handle;
-    type Copy<C> = unsafe extern "C-unwind" fn(C, *mut C) -> c_int;
-    let mut communicator = own;
-    // SAFETY: by contract the types of the MPI standard and of LAMMPS's header.
-    unsafe {
-        library.get::<Copy<C>>("MPI_Comm_dup")?(own, &mut communicator);
-        let open = library.get::<Open<C>>("lammps_open")?;
-        let n = arguments.len() as c_int;
-        Ok((
-            open(
-                n,
-                arguments.as_mut_ptr(),
-                communicator,
-                std::ptr::null_mut(),
-            ),
-            communicator,
-        ))
-    }
-}
-
-/// # Safety
-/// `C` is the MPI library's type of communicators, and this one is not used any more.
-unsafe fn free<C>(library: &EngineLibrary, communicator: &mut C) {
-    type Free<C> = unsafe extern "C-unwind" fn(*mut C) -> c_int;
-    // SAFETY: by contract.
-    unsafe {
-        if let Ok(free) = library.get::<Free<C>>("MPI_Comm_free") {
-            free(communicator);
-        }
     }
 }

@@ -6,7 +6,7 @@ use crate::runtime::{Runtime, STATE_ENERGY, STATE_FORCES, Vec3};
 use regflow_plugin::Configuration;
 use std::ffi::{CStr, CString, c_int};
 use std::ptr::NonNull;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// A system, shared by its contexts.
 pub struct System {
@@ -37,6 +37,8 @@ impl System {
     /// OpenMM's words.
     pub fn from_xml(runtime: &'static Runtime, xml: &CStr) -> Result<Self, Exception> {
         let deserialize = runtime.functions.OpenMM_XmlSerializer_deserializeSystem;
+        // OpenMM's own conversion of texts to numbers keeps state without a lock: two threads would get wrong ones.
+        let _one = runtime.creating();
         // SAFETY: a terminated text.
         let system = guarded(|| unsafe { deserialize(xml.as_ptr()) })?;
         Ok(System {
@@ -130,10 +132,7 @@ impl Context {
     ) -> Result<Self, Exception> {
         let runtime = system.runtime;
         let f = &runtime.functions;
-        let _one = runtime
-            .creation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _one = runtime.creating();
         // The C wrapper cannot give properties to a context, only default values to the platform: they are put back, since
         // the rest of the process may use OpenMM as well.
         let set = |name: &CStr, value: &CStr| {

@@ -3,8 +3,7 @@
 use crate::guard::{Exception, guarded};
 use regflow_engine::{Engine, EngineError, EngineLibrary, functions};
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where OpenMM is.
 pub static OPENMM: Engine = Engine {
@@ -45,6 +44,7 @@ pub const STATE_ENERGY: c_int = 8;
 functions! {
     /// The functions in use (`OpenMMCWrapper.h`).
     pub Functions {
+        OpenMM_Platform_getDefaultPluginsDirectory: fn() -> *const c_char;
         OpenMM_Platform_loadPluginsFromDirectory: fn(*const c_char) -> *mut StringArray;
         OpenMM_StringArray_destroy: fn(*mut StringArray);
         OpenMM_StringArray_getSize: fn(*const StringArray) -> c_int;
@@ -93,8 +93,7 @@ pub enum RuntimeError {
 pub struct Runtime {
     /// The functions.
     pub functions: Functions,
-    /// Held while contexts are made, which changes default values of the platform.
-    pub creation: Mutex<()>,
+    creation: Mutex<()>,
 }
 
 impl Runtime {
@@ -119,21 +118,34 @@ impl Runtime {
         Ok(opened)
     }
 
-    /// All platforms but Reference are plugins of OpenMM, in a folder beside its library. One that does not load, such as that
-    /// of a GPU which is not there, is left out of the list.
+    /// To be held while systems are read and contexts made, which needs state that belongs to the process.
+    pub fn creating(&self) -> MutexGuard<'_, ()> {
+        self.creation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All platforms but Reference are plugins of OpenMM, in a folder beside its library or where OPENMM_PLUGIN_DIR says. One
+    /// that does not load, such as that of a GPU which is not there, is left out of the list. A process that uses OpenMM
+    /// otherwise has loaded them already.
     fn load_platforms(&self, library: &EngineLibrary) -> Result<(), Exception> {
-        let named = std::env::var_os("OPENMM_PLUGIN_DIR").map(PathBuf::from);
-        let beside = || library.path().parent().map(|folder| folder.join("plugins"));
-        let Some(folder) = named.or_else(beside).filter(|folder| folder.is_dir()) else {
-            return Ok(());
-        };
-        let Ok(folder) = CString::new(folder.into_os_string().into_encoded_bytes()) else {
-            return Ok(());
-        };
         let f = &self.functions;
-        // SAFETY: a terminated text; the list is the caller's.
+        let is_named = std::env::var_os("OPENMM_PLUGIN_DIR").is_some();
+        // A library that the system's loader found has no folder here: OpenMM has one compiled in.
+        let folder = library.path().parent();
+        let folder = folder.filter(|folder| !is_named && !folder.as_os_str().is_empty());
+        let beside = folder.and_then(|folder| {
+            let plugins = folder.join("plugins").into_os_string();
+            CString::new(plugins.into_encoded_bytes()).ok()
+        });
+        // SAFETY: terminated texts; the list is the caller's.
         guarded(|| unsafe {
-            let loaded = (f.OpenMM_Platform_loadPluginsFromDirectory)(folder.as_ptr());
+            if (f.OpenMM_Platform_getNumPlatforms)() > 1 {
+                return;
+            }
+            let folder = match &beside {
+                Some(folder) => folder.as_ptr(),
+                None => (f.OpenMM_Platform_getDefaultPluginsDirectory)(),
+            };
+            let loaded = (f.OpenMM_Platform_loadPluginsFromDirectory)(folder);
             (f.OpenMM_StringArray_destroy)(loaded);
         })
     }
