@@ -73,8 +73,8 @@ def xml_round_trip():
         assert regflow_openmm.statistics(context, "Chain").accepted > 0
         ends.append(positions_of(context))
     assert (ends[0] == ends[1]).all()
-    refused("reads version 1",
-            lambda: openmm.XmlSerializer.deserialize(xml.replace('type="RegFlowForce" version="1"', 'type="RegFlowForce" version="2"')))  # fmt: skip
+    head = 'type="RegFlowForce" version='
+    refused("reads version 1", lambda: openmm.XmlSerializer.deserialize(xml.replace(head + '"1"', head + '"2"')))
 
 
 def moved_chain(seed, batch=8):

@@ -45,11 +45,30 @@ fn python_and_cpp_give_the_same_trajectory() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let model = folder.path().join("chain.safetensors");
     chain::model(&model, 50);
-    let (system, topology) = (text(&chain::file("system.xml")), text(&chain::file("topology.pdb")));
+    let (system, topology) = (
+        text(&chain::file("system.xml")),
+        text(&chain::file("topology.pdb")),
+    );
     let model = text(&model);
-    let arguments = ["--system", &system, "--topology", &topology, "--model", &model, "--every", "10"];
-    let arguments = [&arguments[..], &["--torsions", "0,1,2,3", "--steps", "1000"]].concat();
-    let (cpp, python) = (engine.simulate(&arguments), engine.simulate_in_python(&arguments));
+    let arguments = [
+        "--system",
+        &system,
+        "--topology",
+        &topology,
+        "--model",
+        &model,
+        "--every",
+        "10",
+    ];
+    let arguments = [
+        &arguments[..],
+        &["--torsions", "0,1,2,3", "--steps", "1000"],
+    ]
+    .concat();
+    let (cpp, python) = (
+        engine.simulate(&arguments),
+        engine.simulate_in_python(&arguments),
+    );
     assert_eq!(cpp.torsions, python.torsions);
     assert_eq!(cpp.energies, python.energies);
     assert_eq!(cpp.acceptance, python.acceptance);

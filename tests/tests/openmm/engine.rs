@@ -78,12 +78,16 @@ impl OpenMm {
 
     /// Runs the example program.
     pub fn simulate(&self, arguments: &[&str]) -> Run {
-        read(run(Command::new(self.folder.join("simulate")).args(arguments)))
+        read(run(
+            Command::new(self.folder.join("simulate")).args(arguments)
+        ))
     }
 
     /// Runs the example in Python.
     pub fn simulate_in_python(&self, arguments: &[&str]) -> Run {
-        read(run(self.python("examples/openmm/simulate.py").args(arguments)))
+        read(run(self
+            .python("examples/openmm/simulate.py")
+            .args(arguments)))
     }
 }
 
@@ -98,13 +102,25 @@ fn read(output: Output) -> Run {
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let mut numbers: Vec<f64> = line.split(' ').map(|word| number(word)).collect();
         printed.energies.extend(numbers.pop());
-        printed.torsions.extend(numbers.iter().map(|degrees| degrees.to_radians()));
+        printed
+            .torsions
+            .extend(numbers.iter().map(|degrees| degrees.to_radians()));
     }
     // "100000 steps, 25000 steps/s, attempts 200, accepted 170"
     let summary = String::from_utf8_lossy(&output.stderr).replace(',', "");
     let words: Vec<&str> = summary.split_whitespace().collect();
-    let before = |unit| words.iter().position(|&word| word == unit).map(|at| number(words[at - 1]));
-    let after = |name| words.iter().position(|&word| word == name).map(|at| number(words[at + 1]));
+    let before = |unit| {
+        words
+            .iter()
+            .position(|&word| word == unit)
+            .map(|at| number(words[at - 1]))
+    };
+    let after = |name| {
+        words
+            .iter()
+            .position(|&word| word == name)
+            .map(|at| number(words[at + 1]))
+    };
     printed.steps = before("steps").expect("the number of steps");
     printed.steps_per_second = before("steps/s").expect("a rate");
     if let (Some(attempts), Some(accepted)) = (after("attempts"), after("accepted")) {
@@ -114,7 +130,8 @@ fn read(output: Output) -> Run {
 }
 
 fn number(word: &str) -> f64 {
-    word.parse().unwrap_or_else(|_| panic!("expected a number, found {word}"))
+    word.parse()
+        .unwrap_or_else(|_| panic!("expected a number, found {word}"))
 }
 
 /// A path as a word of a command line.
