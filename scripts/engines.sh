@@ -30,7 +30,13 @@ if [ -n "${REGFLOW_ENGINES:-}" ]; then
     exit 0
 fi
 
-if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+can_make() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
+if ! can_make && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    # The list of packages may be old or empty; without it the installation itself tells what is wrong.
+    apt-get update -qq >&2 || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >&2 || true
+fi
+if ! can_make; then
     echo "error: python3 with the module venv is missing. On Debian or Ubuntu type:  apt-get install python3-venv" >&2
     exit 1
 fi

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "force.h"
 #include "group.h"
+#include "lammps.h"
 #include "modify.h"
 #include "update.h"
 #include "utils.h"
@@ -36,6 +37,7 @@ FixRegflow::FixRegflow(LAMMPS *lmp, int narg, char **arg) :
   global_freq = 1;
 
   if (!atom->tag_enable) error->all(FLERR, "Fix regflow needs atom IDs: remove `atom_modify id no`");
+  if (lmp->kokkos) error->all(FLERR, "Fix regflow does not run with the KOKKOS package: start LAMMPS without `-k on`");
   if (domain->dimension == 2) error->all(FLERR, "Fix regflow needs a three-dimensional system");
   if (group->dynamic[igroup])
     error->all(FLERR, "Fix regflow: group {} is dynamic; the model needs one whose atoms stay", group->names[igroup]);

@@ -155,7 +155,9 @@ impl PluginEnergy {
                 self.call(&positions[values], energies, forces)?;
             } else {
                 energies.fill(f64::NAN);
-                forces.map(|forces| forces.fill(f64::NAN));
+                if let Some(forces) = forces {
+                    forces.fill(f64::NAN);
+                }
             }
         }
         Ok(())

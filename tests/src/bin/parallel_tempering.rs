@@ -124,6 +124,8 @@ struct Walker {
 struct Ensemble<'a> {
     arguments: &'a Arguments,
     force_field: ForceField,
+    /// u.
+    masses: Vec<f64>,
     walkers: Vec<Walker>,
     /// `[walkers, atoms, 3]`, nm, kJ/(mol nm); `[walkers]`, kJ/mol.
     positions: Vec<f64>,
@@ -150,14 +152,17 @@ impl<'a> Ensemble<'a> {
         let positions: Vec<f64> = (0..n)
             .flat_map(|i| start[i * n_start / n * width..][..width].iter().copied())
             .collect();
+        let masses = force_field
+            .masses()
+            .ok_or("the potential has no masses")?
+            .to_vec();
         let walkers = (0..n)
             .map(|i| {
                 let mut random = ChaCha8Rng::seed_from_u64(arguments.seed);
                 random.set_stream(i as u64);
                 let temperature = i % n_temperatures;
                 let kt = kt(arguments.temperatures[temperature]);
-                let velocities = force_field
-                    .masses()
+                let velocities = masses
                     .iter()
                     .flat_map(|mass| [(kt / mass).sqrt(); 3])
                     .map(|scale| scale * normal(&mut random))
@@ -179,6 +184,7 @@ impl<'a> Ensemble<'a> {
         let mut ensemble = Ensemble {
             arguments,
             force_field,
+            masses,
             walkers,
             forces: vec![0.0; positions.len()],
             positions,
@@ -204,7 +210,7 @@ impl<'a> Ensemble<'a> {
         let width = 3 * self.force_field.n_atoms();
         let half = 0.5 * self.arguments.time_step;
         let keep = (-self.arguments.friction * self.arguments.time_step).exp();
-        let masses = self.force_field.masses();
+        let masses = &self.masses;
         let temperatures = &self.arguments.temperatures;
         self.walkers
             .par_iter_mut()
@@ -225,7 +231,7 @@ impl<'a> Ensemble<'a> {
                 }
             });
         self.evaluate()?;
-        let masses = self.force_field.masses();
+        let masses = &self.masses;
         self.walkers
             .par_iter_mut()
             .zip(self.forces.par_chunks(width))

@@ -2,6 +2,7 @@
 //! atoms outside of the group left alone.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regflow::energy::{Energy, ForceField};
 use regflow::metric::{Estimate, block_average, block_populations};
@@ -11,11 +12,19 @@ use tempfile::TempDir;
 
 use crate::engine::{Lammps, dump, lammps};
 
-/// A folder with the chain for LAMMPS and a model of it, trained a little.
+/// A model of the chain, trained a little.
+static MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("model.safetensors");
+    chain::model(&path, 100);
+    std::fs::read(path).expect("the model can be read")
+});
+
+/// A folder with the chain for LAMMPS and a model of it.
 pub fn chain_folder(lammps: &Lammps, options: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     convert_chain(lammps, folder.path(), options);
-    chain::model(&folder.path().join("model.safetensors"), 100);
+    std::fs::write(folder.path().join("model.safetensors"), &*MODEL).expect("the model is copied");
     folder
 }
 
@@ -91,11 +100,44 @@ fn lammps_has_the_energies_and_forces_of_the_force_field() {
     assert_close("forces", &found, &forces, 1e-2);
 }
 
+/// The inputs of `examples/lammps`: the second goes on from the restart file of the first.
+#[test]
+fn the_examples_run() {
+    let Some(lammps) = lammps() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = folder.path();
+    let data = root().join("tests/data/engines/alanine-dipeptide");
+    let out = folder.join("dipeptide");
+    lammps.convert(
+        &data.join("system.xml"),
+        &dipeptide("topology.pdb"),
+        &out,
+        &[],
+    );
+    lammps.link_plugin(folder);
+    for (example, attempts) in [("in.dipeptide", 20.0), ("in.again", 40.0)] {
+        let input = format!(
+            "variable model index {}\nvariable steps index 1000\ninclude {}",
+            data.join("model.safetensors").display(),
+            root().join("examples/lammps").join(example).display()
+        );
+        let thermo = lammps.run(folder, 1, &input).thermo();
+        let [_, _, _, acceptance, found, accepted] = thermo[..] else {
+            panic!("{thermo:?}")
+        };
+        assert_eq!(found, attempts);
+        assert!(
+            accepted >= 1.0 && (acceptance - accepted / attempts).abs() < 1e-3,
+            "{thermo:?}"
+        );
+    }
+}
+
 /// Newton's equations with moves: nothing depends on how ranks divide thermostats' random numbers.
 const DYNAMICS: &str = "include molecule.in\n\
     velocity all create 300 11\n\
     fix integrate all nve\n\
-    fix moves all regflow model.safetensors every 10 temperature 300 seed 5 elements no\n\
+    fix moves all regflow model.safetensors every 2 temperature 300 seed 5 elements no\n\
     thermo_style custom step pe f_moves[1] f_moves[2]\n\
     thermo_modify format float %.12g\n";
 const STATE: &str =
@@ -106,21 +148,21 @@ fn ranks_do_not_change_the_trajectory() {
     let Some(lammps) = lammps() else { return };
     // The molecule is on the corner, cut by the box and by the ranks' parts of it. On four slices, which are thinner than the
     // molecule is long, atoms move further than to the next rank.
-    let folder = chain_folder(lammps, &["--box", "1", "--cutoff", "0.5", "--corner"]);
+    let folder = chain_folder(lammps, &["--box", "0.5", "--cutoff", "0.25", "--corner"]);
     let mut ends = Vec::new();
-    for (ranks, grid) in [(1, ""), (2, ""), (4, "processors 4 1 1\n")] {
+    for (ranks, grid) in [(1, ""), (2, ""), (4, "processors 1 4 1\n")] {
         let run = lammps.run(
             folder.path(),
             ranks,
-            &format!("{grid}{DYNAMICS}run 150\n{STATE}"),
+            &format!("{grid}{DYNAMICS}comm_modify cutoff 5.5\nrun 60\n{STATE}"),
         );
         let mut end = dump(&folder.path().join("end.dump")).concat();
         let thermo = run.thermo();
-        assert!(thermo[2] == 15.0 && thermo[3] >= 8.0, "{thermo:?}");
+        assert!(thermo[2] == 30.0 && thermo[3] >= 15.0, "{thermo:?}");
         end.extend(thermo);
         ends.push(end);
     }
-    // Sums in another order, over 150 steps.
+    // Sums in another order, over 60 steps.
     assert_close("2 ranks", &ends[1], &ends[0], 1e-6);
     assert_close("4 ranks", &ends[2], &ends[0], 1e-6);
 }
@@ -134,7 +176,7 @@ fn a_restart_goes_on_to_the_same_numbers() {
     let whole = lammps.run(
         folder,
         1,
-        &format!("{DYNAMICS}run 205\nwrite_restart half.restart\nrun 300\n{STATE}"),
+        &format!("{DYNAMICS}run 105\nwrite_restart half.restart\nrun 200\n{STATE}"),
     );
     let expected = end();
     let again = DYNAMICS
@@ -143,10 +185,10 @@ fn a_restart_goes_on_to_the_same_numbers() {
             "read_restart half.restart\npair_coeff * *",
         )
         .replace("velocity all create 300 11\n", "");
-    let resumed = lammps.run(folder, 1, &format!("{again}run 300\n{STATE}"));
+    let resumed = lammps.run(folder, 1, &format!("{again}run 200\n{STATE}"));
     assert_close("positions and velocities", &end(), &expected, 1e-6);
     assert_close("output", &resumed.thermo(), &whole.thermo(), 1e-6);
-    assert_eq!(resumed.thermo()[2], 50.0);
+    assert_eq!(resumed.thermo()[2], 152.0);
 
     // Another model has no use for this state.
     chain::model(&folder.join("model.safetensors"), 0);

@@ -76,6 +76,12 @@ impl Lammps {
             .args(options));
     }
 
+    /// Puts the plugin where the inputs of `examples/lammps` look for it.
+    pub fn link_plugin(&self, folder: &Path) {
+        std::os::unix::fs::symlink(&self.plugin, folder.join("regflowplugin.so"))
+            .expect("a link can be made");
+    }
+
     fn command(&self, folder: &Path, ranks: usize, input: &str) -> Output {
         let file = folder.join("in.lammps");
         let input = format!("plugin load {}\n{input}\n", self.plugin.display());

@@ -10,29 +10,26 @@ use serde_json::Value;
 
 use crate::engine::{Lammps, Run, dump, lammps};
 
-const BLOCKS: usize = 20;
+const BLOCKS: usize = 50;
 
-/// A trajectory of Langevin dynamics with or without moves, a frame every `EVERY` steps.
+/// A trajectory of Langevin dynamics with or without moves, a frame for each.
 struct Sampled {
     /// `[frames, torsions]`, rad.
     torsions: Vec<f64>,
     run: Run,
 }
 
-/// Steps between two moves, and between two frames.
-const EVERY: usize = 50;
-
 impl Sampled {
     fn new(
         lammps: &Lammps,
         folder: &Path,
         atoms: &[[usize; 4]],
-        steps: usize,
+        [steps, every]: [usize; 2],
         moves: Option<&str>,
     ) -> Self {
         let (moves, output) = match moves {
             Some(moves) => (
-                format!("fix moves all regflow {moves} every {EVERY} temperature 300 seed 5"),
+                format!("fix moves all regflow {moves} every {every} temperature 300 seed 5"),
                 "f_moves[1] f_moves[2]",
             ),
             None => (String::new(), ""),
@@ -45,7 +42,7 @@ impl Sampled {
              {moves}\n\
              timestep 1.0\n\
              run 2000\n\
-             dump frames all custom {EVERY} frames.dump id xu yu zu\n\
+             dump frames all custom {every} frames.dump id xu yu zu\n\
              dump_modify frames sort id format float %.6f\n\
              thermo_style custom step pe {output}\n\
              thermo {steps}\n\
@@ -118,7 +115,7 @@ fn the_chain_reaches_its_exact_populations_with_any_model() {
     let exact = |value| Estimate { value, error: 0.0 };
     let expected: Vec<_> = expected.into_iter().map(exact).collect();
     let torsions = [[0, 1, 2, 3]];
-    let steps = 400_000;
+    let steps = [300_000, 20];
 
     let alone = Sampled::new(lammps, folder, &torsions, steps, None);
     assert_eq!(alone.crossings(&basins, 1), 0);
@@ -128,7 +125,7 @@ fn the_chain_reaches_its_exact_populations_with_any_model() {
         "{stays:?}"
     );
 
-    let mut lines = String::from("four-site chain in LAMMPS, moves every 50 steps\n");
+    let mut lines = String::from("four-site chain in LAMMPS, moves every 20 steps\n");
     for (name, training) in [
         ("trained", 200),
         ("after 10 steps of training", 10),
@@ -178,7 +175,7 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
     // Cut by the box, so that the moves must make the molecule whole.
     let (system, out) = (data.join("system.xml"), folder.join("molecule"));
     lammps.convert(&system, &folder.join("start.pdb"), &out, &["--corner"]);
-    let steps = 300_000;
+    let steps = [300_000, 50];
     let model = data.join("model.safetensors");
     let alone = Sampled::new(lammps, folder, &torsions, steps, None);
     let moved = Sampled::new(
@@ -190,13 +187,14 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
     );
     let phi = &basins[..1];
     let rates = [&alone, &moved].map(|s| (s.crossings(phi, 2), s.run.seconds()));
-    let speeds = rates.map(|(_, seconds)| steps as f64 / seconds);
+    let speeds = rates.map(|(_, seconds)| steps[0] as f64 / seconds);
     report(&format!(
         "alanine dipeptide in vacuum in LAMMPS, acceptance {:.3}\n  {}\n  \
-         steps per second: MD {:.0}, with a move every {EVERY} steps {:.0}\n  {:?}",
+         steps per second: MD {:.0}, with a move every {} steps {:.0}\n  {:?}",
         moved.acceptance(),
         crossings("sign of phi", rates[0], rates[1]),
         speeds[0],
+        steps[1],
         speeds[1],
         moved.populations(&basins, 2),
     ));

@@ -100,7 +100,7 @@ fn read(output: Output) -> Run {
         acceptance: f64::NAN,
     };
     for line in String::from_utf8_lossy(&output.stdout).lines() {
-        let mut numbers: Vec<f64> = line.split(' ').map(|word| number(word)).collect();
+        let mut numbers: Vec<f64> = line.split(' ').map(number).collect();
         printed.energies.extend(numbers.pop());
         printed
             .torsions

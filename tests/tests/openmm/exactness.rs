@@ -130,10 +130,7 @@ fn dipeptide_basins() -> (Vec<Basin>, Vec<Estimate>) {
     let left = TorsionRange::degrees(0, -180.0, 0.0);
     let basins = vec![
         basin("phi > 0", &[TorsionRange::degrees(0, 0.0, 180.0)]),
-        basin(
-            "alpha",
-            &[left.clone(), TorsionRange::degrees(1, -120.0, 50.0)],
-        ),
+        basin("alpha", &[left, TorsionRange::degrees(1, -120.0, 50.0)]),
         basin("beta", &[left, TorsionRange::degrees(1, 50.0, -120.0)]),
     ];
     let populations = [(0.0195, 0.0015), (0.4023, 0.0031), (0.5783, 0.0028)];

@@ -82,7 +82,8 @@ impl EnergySource for Unstable {
     type Config = Config;
     type Context = ();
     const NAME: &'static str = "unstable";
-    const DESCRIPTION: &'static str = "Panics left of the origin, has no energy in it, and fails far away";
+    const DESCRIPTION: &'static str =
+        "Panics left of the origin, has no energy in it, and fails far away";
 
     fn build(_config: Config) -> Result<Self, Error> {
         Ok(Unstable)
