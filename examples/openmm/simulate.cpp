@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <fstream>
 #include <map>
@@ -104,6 +105,7 @@ void run(const Options& options) {
     const std::vector<int> torsions = numbers(text("torsions"));
     const int interval = integer("report"), reports = integer("steps") / interval;
     const auto start = std::chrono::steady_clock::now();
+    const std::clock_t processor = std::clock();
     for (int i = 0; i < reports; i++) {
         integrator.step(interval);
         const OpenMM::State state = context.getState(OpenMM::State::Positions | OpenMM::State::Energy);
@@ -113,7 +115,8 @@ void run(const Options& options) {
         std::printf("%.6f\n", state.getPotentialEnergy());
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::fprintf(stderr, "%d steps, %.0f steps/s", interval * reports, interval * reports / seconds);
+    std::fprintf(stderr, "%d steps, %.0f steps/s, %.3f s of processor time", interval * reports, interval * reports / seconds,
+                 static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC);
     if (!text("model").empty())
         std::fprintf(stderr, ", attempts %.0f, accepted %.0f", context.getParameter("RegFlow.attempts"),
                      context.getParameter("RegFlow.accepted"));

@@ -58,7 +58,7 @@ context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(o
 context.setPositions(pdb.positions)
 context.setVelocitiesToTemperature(options.temperature, options.seed)
 
-start = time.perf_counter()
+start, processor = time.perf_counter(), time.process_time()
 reports = options.steps // options.report
 for _ in range(reports):
     integrator.step(options.report)
@@ -69,4 +69,5 @@ for _ in range(reports):
     print(*(f"{value:.6f}" for value in [*torsions, energy]))
 rate = reports * options.report / (time.perf_counter() - start)
 moves = ", attempts {}, accepted {}".format(*regflow_openmm.statistics(context)) if options.model else ""
-print(f"{reports * options.report} steps, {rate:.0f} steps/s{moves}", file=sys.stderr)
+seconds = time.process_time() - processor
+print(f"{reports * options.report} steps, {rate:.0f} steps/s, {seconds:.3f} s of processor time{moves}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """What must hold exactly: python behaviour.py CHECK SYSTEMS CHAIN MODEL, with the name of a function below, the folder that
 systems.py wrote, the folder of the four-site chain, and a model of the chain."""
 
+import json
 import pathlib
 import sys
 import tempfile
@@ -73,8 +74,8 @@ def xml_round_trip():
         assert regflow_openmm.statistics(context, "Chain").accepted > 0
         ends.append(positions_of(context))
     assert (ends[0] == ends[1]).all()
-    refused("reads version 1",
-            lambda: openmm.XmlSerializer.deserialize(xml.replace('type="RegFlowForce" version="1"', 'type="RegFlowForce" version="2"')))  # fmt: skip
+    head = 'type="RegFlowForce" version='
+    refused("reads version 1", lambda: openmm.XmlSerializer.deserialize(xml.replace(head + '"1"', head + '"2"')))
 
 
 def moved_chain(seed, batch=8):
@@ -222,9 +223,27 @@ def the_temperature_is_a_parameter():
     context, integrator = start(system)
     context.setParameter("RegFlowTemperature", 330.0)
     refused("the moves are made at 330 K, but the integrator is at 300 K", lambda: integrator.step(20))
-    integrator.setTemperature(330.0)
-    integrator.step(200)
-    assert regflow_openmm.statistics(context).accepted > 0
+
+    # The populations are those of the parameter's temperature.
+    hot = 450.0
+    context.setParameter("RegFlowTemperature", hot)
+    integrator.setTemperature(hot)
+    integrator.step(100)
+    seen = []
+    for _ in range(12_000):
+        integrator.step(10)
+        seen.append(torsion(positions_of(context)))
+    phi = (np.arange(36_000) + 0.5) / 18_000 * np.pi - np.pi
+    terms = json.loads((chain / "reference.json").read_text())["terms"]
+    energy = sum(k * (1 + np.cos(n * phi - phase)) for n, phase, k in terms)
+    exact, cold = (np.exp(-energy / (8.31446261815324e-3 * kelvin)) for kelvin in (hot, 300.0))
+    lower, upper = 0.0, 2 * np.pi / 3
+    exact, cold = (weight[(phi > lower) & (phi < upper)].sum() / weight.sum() for weight in (exact, cold))
+    blocks = np.reshape([lower < one < upper for one in seen], (20, -1)).mean(axis=1)
+    error = blocks.std(ddof=1) / np.sqrt(20)
+    print(f"gauche+ at {hot:.0f} K: {blocks.mean():.4f} +- {error:.4f}, exact {exact:.4f}; at 300 K {cold:.4f}")
+    assert abs(blocks.mean() - exact) < 3 * error
+    assert exact - cold > 3 * error
     system.addForce(openmm.AndersenThermostat(300.0, 1.0))
     context, integrator = start(system)
     integrator.step(20)

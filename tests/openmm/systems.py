@@ -5,7 +5,7 @@ solvated   the chain of four sites of tests/data/engines/chain4 among four Lenna
 solvated-low  the same with low barriers of the torsion, which dynamics crosses
 star       a light centre with two sites at constrained distances and one on a spring: the angle between the constrained bonds has
            the density sqrt(36 - 25 cos^2) sin exp(-V/kT), where the root is that of the determinant of the constraints' mass matrix
-star-free  the same with springs for constraints
+star-free  the same with springs for constraints and equal masses
 """
 
 import math
@@ -78,8 +78,8 @@ def solvated(name, barrier):
 def star(constrained):
     system = openmm.System()
     bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
-    for mass in (MASS / 5, MASS, MASS, MASS):
-        system.addParticle(mass)
+    for centre in (True, False, False, False):
+        system.addParticle(MASS / 5 if centre and constrained else MASS)
     for end in (1, 2):
         if constrained:
             system.addConstraint(0, end, BOND)

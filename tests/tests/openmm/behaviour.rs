@@ -8,7 +8,7 @@ use crate::engine::{OpenMm, openmm, text};
 fn check(engine: &OpenMm, name: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let model = folder.path().join("chain.safetensors");
-    chain::model(&model, 50);
+    chain::model(&model, 200);
     run(engine
         .python("tests/openmm/behaviour.py")
         .arg(name)
@@ -44,7 +44,7 @@ fn python_and_cpp_give_the_same_trajectory() {
     let Some(engine) = openmm() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let model = folder.path().join("chain.safetensors");
-    chain::model(&model, 50);
+    chain::model(&model, 200);
     let (system, topology) = (
         text(&chain::file("system.xml")),
         text(&chain::file("topology.pdb")),
