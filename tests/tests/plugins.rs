@@ -317,7 +317,7 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
         (fault("MAGIC"), "its plugin table is invalid: magic is 0x2a"),
         (
             fault("VERSION"),
-            "built for version 9.0 of the plugin interface, this host has version 1.1",
+            "built for version 9.1 of the plugin interface, this host has version 1.1",
         ),
         (
             fault("EXTENSION"),
@@ -525,7 +525,7 @@ fn names_are_searched_for_in_the_plugin_path() -> TestResult {
     let (broken, _) = ask("broken");
     for part in [
         "libbroken.so: no such file",
-        "broken.so: built for version 9.0",
+        "broken.so: built for version 9.1",
         "realnvp, nsf",
     ] {
         assert!(broken.contains(part), "{broken}");
