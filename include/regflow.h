@@ -33,26 +33,6 @@
 #define REGFLOW_API_VERSION 1
 
 /**
- * Level of a log message: something works otherwise than expected. Lower levels are graver.
- */
-#define REGFLOW_LOG_WARNING 2
-
-/**
- * Level of a log message: what a long call is doing.
- */
-#define REGFLOW_LOG_INFO 3
-
-/**
- * Placement: the frame of the molecule stays as it is. Exact in every system.
- */
-#define REGFLOW_PLACEMENT_KEEP 0
-
-/**
- * Placement: a new orientation, uniform about the frame's origin. Only for energies that do not change when the molecule turns.
- */
-#define REGFLOW_PLACEMENT_RANDOM 1
-
-/**
  * The call did what it says.
  */
 #define REGFLOW_SUCCESS 0
@@ -107,6 +87,26 @@
  * A fault of the library itself: please report it together with the message.
  */
 #define REGFLOW_ERROR_INTERNAL 255
+
+/**
+ * Level of a log message: something works otherwise than expected. Lower levels are graver.
+ */
+#define REGFLOW_LOG_WARNING 2
+
+/**
+ * Level of a log message: what a long call is doing.
+ */
+#define REGFLOW_LOG_INFO 3
+
+/**
+ * Placement: the frame of the molecule stays as it is. Exact in every system.
+ */
+#define REGFLOW_PLACEMENT_KEEP 0
+
+/**
+ * Placement: a new orientation, uniform about the frame's origin. Only for energies that do not change when the molecule turns.
+ */
+#define REGFLOW_PLACEMENT_RANDOM 1
 
 /**
  * Resampling with one random offset: an index of expected count c comes out floor(c) or ceil(c) times.

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use regflow_core::tensor::{self, Device};
 
-use crate::status::Failure;
+use crate::failure::Failure;
 
 /// # Safety
 /// `pointer` is NULL or may be written to for `'a`, and nothing else reads or writes there meanwhile.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regflow_core::energy::{self, Energy, EnergyError};
 
 use crate::arguments::{Struct, check_length, output, results, structure, text, values};
+use crate::failure::{CallbackError, Failure, Status};
 use crate::handle::{Slot, create, exclusive, free, handle, shared};
-use crate::status::{Failure, Status, guard, take_message};
+use crate::status::{guard, take_message};
 use crate::units::Units;
 
 /// An energy of the caller's.
@@ -41,14 +42,6 @@ pub struct EnergyCallback {
 // SAFETY: numbers and pointers, the first of them `struct_size`; a NULL function is `None`.
 unsafe impl Struct for EnergyCallback {
     const NAME: &'static str = "regflow_energy_callback_t";
-}
-
-/// What a callback's failure comes back as.
-#[derive(Debug, thiserror::Error)]
-#[error("the energy callback failed with status {status}{}", if message.is_empty() { String::new() } else { format!(": {message}") })]
-pub(crate) struct CallbackError {
-    status: i32,
-    message: String,
 }
 
 /// A callback with its `user_data`, which is released in the end.

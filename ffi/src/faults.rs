@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::ptr::{null, null_mut};
 
-use crate::status::{REGFLOW_ERROR_INTERNAL, Status, fault, regflow_last_error};
+use crate::failure::{REGFLOW_ERROR_INTERNAL, Status};
+use crate::status::{fault, regflow_last_error};
 use crate::{energy, library, model, moves, status, train, units, weights};
 
 type Call = (&'static str, fn() -> Status);

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::arguments::check;
-use crate::status::Failure;
+use crate::failure::Failure;
 
 /// Shells of freed handles that are kept, some 50 bytes each.
 const QUARANTINE: usize = 4096;

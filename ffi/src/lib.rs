@@ -10,6 +10,7 @@ use std::ffi::{CStr, c_char};
 
 mod arguments;
 mod energy;
+mod failure;
 #[cfg(test)]
 mod faults;
 mod handle;

@@ -7,7 +7,8 @@ use regflow_core::{plugin, tensor};
 use serde_json::json;
 
 use crate::arguments::{text, write_text};
-use crate::status::{Failure, Status, guard};
+use crate::failure::{Failure, Status};
+use crate::status::guard;
 
 /// The log, which goes to the caller.
 pub(crate) mod log {
@@ -15,7 +16,8 @@ pub(crate) mod log {
     use std::sync::{PoisonError, RwLock};
 
     use crate::arguments::{Struct, structure};
-    use crate::status::{Failure, Status, guard};
+    use crate::failure::{Failure, Status};
+    use crate::status::guard;
 
     /// Level of a log message: something works otherwise than expected. Lower levels are graver.
     pub const REGFLOW_LOG_WARNING: i32 = 2;

@@ -10,8 +10,9 @@ use regflow_core::flow::{FlowError, Model};
 use serde_json::json;
 
 use crate::arguments::{check_length, device, output, results, text, values, write_text};
+use crate::failure::{Failure, Status};
 use crate::handle::{Slot, create, exclusive, free, handle, shared};
-use crate::status::{Failure, Status, guard};
+use crate::status::guard;
 use crate::units::Units;
 
 /// A model, with the caller's view of it.

@@ -8,9 +8,10 @@ use crate::arguments::{
     Struct, check, output, output_struct, results, structure, values, write_bytes,
 };
 use crate::energy::EnergyHandle;
+use crate::failure::{Failure, Status};
 use crate::handle::{Slot, create, exclusive, free, handle, shared};
 use crate::model::{Content as Model, ModelHandle};
-use crate::status::{Failure, Status, guard};
+use crate::status::guard;
 use crate::units::Units;
 
 /// Placement: the frame of the molecule stays as it is. Exact in every system.

@@ -19,10 +19,11 @@ use serde_json::{Value, json};
 
 use crate::arguments::{self, Struct, check_length, output, structure, text, values};
 use crate::energy::EnergyHandle;
+use crate::failure::{Failure, Status};
 use crate::handle::{create, shared};
 use crate::library::log;
 use crate::model::{Content, ModelHandle};
-use crate::status::{Failure, Status, guard};
+use crate::status::guard;
 use crate::units::Units;
 
 /// Is told how a training run gets on, and may stop it.

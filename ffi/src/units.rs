@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 
 use crate::arguments::{Struct, output_struct, structure, text};
-use crate::status::{Failure, Status, guard};
+use crate::failure::{Failure, Status};
+use crate::status::guard;
 
 /// What one unit of the caller is, in the library's own units.
 ///

@@ -4,9 +4,10 @@ use regflow_core::sample::{Resampling, resample};
 use regflow_core::{metric, system};
 
 use crate::arguments::{Struct, check_length, output_struct, results, values};
+use crate::failure::{Failure, Status};
 use crate::handle::shared;
 use crate::model::ModelHandle;
-use crate::status::{Failure, Status, guard};
+use crate::status::guard;
 
 /// Resampling with one random offset: an index of expected count c comes out floor(c) or ceil(c) times.
 pub const REGFLOW_RESAMPLE_SYSTEMATIC: i32 = 0;
