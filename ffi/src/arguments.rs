@@ -1,6 +1,8 @@
 //! Checks of what a caller passed in, each failure naming the argument.
 
 use std::ffi::{CStr, c_char};
+use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 
 use regflow_core::tensor::{self, Device};
 
@@ -80,8 +82,12 @@ impl Plain for u8 {}
 /// `#[repr(C)]`, its first field `struct_size: usize`; all of it is numbers and pointers for which zeros are a value.
 pub(crate) unsafe trait Struct: Copy {
     const NAME: &'static str;
+    /// Its size when it came: a caller of that time has no more. Whoever appends a field keeps this number.
+    const FIRST_SIZE: usize;
 }
 
+/// The size that the caller says, no smaller than any version had and small enough to be one.
+///
 /// # Safety
 /// `pointer` is NULL or points to a struct that begins with its size.
 unsafe fn struct_size<T: Struct>(
@@ -91,8 +97,7 @@ unsafe fn struct_size<T: Struct>(
     check(argument, pointer)?;
     // SAFETY: not NULL, aligned, and every struct begins with its size.
     let found = unsafe { pointer.cast::<usize>().read() };
-    // Version 1 has the smallest structs; what a later one appended comes with a larger size.
-    if found < size_of::<T>() {
+    if !(T::FIRST_SIZE..=4096).contains(&found) {
         return Err(Failure::StructSize {
             argument,
             name: T::NAME,
@@ -103,8 +108,8 @@ unsafe fn struct_size<T: Struct>(
     Ok(found)
 }
 
-/// A copy of a struct of the caller's. One that is longer than this version knows may have nothing but zeros in the rest:
-/// what this version does not know must not be asked for.
+/// A copy of a struct of the caller's. What an older caller does not have is zero. A newer one may have nothing but zeros in
+/// what this version does not know: it must not be asked for.
 ///
 /// # Safety
 /// `pointer` is NULL or points to a struct that is as long as its first field says.
@@ -114,33 +119,25 @@ pub(crate) unsafe fn structure<T: Struct>(
 ) -> Result<T, Failure> {
     // SAFETY: the caller vouches for the pointer.
     let found = unsafe { struct_size(argument, pointer) }?;
-    // A size that is no size at all must not be read.
-    if found > 4096 {
-        return Err(Failure::StructSize {
-            argument,
-            name: T::NAME,
-            expected: size_of::<T>(),
-            found,
-        });
-    }
+    let known = found.min(size_of::<T>());
+    let bytes: *const u8 = pointer.cast();
     // SAFETY: the caller vouches for `found` bytes.
-    let rest = unsafe {
-        std::slice::from_raw_parts(
-            pointer.cast::<u8>().add(size_of::<T>()),
-            found - size_of::<T>(),
-        )
-    };
+    let rest = unsafe { std::slice::from_raw_parts(bytes.add(known), found - known) };
     if rest.iter().any(|&byte| byte != 0) {
         return Err(Failure::StructNewer {
             argument,
             name: T::NAME,
         });
     }
-    // SAFETY: at least as long as `T`, aligned.
-    Ok(unsafe { pointer.read() })
+    let mut value = MaybeUninit::<T>::zeroed();
+    // SAFETY: both are at least `known` bytes long, and zeros are a value of what is left (trait).
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes, value.as_mut_ptr().cast(), known);
+        Ok(value.assume_init())
+    }
 }
 
-/// Writes a result struct, but for its `struct_size`, which stays the caller's; what is longer stays as it is.
+/// Writes what the caller's version has of a result struct, but for its `struct_size`; what is longer stays as it is.
 ///
 /// # Safety
 /// `pointer` is NULL or points to a struct that is as long as its first field says and may be written to.
@@ -151,10 +148,11 @@ pub(crate) unsafe fn output_struct<T: Struct>(
 ) -> Result<(), Failure> {
     // SAFETY: the caller vouches for the pointer.
     let size = unsafe { struct_size(argument, pointer) }?;
-    // SAFETY: as above; at least as long as `T`.
+    let (from, to): (*const u8, *mut u8) = ((&raw const value).cast(), pointer.cast());
+    let own = size_of::<usize>();
+    // SAFETY: as above; neither is shorter.
     unsafe {
-        pointer.write(value);
-        pointer.cast::<usize>().write(size);
+        std::ptr::copy_nonoverlapping(from.add(own), to.add(own), size.min(size_of::<T>()) - own);
     }
     Ok(())
 }
@@ -247,6 +245,23 @@ pub(crate) fn check_length(
     Ok(())
 }
 
+/// Fails unless a number of a struct is one of `valid`: others may get a meaning later.
+pub(crate) fn check_number(
+    argument: &'static str,
+    found: i32,
+    valid: RangeInclusive<i32>,
+    expected: &'static str,
+) -> Result<(), Failure> {
+    if valid.contains(&found) {
+        return Ok(());
+    }
+    Err(Failure::Range {
+        argument,
+        what: format!("it is {found}"),
+        expected,
+    })
+}
+
 /// "cpu" or "cuda:N".
 pub(crate) fn device(name: &str) -> Result<Device, Failure> {
     tensor::device(name).map_err(|error| Failure::Device(Box::new(error)))
@@ -268,6 +283,49 @@ mod tests {
             check_length("positions_length", 0, usize::MAX, 66),
             Err(Failure::TooLarge { argument: "n", .. })
         ));
+    }
+
+    #[test]
+    fn structs_of_other_versions_are_understood() {
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        struct Grown {
+            struct_size: usize,
+            first: f64,
+            appended: f64,
+        }
+        // SAFETY: numbers, the first of them `struct_size`.
+        unsafe impl Struct for Grown {
+            const NAME: &'static str = "grown";
+            const FIRST_SIZE: usize = 16;
+        }
+        let given = |struct_size, after| [struct_size, 1.5f64.to_bits() as usize, 9, after];
+        let read = |given: [usize; 4]| {
+            // SAFETY: as long as the sizes below that are not refused.
+            unsafe { structure::<Grown>("x", given.as_ptr().cast()) }
+        };
+        let old = read(given(16, 7)).unwrap();
+        assert_eq!((old.first, old.appended), (1.5, 0.0));
+        let own = read(given(24, 7)).unwrap();
+        assert_eq!(own.appended, f64::from_bits(9));
+        assert_eq!(read(given(32, 0)).unwrap().appended, own.appended);
+        let newer = read(given(32, 7));
+        assert!(matches!(newer, Err(Failure::StructNewer { .. })));
+        for size in [0, 8, 15, 4097, usize::MAX] {
+            let refused = read(given(size, 0));
+            assert!(matches!(refused, Err(Failure::StructSize { .. })), "{size}");
+        }
+        for (size, appended) in [(16, 9), (24, 2.5f64.to_bits() as usize)] {
+            let mut to = given(size, 7);
+            let value = Grown {
+                struct_size: 24,
+                first: 0.5,
+                appended: 2.5,
+            };
+            // SAFETY: as above.
+            unsafe { output_struct("x", to.as_mut_ptr().cast(), value) }.unwrap();
+            assert_eq!(to, [size, 0.5f64.to_bits() as usize, appended, 7]);
+        }
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! Energies: the native force field, plugins, and the caller's own.
 
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regflow_core::energy::{self, Energy, EnergyError};
 
-use crate::arguments::{Struct, check_length, output, results, structure, text, values};
+use crate::arguments::{
+    Struct, check_length, check_number, output, results, structure, text, values,
+};
 use crate::failure::{CallbackError, Failure, Status};
-use crate::handle::{Slot, create, exclusive, free, handle, shared};
-use crate::status::{guard, take_message};
+use crate::handle::{Handle, create, exclusive, free, shared};
+use crate::status::{call_back, guard};
 use crate::units::Units;
 
 /// An energy of the caller's.
@@ -42,6 +45,7 @@ pub struct EnergyCallback {
 // SAFETY: numbers and pointers, the first of them `struct_size`; a NULL function is `None`.
 unsafe impl Struct for EnergyCallback {
     const NAME: &'static str = "regflow_energy_callback_t";
+    const FIRST_SIZE: usize = offset_of!(EnergyCallback, reserved) + size_of::<i32>();
 }
 
 /// A callback with its `user_data`, which is released in the end.
@@ -92,9 +96,8 @@ impl Energy for InUnits {
             0 => Some(turn.lock().unwrap_or_else(PoisonError::into_inner)),
             _ => None,
         };
-        take_message();
         // SAFETY: the caller's own function; both arrays are as long as the interface says.
-        let status = unsafe {
+        call_back(|| unsafe {
             function(
                 functions.user_data,
                 energies.len(),
@@ -102,14 +105,10 @@ impl Energy for InUnits {
                 converted.as_ptr(),
                 energies.as_mut_ptr(),
             )
-        };
-        if status != 0 {
-            let message = take_message();
-            return Err(EnergyError::External(Box::new(CallbackError {
-                status,
-                message,
-            })));
-        }
+        })
+        .map_err(|(status, message)| {
+            EnergyError::External(Box::new(CallbackError { status, message }))
+        })?;
         energies.iter_mut().for_each(|u| *u *= self.units.energy);
         Ok(())
     }
@@ -154,9 +153,15 @@ impl Content {
 /// A potential energy, made by `regflow_energy_load` or `regflow_energy_from_callback`, and ended by `regflow_energy_free`.
 ///
 /// Functions that take it as const may be called with the same energy from any number of threads at the same time.
-pub struct EnergyHandle(Slot<Content>);
+pub struct EnergyHandle {
+    _opaque: [u8; 0],
+}
 
-handle!(EnergyHandle(Content), "regflow_energy_t", b"regenerg");
+impl Handle for EnergyHandle {
+    type Content = Content;
+    const MARK: u64 = u64::from_be_bytes(*b"regenerg");
+    const NAME: &'static str = "regflow_energy_t";
+}
 
 /// Loads an energy.
 ///
@@ -214,6 +219,8 @@ pub unsafe extern "C" fn regflow_energy_from_callback(
                 argument: "callback->energies",
             });
         }
+        check_number("callback->threads", functions.threads, 0..=1, "0 or 1")?;
+        check_number("callback->reserved", functions.reserved, 0..=0, "0")?;
         if n_atoms == 0 {
             return Err(Failure::Range {
                 argument: "n_atoms",
@@ -328,20 +335,17 @@ pub unsafe extern "C" fn regflow_energy_compute(
         };
         let positions: Vec<f64> = positions.iter().map(|x| x * units.length).collect();
         let mut computed = vec![0.0; n];
+        let mut found = vec![0.0; forces.len()];
         match forces.is_empty() {
             true => energy.energies(&positions, &mut computed),
-            false => {
-                let mut found = vec![0.0; forces.len()];
-                let result = energy.energies_and_forces(&positions, &mut computed, &mut found);
-                let unit = units.energy / units.length;
-                forces
-                    .iter_mut()
-                    .zip(found)
-                    .for_each(|(to, from)| *to = from / unit);
-                result
-            }
+            false => energy.energies_and_forces(&positions, &mut computed, &mut found),
         }
         .map_err(|error| Failure::Energy(Box::new(error)))?;
+        let unit = units.energy / units.length;
+        forces
+            .iter_mut()
+            .zip(found)
+            .for_each(|(to, from)| *to = from / unit);
         energies
             .iter_mut()
             .zip(computed)

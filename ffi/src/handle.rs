@@ -4,7 +4,6 @@
 //! was freed come back as errors instead of undefined behaviour: the contents go when a handle is freed, the shell is kept
 //! until [`QUARANTINE`] others have been freed.
 
-use std::any::Any;
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -14,45 +13,54 @@ use std::sync::{Mutex, PoisonError};
 use crate::arguments::check;
 use crate::failure::Failure;
 
-/// Shells of freed handles that are kept, some 50 bytes each.
+/// Shells of freed handles that are kept, 24 bytes each.
 const QUARANTINE: usize = 4096;
 /// Mark of a freed handle.
 const FREED: u64 = u64::from_be_bytes(*b"regfREED");
 
-static FREED_HANDLES: Mutex<VecDeque<Box<dyn Any + Send>>> = Mutex::new(VecDeque::new());
+static FREED_SHELLS: Mutex<VecDeque<Shell>> = Mutex::new(VecDeque::new());
 
-/// The inside of a handle.
-pub(crate) struct Slot<T> {
+/// What a handle points to: the same size whatever is inside, and the mark first, so that it can be read through a handle
+/// of any kind.
+#[repr(C)]
+struct Slot<T> {
     mark: AtomicU64,
     /// Whether an [`Exclusive`] is out.
     busy: AtomicBool,
-    content: UnsafeCell<Option<T>>,
+    content: UnsafeCell<Option<Box<T>>>,
 }
 
-// SAFETY: the content is reached through `shared` and `exclusive` only, whose callers keep the rules of the C interface:
-// exclusive use by one thread at a time (checked by `busy`), and no use during `free`.
-unsafe impl<T: Send + Sync> Sync for Slot<T> {}
+/// A freed handle, to which the caller may still have a pointer: no reference of ours claims it.
+struct Shell(*mut Slot<()>);
 
-/// A type that the C interface points to.
-pub(crate) trait Handle: Send + 'static {
+// SAFETY: without content, and reached through atomics only.
+unsafe impl Send for Shell {}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        // SAFETY: made by `create` with a slot of the same layout, whose content was taken; given back once.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+/// A type that the C interface points to. It is never made: pointers to it are pointers to a [`Slot`].
+pub(crate) trait Handle {
     /// What is inside.
     type Content: Send + Sync;
     /// Mark of a live handle of this kind.
     const MARK: u64;
     /// Name of the C type.
     const NAME: &'static str;
-
-    fn new(slot: Slot<Self::Content>) -> Self;
-    fn slot(&self) -> &Slot<Self::Content>;
 }
 
 /// A new handle, which [`free`] ends.
 pub(crate) fn create<H: Handle>(content: H::Content) -> *mut H {
-    Box::into_raw(Box::new(H::new(Slot {
+    Box::into_raw(Box::new(Slot {
         mark: AtomicU64::new(H::MARK),
         busy: AtomicBool::new(false),
-        content: UnsafeCell::new(Some(content)),
-    })))
+        content: UnsafeCell::new(Some(Box::new(content))),
+    }))
+    .cast()
 }
 
 /// # Safety
@@ -61,11 +69,12 @@ unsafe fn slot<'a, H: Handle>(
     argument: &'static str,
     pointer: *const H,
 ) -> Result<&'a Slot<H::Content>, Failure> {
+    let pointer: *const Slot<H::Content> = pointer.cast();
     check(argument, pointer)?;
-    // SAFETY: not NULL, aligned, and the caller vouches for the rest.
-    let slot = unsafe { &*pointer }.slot();
-    match slot.mark.load(Ordering::Acquire) {
-        mark if mark == H::MARK => Ok(slot),
+    // SAFETY: not NULL, aligned, and every kind of slot begins with its mark.
+    match unsafe { &*pointer.cast::<AtomicU64>() }.load(Ordering::Acquire) {
+        // SAFETY: a live handle of this kind.
+        mark if mark == H::MARK => Ok(unsafe { &*pointer }),
         FREED => Err(Failure::Freed { argument }),
         _ => Err(Failure::WrongHandle {
             argument,
@@ -86,7 +95,7 @@ pub(crate) unsafe fn shared<'a, H: Handle>(
     let slot = unsafe { slot(argument, pointer) }?;
     // SAFETY: nothing changes the content meanwhile.
     unsafe { &*slot.content.get() }
-        .as_ref()
+        .as_deref()
         .ok_or(Failure::Freed { argument })
 }
 
@@ -162,43 +171,41 @@ pub(crate) unsafe fn free<H: Handle>(
     }
     // SAFETY: this call alone has freed the handle, and the caller vouches that no other one uses it.
     let content = unsafe { &mut *slot.content.get() }.take();
-    // SAFETY: made by `create`, and given back once.
-    let shell: Box<dyn Any + Send> = unsafe { Box::from_raw(pointer) };
-    let mut freed = FREED_HANDLES.lock().unwrap_or_else(PoisonError::into_inner);
-    freed.push_back(shell);
-    let oldest = (freed.len() > QUARANTINE).then(|| freed.pop_front());
-    drop(freed);
+    let mut shells = FREED_SHELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    shells.push_back(Shell(pointer.cast()));
+    let oldest = (shells.len() > QUARANTINE).then(|| shells.pop_front());
+    drop(shells);
     drop((oldest, content));
     Ok(())
 }
 
-/// Makes a handle of a type that the C interface points to. The type itself is written out, for cbindgen to see it.
-macro_rules! handle {
-    ($name:ident($content:ty), $c_name:literal, $mark:literal) => {
-        impl $crate::handle::Handle for $name {
-            type Content = $content;
-            const MARK: u64 = u64::from_be_bytes(*$mark);
-            const NAME: &'static str = $c_name;
-
-            fn new(slot: $crate::handle::Slot<$content>) -> Self {
-                $name(slot)
-            }
-            fn slot(&self) -> &$crate::handle::Slot<$content> {
-                &self.0
-            }
-        }
-    };
-}
-pub(crate) use handle;
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
-    struct Number(Slot<u32>);
-    struct Other(Slot<u32>);
-    handle!(Number(u32), "number", b"regnumbr");
-    handle!(Other(u32), "other", b"regother");
+    struct Number;
+    struct Other;
+    struct Counted;
+
+    impl Handle for Number {
+        type Content = u32;
+        const MARK: u64 = 1;
+        const NAME: &'static str = "number";
+    }
+
+    impl Handle for Other {
+        type Content = [u64; 100];
+        const MARK: u64 = 2;
+        const NAME: &'static str = "other";
+    }
+
+    impl Handle for Counted {
+        type Content = Arc<u32>;
+        const MARK: u64 = 3;
+        const NAME: &'static str = "counted";
+    }
 
     #[test]
     fn handles_know_what_they_are() {
@@ -233,17 +240,14 @@ mod tests {
 
     #[test]
     fn contents_go_at_once_and_shells_in_the_end() {
-        use std::sync::Arc;
-        struct Shared(Slot<Arc<u32>>);
-        handle!(Shared(Arc<u32>), "shared", b"regshard");
         let content = Arc::new(1);
         for _ in 0..QUARANTINE + 10 {
-            let handle = create::<Shared>(Arc::clone(&content));
+            let handle = create::<Counted>(Arc::clone(&content));
             // SAFETY: just made.
             unsafe { free("a", handle) }.unwrap();
             assert_eq!(Arc::strong_count(&content), 1);
         }
-        let kept = FREED_HANDLES
+        let kept = FREED_SHELLS
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .len();

@@ -13,7 +13,8 @@ use crate::status::guard;
 /// The log, which goes to the caller.
 pub(crate) mod log {
     use std::ffi::{CString, c_char, c_void};
-    use std::sync::{PoisonError, RwLock};
+    use std::mem::offset_of;
+    use std::sync::{Mutex, PoisonError};
 
     use crate::arguments::{Struct, structure};
     use crate::failure::{Failure, Status};
@@ -42,16 +43,14 @@ pub(crate) mod log {
     // SAFETY: a number and pointers, the first of them `struct_size`; a NULL function is `None`.
     unsafe impl Struct for Log {
         const NAME: &'static str = "regflow_log_t";
+        const FIRST_SIZE: usize = offset_of!(Log, write) + size_of::<usize>();
     }
 
     struct Sink(Option<Log>);
 
     // SAFETY: the interface says that `write` may be called from any thread.
     unsafe impl Send for Sink {}
-    // SAFETY: as above; the lock lets one thread at a time call it.
-    unsafe impl Sync for Sink {}
-
-    static SINK: RwLock<Sink> = RwLock::new(Sink(None));
+    static SINK: Mutex<Sink> = Mutex::new(Sink(None));
 
     /// Says where log messages go from now on; NULL, as at first, for nowhere.
     ///
@@ -73,7 +72,7 @@ pub(crate) mod log {
                     argument: "log->write",
                 });
             }
-            SINK.write().unwrap_or_else(PoisonError::into_inner).0 = sink;
+            SINK.lock().unwrap_or_else(PoisonError::into_inner).0 = sink;
             Ok(())
         })
     }
@@ -87,7 +86,7 @@ pub(crate) mod log {
     }
 
     fn write(level: i32, message: &str) {
-        let sink = SINK.write().unwrap_or_else(PoisonError::into_inner);
+        let sink = SINK.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((user_data, write)) = sink.0.and_then(|log| Some((log.user_data, log.write?)))
         else {
             return;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::arguments::{check_length, device, output, results, text, values, write_text};
 use crate::failure::{Failure, Status};
-use crate::handle::{Slot, create, exclusive, free, handle, shared};
+use crate::handle::{Handle, create, exclusive, free, shared};
 use crate::status::guard;
 use crate::units::Units;
 
@@ -27,9 +27,15 @@ pub(crate) struct Content {
 /// `regflow_model_free`.
 ///
 /// Functions that take it as const may be called with the same model from any number of threads at the same time.
-pub struct ModelHandle(Slot<Content>);
+pub struct ModelHandle {
+    _opaque: [u8; 0],
+}
 
-handle!(ModelHandle(Content), "regflow_model_t", b"regmodel");
+impl Handle for ModelHandle {
+    type Content = Content;
+    const MARK: u64 = u64::from_be_bytes(*b"regmodel");
+    const NAME: &'static str = "regflow_model_t";
+}
 
 impl Content {
     pub(crate) fn new(model: Model) -> Self {

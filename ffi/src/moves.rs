@@ -1,22 +1,25 @@
 //! Metropolis moves.
 
+use std::mem::offset_of;
 use std::sync::Arc;
 
 use regflow_core::sample::{Metropolis, MoveOptions as CoreOptions, Placement};
 
 use crate::arguments::{
-    Struct, check, output, output_struct, results, structure, values, write_bytes,
+    Struct, check, check_length, check_number, output, output_struct, results, structure, values,
+    write_bytes,
 };
 use crate::energy::EnergyHandle;
 use crate::failure::{Failure, Status};
-use crate::handle::{Slot, create, exclusive, free, handle, shared};
+use crate::handle::{Handle, create, exclusive, free, shared};
 use crate::model::{Content as Model, ModelHandle};
 use crate::status::guard;
 use crate::units::Units;
 
 /// Placement: the frame of the molecule stays as it is. Exact in every system.
 pub const REGFLOW_PLACEMENT_KEEP: i32 = 0;
-/// Placement: a new orientation, uniform about the frame's origin. Only for energies that do not change when the molecule turns.
+/// Placement: a new orientation, uniform about the frame's origin. Exact in every system too, but seldom accepted where
+/// the energy changes when the molecule turns.
 pub const REGFLOW_PLACEMENT_RANDOM: i32 = 1;
 
 /// Proposals per network call where the caller does not say.
@@ -59,6 +62,7 @@ pub struct MoveOptions {
 // SAFETY: numbers and pointers, the first of them `struct_size`.
 unsafe impl Struct for MoveOptions {
     const NAME: &'static str = "regflow_move_options_t";
+    const FIRST_SIZE: usize = offset_of!(MoveOptions, reserved) + size_of::<i32>();
 }
 
 /// How often moves were accepted, over all walkers.
@@ -80,6 +84,7 @@ pub struct MoveStatistics {
 // SAFETY: plain numbers, the first of them `struct_size`.
 unsafe impl Struct for MoveStatistics {
     const NAME: &'static str = "regflow_move_statistics_t";
+    const FIRST_SIZE: usize = offset_of!(MoveStatistics, network_calls) + size_of::<u64>();
 }
 
 /// A move with the caller's units.
@@ -92,9 +97,15 @@ pub(crate) struct Content {
 ///
 /// One thread at a time may use a move; a second one gets `REGFLOW_ERROR_STATE`. Threads that each have a walker have a
 /// move each, with different seeds.
-pub struct MoveHandle(Slot<Content>);
+pub struct MoveHandle {
+    _opaque: [u8; 0],
+}
 
-handle!(MoveHandle(Content), "regflow_move_t", b"regmoves");
+impl Handle for MoveHandle {
+    type Content = Content;
+    const MARK: u64 = u64::from_be_bytes(*b"regmoves");
+    const NAME: &'static str = "regflow_move_t";
+}
 
 impl Content {
     fn to_core(&self, positions: &[f64]) -> Vec<f64> {
@@ -177,6 +188,7 @@ unsafe fn core_options(
     if options.n_system_atoms != 0 {
         core.n_system_atoms = Some(options.n_system_atoms);
     }
+    check_number("options->reserved", options.reserved, 0..=0, "0")?;
     // The other sizes come with arrays of the caller's; this one would be allocated as it is.
     if core.batch > MOST_BATCH {
         return Err(Failure::Range {
@@ -336,7 +348,7 @@ pub unsafe extern "C" fn regflow_move_decide(
 /// attempts of each walker. Lengths and energies are in the units of the move, whatever those of `energy`.
 ///
 /// Errors: as `regflow_move_propose` and `regflow_move_decide`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
-/// nothing is written then. One thread at a time. Since 1.
+/// nothing is written then, and the attempts do not count. One thread at a time. Since 1.
 ///
 /// # Safety
 /// `move` and `energy` were not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -364,12 +376,14 @@ pub unsafe extern "C" fn regflow_move_run(
             )
         };
         let n_walkers = content.metropolis.n_walkers();
+        let width = 3 * content.metropolis.n_system_atoms();
+        check_length("positions_length", positions.len(), n_walkers, width)?;
         for (argument, given) in [
             ("energies_length", energies.len()),
             ("n_accepted_length", n_accepted.len()),
         ] {
             if given != 0 {
-                crate::arguments::check_length(argument, given, n_walkers, 1)?;
+                check_length(argument, given, n_walkers, 1)?;
             }
         }
         let before = content.to_core(positions);

@@ -101,10 +101,16 @@ pub unsafe extern "C" fn regflow_set_last_error(message: *const c_char) -> Statu
     })
 }
 
-/// Takes the message of the calling thread, which a callback may have set.
-pub(crate) fn take_message() -> String {
-    let taken = LAST_ERROR.try_with(|slot| slot.take().to_string_lossy().into_owned());
-    taken.unwrap_or_default()
+/// Runs a callback of the caller's. On failure its status and the message that it set come back; in any case the message
+/// before the call stays, and stays where it is in memory: the caller may have a pointer to it.
+pub(crate) fn call_back(callback: impl FnOnce() -> i32) -> Result<(), (i32, String)> {
+    let before = LAST_ERROR.try_with(RefCell::take).unwrap_or_default();
+    let status = callback();
+    let message = LAST_ERROR.try_with(|slot| slot.replace(before));
+    match status {
+        0 => Ok(()),
+        _ => Err((status, message.unwrap_or_default().to_string_lossy().into())),
+    }
 }
 
 #[cfg(test)]
@@ -167,6 +173,21 @@ mod tests {
             std::thread::spawn(last_error).join().ok().as_deref(),
             Some("")
         );
+    }
+
+    #[test]
+    fn callbacks_have_messages_of_their_own() {
+        guard("regflow_test", || Err(Failure::Null { argument: "model" }));
+        let before = regflow_last_error();
+        let fail = || {
+            record("mine".into());
+            7
+        };
+        assert_eq!(call_back(|| fail() - 7), Ok(()));
+        assert_eq!(call_back(fail), Err((7, "mine".into())));
+        assert_eq!(call_back(|| 1), Err((1, String::new())));
+        assert_eq!(last_error(), "regflow_test: argument `model` is NULL");
+        assert_eq!(regflow_last_error(), before);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Training.
 
 use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -43,6 +44,7 @@ pub struct Progress {
 // SAFETY: a number and pointers, the first of them `struct_size`; a NULL function is `None`.
 unsafe impl Struct for Progress {
     const NAME: &'static str = "regflow_progress_t";
+    const FIRST_SIZE: usize = offset_of!(Progress, report) + size_of::<usize>();
 }
 
 /// What `config` holds.

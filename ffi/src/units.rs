@@ -1,6 +1,7 @@
 //! Units of the caller.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use crate::arguments::{Struct, output_struct, structure, text};
 use crate::failure::{Failure, Status};
@@ -26,6 +27,7 @@ pub struct Units {
 // SAFETY: plain numbers, the first of them `struct_size`.
 unsafe impl Struct for Units {
     const NAME: &'static str = "regflow_units_t";
+    const FIRST_SIZE: usize = offset_of!(Units, temperature) + size_of::<f64>();
 }
 
 impl Units {

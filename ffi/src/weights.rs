@@ -2,6 +2,7 @@
 
 use regflow_core::sample::{Resampling, resample};
 use regflow_core::{metric, system};
+use std::mem::offset_of;
 
 use crate::arguments::{Struct, check_length, output_struct, results, values};
 use crate::failure::{Failure, Status};
@@ -39,6 +40,7 @@ pub struct Diagnostics {
 // SAFETY: plain numbers, the first of them `struct_size`.
 unsafe impl Struct for Diagnostics {
     const NAME: &'static str = "regflow_diagnostics_t";
+    const FIRST_SIZE: usize = offset_of!(Diagnostics, log_z_error) + size_of::<f64>();
 }
 
 /// Computes log weights `-U / kT - log q` at the temperature of the model, all in the caller's units.

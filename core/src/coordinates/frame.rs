@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, set_point, sub};
+use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, sub};
 
 /// Where a molecule is and how it is turned: atom a at `origin`, atom b on the first axis, atom c in the half-plane of the
 /// first two whose second coordinate is positive.
@@ -54,9 +54,10 @@ impl Frame {
     }
 
     /// Moves all of `positions` (`[N, 3]`) as [`Frame::carry`] moves a point.
-    pub fn carry_all(&self, target: &Frame, positions: &mut [f64]) {
+    #[cfg(test)]
+    pub(crate) fn carry_all(&self, target: &Frame, positions: &mut [f64]) {
         for atom in 0..positions.len() / 3 {
-            set_point(positions, atom, self.carry(target, point(positions, atom)));
+            super::geometry::set_point(positions, atom, self.carry(target, point(positions, atom)));
         }
     }
 }

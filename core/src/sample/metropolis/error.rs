@@ -23,6 +23,14 @@ pub enum MoveError {
     /// Nobody to move.
     #[error("the number of walkers must be at least 1")]
     NoWalkers,
+    /// Positions that no memory holds.
+    #[error("{n_walkers} walkers of {n_system_atoms} atoms are more than memory can hold")]
+    TooLarge {
+        /// Number of walkers.
+        n_walkers: usize,
+        /// Atoms of the system.
+        n_system_atoms: usize,
+    },
     /// The list of atoms is no place for the model's molecule.
     #[error(
         "atoms: expected {n_atoms} different indices below {n_system_atoms}, one for each of the model's atoms; found \

@@ -30,10 +30,15 @@ pub use error::MoveError;
 use options::Layout;
 pub use options::{MoveOptions, Placement};
 
-/// Keeps acceptance and orientation apart from the streams that draw configurations with the same seed.
-const DOMAIN: u64 = 0x6d65_7472_6f70_6f6c;
-/// Configurations per energy call of [`Metropolis::run`].
+/// Keep the random numbers of one seed apart, from each other and from those of [`Model::sample`]: walkers may start from
+/// samples of the same seed, or have moves with neighbouring ones.
+const PROPOSALS: u64 = u64::from_be_bytes(*b"proposal");
+const ACCEPTANCE: u64 = u64::from_be_bytes(*b"accepted");
+const ORIENTATION: u64 = u64::from_be_bytes(*b"rotation");
+/// Configurations per energy call of [`Metropolis::run`],
 const ENERGY_BATCH: usize = 1024;
+/// unless they have more coordinates than this (128 MB).
+const ENERGY_BATCH_COORDINATES: usize = 1 << 24;
 
 /// How often moves were accepted, over all walkers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -177,8 +182,31 @@ impl Metropolis {
     ///
     /// # Errors
     /// As [`Metropolis::propose`] and [`Metropolis::decide`]; an energy of another number of atoms; a failure of the energy.
-    /// Then positions, energies and this object are as after the last batch that succeeded.
+    /// Then positions and energies are as before, and the attempts do not count.
     pub fn run(
+        &mut self,
+        energy: &dyn Energy,
+        rounds: usize,
+        positions: &mut [f64],
+        energies: &mut [f64],
+    ) -> Result<Vec<usize>, MoveError> {
+        let before = (self.round, self.statistics);
+        let (mut x, mut u) = (positions.to_vec(), energies.to_vec());
+        match self.attempts(energy, rounds, &mut x, &mut u) {
+            Ok(accepted) => {
+                positions.copy_from_slice(&x);
+                energies.copy_from_slice(&u);
+                Ok(accepted)
+            }
+            Err(error) => {
+                (self.round, self.statistics) = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// As `run`; after an error everything is as after the last batch that succeeded.
+    fn attempts(
         &mut self,
         energy: &dyn Energy,
         rounds: usize,
@@ -198,7 +226,8 @@ impl Metropolis {
         energy.energies(positions, energies)?;
         check_current(energies)?;
         let mut accepted = vec![0; walkers];
-        let block = (ENERGY_BATCH / walkers).max(1);
+        let block = ENERGY_BATCH.min(ENERGY_BATCH_COORDINATES / width) / walkers;
+        let block = block.max(1);
         for start in (0..rounds).step_by(block) {
             let n = block.min(rounds - start);
             let mut proposals = vec![0.0; n * walkers * width];
@@ -275,8 +304,9 @@ impl Metropolis {
             Some((drawn, samples)) if drawn == number => samples,
             _ => {
                 self.statistics.network_calls += 1;
+                let seed = self.seed ^ PROPOSALS;
                 self.model
-                    .sample(self.batch, self.seed, number * self.batch as u64)?
+                    .sample(self.batch, seed, number * self.batch as u64)?
             }
         };
         let molecule = 3 * self.model.n_atoms();
@@ -287,7 +317,7 @@ impl Metropolis {
             // Neither frame is missing but by rounding: inside the domain of the coordinates the three atoms span a plane.
             let to = frames[walker].map(|frame| match self.layout.placement {
                 Placement::Keep => frame,
-                Placement::Random => frame.turned(&mut self.stream(round, walker, 1)),
+                Placement::Random => frame.turned(&mut self.stream(ORIENTATION, round, walker)),
             });
             log_q[walker] = match (Frame::of(shape, self.layout.frame), to) {
                 (Some(from), Some(to)) => {
@@ -302,9 +332,9 @@ impl Metropolis {
         Ok(())
     }
 
-    /// The random numbers of one walker in one round; `purpose` 0 decides on acceptance, 1 turns.
-    fn stream(&self, round: u64, walker: usize, purpose: u64) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ DOMAIN ^ purpose);
+    /// The random numbers of one walker in one round for one purpose.
+    fn stream(&self, purpose: u64, round: u64, walker: usize) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ purpose);
         rng.set_stream(round.wrapping_mul(self.layout.n_walkers as u64) + walker as u64);
         rng
     }
@@ -312,7 +342,7 @@ impl Metropolis {
     /// Uniform numbers of `[0, 1)` that the walkers of one round are decided by.
     fn thresholds(&self, round: u64) -> Vec<f64> {
         (0..self.layout.n_walkers)
-            .map(|walker| self.stream(round, walker, 0).random())
+            .map(|walker| self.stream(ACCEPTANCE, round, walker).random())
             .collect()
     }
 

@@ -14,7 +14,8 @@ pub enum Placement {
     /// The frame of the molecule stays as it is: exact in every system.
     #[default]
     Keep,
-    /// A new uniform orientation about the frame's origin: only for energies that do not change when the molecule turns.
+    /// A new uniform orientation about the frame's origin. Exact in every system too, but seldom accepted where the energy
+    /// changes when the molecule turns.
     Random,
 }
 
@@ -94,6 +95,15 @@ impl Layout {
         }
         if options.n_walkers == 0 {
             return Err(MoveError::NoWalkers);
+        }
+        let bytes = (3 * size_of::<f64>())
+            .checked_mul(options.n_walkers)
+            .and_then(|bytes| bytes.checked_mul(n_system_atoms));
+        if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) {
+            return Err(MoveError::TooLarge {
+                n_walkers: options.n_walkers,
+                n_system_atoms,
+            });
         }
         Ok(Layout {
             n_walkers: options.n_walkers,

@@ -371,13 +371,8 @@ fn partial_moves_keep_the_frame_and_see_the_rest() {
             }
         }
         // The reference has a standard error of its own, below 0.005.
-        for ((value, error), expected) in populations(&counts).into_iter().zip(expected) {
-            let error = error.hypot(0.005);
-            assert!(
-                (value - expected).abs() < 4.0 * error,
-                "{value} +- {error}, {expected}"
-            );
-        }
+        let found = populations(&counts).map(|(value, error)| (value, error.hypot(0.005)));
+        assert_populations(found, expected);
         for system in positions.chunks_exact(15) {
             assert_eq!(system[12..], particle);
             let [before, after] = [&chain[..], system].map(|x| Frame::of(x, frame).unwrap());
@@ -463,6 +458,9 @@ fn what_cannot_be_moved_is_refused() {
         result.map(|_| ()).unwrap_err().to_string()
     };
     assert!(refused(|o| o.n_walkers = 0).contains("walkers"));
+    assert!(refused(|o| o.n_walkers = usize::MAX).contains("memory"));
+    let many = |o: &mut MoveOptions| (o.n_walkers, o.n_system_atoms) = (2, Some(1 << 63));
+    assert!(refused(many).contains("memory"));
     assert!(refused(|o| o.temperature = Some(f64::NAN)).contains("temperature"));
     assert!(refused(|o| o.atoms = Some(vec![0, 1, 2, 2])).contains("3 are different"));
     assert!(refused(|o| o.atoms = Some(vec![0, 1, 2, 9])).contains("the largest 9"));
