@@ -8,6 +8,7 @@ use regflow_core::flow::FlowError;
 use regflow_core::plugin::PluginError;
 use regflow_core::sample::{MoveError, SampleError};
 use regflow_core::system::SystemError;
+use regflow_core::target::TargetError;
 use regflow_core::tensor::TensorError;
 use regflow_core::train::TrainError;
 
@@ -160,6 +161,57 @@ pub(crate) struct CallbackError {
     pub(crate) message: String,
 }
 
+/// The code of a plugin that cannot be used, or does not accept what it is asked for.
+fn plugin(error: &PluginError) -> Status {
+    match error {
+        PluginError::Config { .. } | PluginError::NotCircular { .. } => REGFLOW_ERROR_ARGUMENT,
+        PluginError::Tensor(_) => REGFLOW_ERROR_COMPUTE,
+        _ => REGFLOW_ERROR_PLUGIN,
+    }
+}
+
+/// The code of a model that cannot be loaded: a plugin that is missing leaves the file as good as ever.
+fn loading(error: &FlowError) -> Status {
+    match error {
+        FlowError::Architecture { source, .. } => match **source {
+            PluginError::NotFound { .. } | PluginError::Library { .. } => REGFLOW_ERROR_PLUGIN,
+            _ => REGFLOW_ERROR_MODEL,
+        },
+        _ => REGFLOW_ERROR_MODEL,
+    }
+}
+
+/// The code of an energy that cannot be loaded.
+fn energy(error: &EnergyError) -> Status {
+    match error {
+        EnergyError::Read { .. } => REGFLOW_ERROR_IO,
+        EnergyError::Plugin(error) => plugin(error),
+        _ => REGFLOW_ERROR_ARGUMENT,
+    }
+}
+
+/// The code of a training run that fails.
+fn training(error: &TrainError) -> Status {
+    match error {
+        TrainError::Option { .. }
+        | TrainError::NoStage
+        | TrainError::Missing { .. }
+        | TrainError::TooFewFrames { .. } => REGFLOW_ERROR_ARGUMENT,
+        TrainError::Energy(error) => evaluation(error),
+        TrainError::Flow(error) => match &**error {
+            FlowError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
+            FlowError::Plugin(error) => plugin(error),
+            _ => REGFLOW_ERROR_COMPUTE,
+        },
+        TrainError::Target(error) => match &**error {
+            TargetError::Plugin(error) => plugin(error),
+            TargetError::Data(error) => training(error),
+            _ => REGFLOW_ERROR_COMPUTE,
+        },
+        _ => REGFLOW_ERROR_COMPUTE,
+    }
+}
+
 /// The code of an energy that fails when it is evaluated.
 fn evaluation(error: &EnergyError) -> Status {
     match error {
@@ -188,11 +240,9 @@ impl Failure {
                 _ => REGFLOW_ERROR_DEVICE,
             },
             Self::Open { .. } | Self::Save(_) | Self::Topology(_) => REGFLOW_ERROR_IO,
-            Self::Model { .. } | Self::ModelBytes(_) => REGFLOW_ERROR_MODEL,
-            Self::LoadEnergy(error) => match **error {
-                EnergyError::Read { .. } => REGFLOW_ERROR_IO,
-                _ => REGFLOW_ERROR_ARGUMENT,
-            },
+            Self::Model { source, .. } => loading(source),
+            Self::ModelBytes(error) => loading(error),
+            Self::LoadEnergy(error) => energy(error),
             Self::Energy(error) => evaluation(error),
             Self::Plugin(_) => REGFLOW_ERROR_PLUGIN,
             Self::Move(error) => match &**error {
@@ -202,14 +252,7 @@ impl Failure {
                 MoveError::Potential(error) => evaluation(error),
                 _ => REGFLOW_ERROR_ARGUMENT,
             },
-            Self::Train(error) => match &**error {
-                TrainError::Option { .. }
-                | TrainError::NoStage
-                | TrainError::Missing { .. }
-                | TrainError::TooFewFrames { .. } => REGFLOW_ERROR_ARGUMENT,
-                TrainError::Energy(error) => evaluation(error),
-                _ => REGFLOW_ERROR_COMPUTE,
-            },
+            Self::Train(error) => training(error),
             Self::Compute(_) | Self::Weights(_) => REGFLOW_ERROR_COMPUTE,
         }
     }

@@ -243,7 +243,7 @@ impl Observer for Reporter {
 /// with `regflow_model_free`; on failure it is NULL. What happens meanwhile is written to the log.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology cannot be read;
-/// `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
+/// `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
 /// training diverges. Safe to call from any thread. Since 1.
 ///
 /// # Safety

@@ -48,6 +48,10 @@ static void loading(void) {
     CHECK(energy == NULL);
     FAILS(regflow_energy_load(not_utf8, &energy), REGFLOW_ERROR_ARGUMENT, "UTF-8");
     FAILS(regflow_energy_load("/nowhere/system.xml", &energy), REGFLOW_ERROR_IO, "/nowhere/system.xml");
+    FAILS(regflow_energy_load("nothing:x", &energy), REGFLOW_ERROR_PLUGIN, "no energy `nothing`");
+    FAILS(regflow_energy_load("./libnothing.so:x", &energy), REGFLOW_ERROR_PLUGIN, "libnothing.so");
+    FAILS(regflow_energy_load("openmm:/nowhere/system.xml", &energy), REGFLOW_ERROR_PLUGIN, "`openmm`");
+    FAILS(regflow_energy_load("openmm:{\"flie\": \"system.xml\"}", &energy), REGFLOW_ERROR_ARGUMENT, "flie");
     CHECK(regflow_energy_load("", &energy) != REGFLOW_SUCCESS && energy == NULL);
     CHECK(regflow_energy_load("/", &energy) != REGFLOW_SUCCESS && energy == NULL);
     FAILS(regflow_energy_n_atoms(NULL, &n_atoms), REGFLOW_ERROR_ARGUMENT, "`energy` is NULL");
@@ -69,6 +73,12 @@ static void malformed_callbacks(void) {
     callback = callback_of(&script);
     callback.energies = NULL;
     FAILS(regflow_energy_from_callback(&callback, 1, &energy), REGFLOW_ERROR_ARGUMENT, "energies");
+    callback = callback_of(&script);
+    callback.threads = 2;
+    FAILS(regflow_energy_from_callback(&callback, 1, &energy), REGFLOW_ERROR_ARGUMENT, "threads");
+    callback.threads = 0;
+    callback.reserved = 1;
+    FAILS(regflow_energy_from_callback(&callback, 1, &energy), REGFLOW_ERROR_ARGUMENT, "reserved");
     /* What was never taken over is still the caller's. */
     CHECK(energy == NULL && script.released == 0);
 }
@@ -79,15 +89,22 @@ static void callbacks(void) {
     regflow_energy_t *energy = NULL;
     regflow_units_t units = {0};
     double positions[6] = {1.0, 0.0, 0.0, 3.0, 0.0, 0.0};
-    double result[2] = {7.0, 7.0}, forces[6];
+    double result[2] = {7.0, 7.0}, forces[6] = {7.0, 7.0, 7.0, 7.0, 7.0, 7.0};
+    const char *before = regflow_last_error();
     units.struct_size = sizeof units;
     SUCCEEDS(regflow_energy_from_callback(&callback, 1, &energy));
     SUCCEEDS(regflow_energy_compute(energy, 2, positions, 6, result, 2, NULL, 0));
     CHECK(result[0] == 2.0 && result[1] == 6.0 && script.calls == 1);
+    /* The message of an earlier failure is as it was, and where it was: the callback's own is not kept. */
+    script.message = "forgotten";
+    SUCCEEDS(regflow_energy_compute(energy, 2, positions, 6, result, 2, NULL, 0));
+    script.message = NULL;
+    CHECK(regflow_last_error() == before && strstr(before, "reserved") != NULL);
     SUCCEEDS(regflow_energy_compute(energy, 0, NULL, 0, NULL, 0, NULL, 0));
 
     /* A callback has no forces. */
-    CHECK(regflow_energy_compute(energy, 2, positions, 6, result, 2, forces, 6) != REGFLOW_SUCCESS);
+    FAILS(regflow_energy_compute(energy, 2, positions, 6, result, 2, forces, 6), REGFLOW_ERROR_COMPUTE, "no forces");
+    CHECK(result[0] == 2.0 && forces[0] == 7.0 && forces[5] == 7.0);
 
     /* The callback and the caller use the units of the energy, both of them. */
     SUCCEEDS(regflow_units_named("lammps-metal", &units));

@@ -120,13 +120,24 @@ static void making(const regflow_model_t *model) {
     refused(model, wrong, "frame");
     wrong.frame = outside;
     refused(model, wrong, "frame");
-    /* Sizes that no memory holds. */
+    wrong = options, wrong.reserved = 1;
+    refused(model, wrong, "reserved");
+    /* Sizes that no memory holds, whose product may look small. */
     wrong = options, wrong.n_walkers = SIZE_MAX;
-    CHECK(regflow_move_new(model, &wrong, &move) != REGFLOW_ERROR_INTERNAL);
-    SUCCEEDS(regflow_move_free(move));
+    refused(model, wrong, "memory");
     wrong = options, wrong.n_system_atoms = SIZE_MAX;
-    CHECK(regflow_move_new(model, &wrong, &move) != REGFLOW_ERROR_INTERNAL);
+    refused(model, wrong, "memory");
+    wrong = options, wrong.n_walkers = 2, wrong.n_system_atoms = SIZE_MAX / 2 + 1;
+    refused(model, wrong, "memory");
+    /* One that could be, and is more than the arrays have. */
+    struct script script = {0, 0};
+    regflow_energy_t *energy = new_energy(&script, n_atoms);
+    double few[3] = {0.0, 0.0, 0.0};
+    wrong = options, wrong.n_walkers = (size_t)1 << 50;
+    SUCCEEDS(regflow_move_new(model, &wrong, &move));
+    FAILS(regflow_move_run(move, energy, 1, few, 3, NULL, 0, NULL, 0), REGFLOW_ERROR_LENGTH, "`positions_length`");
     SUCCEEDS(regflow_move_free(move));
+    SUCCEEDS(regflow_energy_free(energy));
 
     SUCCEEDS(regflow_move_new(model, NULL, &move));
     SUCCEEDS(regflow_move_free(move));
@@ -159,9 +170,10 @@ static void splitting(regflow_move_t *move, const double *positions) {
         FAILS(regflow_move_propose(move, spoilt, length, proposals, length, ratios, WALKERS), REGFLOW_ERROR_ARGUMENT,
               "walker 1");
     }
-    /* Atoms that coincide have no density: an error or a certain acceptance, but no crash. */
+    /* Atoms that coincide have no density, and no move would lead back: it is not left. */
     memset(spoilt, 0, length * sizeof *spoilt);
-    CHECK(regflow_move_propose(move, spoilt, length, proposals, length, ratios, WALKERS) != REGFLOW_ERROR_INTERNAL);
+    SUCCEEDS(regflow_move_propose(move, spoilt, length, proposals, length, ratios, WALKERS));
+    CHECK(ratios[0] == -INFINITY && ratios[1] == -INFINITY && ratios[2] == -INFINITY);
 
     SUCCEEDS(regflow_move_propose(move, positions, length, proposals, length, ratios, WALKERS));
     FAILS(regflow_move_decide(NULL, now, WALKERS, then, WALKERS, accepted, WALKERS), REGFLOW_ERROR_ARGUMENT, "`move` is NULL");
@@ -307,6 +319,10 @@ static void running(const regflow_model_t *model, const size_t *atoms, const dou
     FAILS(regflow_move_run(move, energy, 5, x, length, last, WALKERS, n_accepted, WALKERS), REGFLOW_ERROR_CALLBACK,
           "out of forces");
     CHECK(memcmp(x, begin, length * sizeof *x) == 0 && last[0] == 7.0 && n_accepted[0] == 7);
+    regflow_move_statistics_t statistics = {0};
+    statistics.struct_size = sizeof statistics;
+    SUCCEEDS(regflow_move_statistics(move, &statistics));
+    CHECK(statistics.attempts == 0 && statistics.accepted == 0);
     script.status = 0;
     SUCCEEDS(regflow_move_run(move, energy, 0, x, length, last, WALKERS, n_accepted, WALKERS));
     CHECK(memcmp(x, begin, length * sizeof *x) == 0 && n_accepted[0] == 0 && close_to(last[0], energy_of(x)));
@@ -320,6 +336,9 @@ static void running(const regflow_model_t *model, const size_t *atoms, const dou
     FAILS(regflow_move_run(move, energy, 1, x, length, NULL, 0, NULL, 0), REGFLOW_ERROR_STATE, "`energy` was freed");
     FAILS(regflow_move_run(move, (const regflow_energy_t *)model, 1, x, length, NULL, 0, NULL, 0), REGFLOW_ERROR_ARGUMENT,
           "no regflow_energy_t");
+    FAILS(regflow_move_statistics((regflow_move_t *)model, &statistics), REGFLOW_ERROR_ARGUMENT, "no regflow_move_t");
+    FAILS(regflow_move_statistics((regflow_move_t *)energy, &statistics), REGFLOW_ERROR_STATE, "freed");
+    FAILS(regflow_model_n_atoms((const regflow_model_t *)move, &n_accepted[0]), REGFLOW_ERROR_ARGUMENT, "no regflow_model_t");
     SUCCEEDS(regflow_energy_free(small));
     SUCCEEDS(regflow_move_free(move));
     free(x);

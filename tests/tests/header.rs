@@ -47,14 +47,8 @@ fn header_is_up_to_date() {
 fn every_function_is_documented() {
     let header = generate();
     let mut functions = Vec::new();
-    let mut comment = "";
     for block in header.split("\n\n") {
-        let (documentation, declaration) = block.rsplit_once("*/").unwrap_or(("", block));
-        comment = if documentation.is_empty() {
-            comment
-        } else {
-            documentation
-        };
+        let (comment, declaration) = block.rsplit_once("*/").unwrap_or(("", block));
         let Some((before, _)) = declaration.split_once('(') else {
             continue;
         };

@@ -384,6 +384,110 @@ fn partial_moves_keep_the_frame_and_see_the_rest() {
     }
 }
 
+/// Random placement: the frame's origin stays, its axes do not, and walkers have orientations of their own.
+#[test]
+fn random_placement_turns_about_the_origin() {
+    let options = MoveOptions {
+        placement: Placement::Random,
+        ..options(3)
+    };
+    let mut moves = Metropolis::new(model(0.0), &options).unwrap();
+    let positions = start(&[]);
+    let mut proposals = vec![0.0; positions.len()];
+    moves
+        .propose(&positions, &mut proposals, &mut [0.0; WALKERS])
+        .unwrap();
+    // The mean of the cosines of angles between random axes has the variance 1/3 over their number.
+    let mut cosines = [0.0; 3];
+    for (before, after) in positions.chunks_exact(12).zip(proposals.chunks_exact(12)) {
+        let frame = |x: &[f64]| Frame::of(x, moves.layout.frame).unwrap();
+        let unit = [[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let first = 3 * moves.layout.frame[0];
+        let origin = [before[first], before[first + 1], before[first + 2]];
+        let moved = frame(before).carry(&frame(after), origin);
+        let [zero, axes @ ..] = unit.map(|corner| frame(before).carry(&frame(after), corner));
+        for k in 0..3 {
+            assert!((moved[k] - origin[k]).abs() < 1e-9);
+            cosines[k] += (axes[k][k] - zero[k]) / WALKERS as f64;
+        }
+    }
+    let error = (3.0 * WALKERS as f64).sqrt().recip();
+    assert!(cosines.iter().all(|c| c.abs() < 4.0 * error), "{cosines:?}");
+}
+
+/// Walkers that start from samples of the same seed do not get them proposed, and neighbouring seeds share no numbers.
+#[test]
+fn streams_of_one_seed_are_apart() {
+    let model = model(0.0);
+    let mut found = Vec::new();
+    for seed in [0, 1] {
+        let samples = model.sample(WALKERS, seed, 0).unwrap();
+        let mut moves = Metropolis::new(Arc::clone(&model), &options(seed)).unwrap();
+        let mut proposals = vec![0.0; samples.positions.len()];
+        moves
+            .propose(&samples.positions, &mut proposals, &mut [0.0; WALKERS])
+            .unwrap();
+        let shape = |x: &[f64]| distance(x, [0, 3]).to_bits();
+        for x in samples.positions.chunks_exact(12) {
+            found.push(shape(x));
+        }
+        found.extend(proposals.chunks_exact(12).map(shape));
+        for purpose in [ACCEPTANCE, ORIENTATION] {
+            let number: u64 = moves.stream(purpose, 0, 0).random();
+            found.push(number);
+        }
+    }
+    let n = found.len();
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), n);
+}
+
+#[test]
+fn a_run_that_fails_does_not_count() {
+    struct Failing(std::sync::atomic::AtomicUsize);
+    impl Energy for Failing {
+        fn n_atoms(&self) -> usize {
+            4
+        }
+        fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+            match self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                3 => Err(EnergyError::External("no more".into())),
+                _ => Chain { particle: false }.energies(positions, energies),
+            }
+        }
+        fn energies_and_forces(
+            &self,
+            _: &[f64],
+            _: &mut [f64],
+            _: &mut [f64],
+        ) -> Result<(), EnergyError> {
+            unreachable!("moves take no forces")
+        }
+    }
+    let mut moves = Metropolis::new(model(0.0), &options(3)).unwrap();
+    let (mut positions, mut energies) = (start(&[]), vec![7.0; WALKERS]);
+    // The first call is for the walkers, the others for 1024 / 64 = 16 rounds each.
+    let result = moves.run(
+        &Failing(Default::default()),
+        60,
+        &mut positions,
+        &mut energies,
+    );
+    assert!(matches!(result, Err(MoveError::Potential(_))));
+    assert_eq!((positions, energies), (start(&[]), vec![7.0; WALKERS]));
+    let statistics = moves.statistics();
+    assert_eq!((statistics.attempts, statistics.accepted), (0, 0));
+    let mut other = Metropolis::new(model(0.0), &options(3)).unwrap();
+    let energy = Chain { particle: false };
+    let run = |moves: &mut Metropolis| {
+        let (mut positions, mut energies) = (start(&[]), vec![0.0; WALKERS]);
+        let accepted = moves.run(&energy, 20, &mut positions, &mut energies);
+        (accepted.unwrap(), positions, energies)
+    };
+    assert_eq!(run(&mut moves), run(&mut other));
+}
+
 #[test]
 fn log_ratios_are_those_of_the_densities() {
     let model = model(0.2);
@@ -399,15 +503,13 @@ fn log_ratios_are_those_of_the_densities() {
     let inside = (0..WALKERS).filter(|&walker| log_ratios[walker] > f64::NEG_INFINITY);
     // A flow that is no identity leaves the domain of the coordinates now and then.
     assert!(inside.clone().count() > 9 * WALKERS / 10);
-    for walker in inside {
-        // The network works in f32.
-        let expected = before[walker] - after[walker];
-        assert!(
-            (log_ratios[walker] - expected).abs() < 2e-3,
-            "{} {expected}",
-            log_ratios[walker]
-        );
-    }
+    let mut differences: Vec<f64> = inside
+        .map(|walker| (log_ratios[walker] - (before[walker] - after[walker])).abs())
+        .collect();
+    differences.sort_by(f64::total_cmp);
+    // The network works in f32, forwards for the one and backwards for the other; where a spline is flat, the error grows.
+    assert!(differences[differences.len() / 2] < 1e-5, "{differences:?}");
+    assert!(differences.iter().all(|d| *d < 0.1), "{differences:?}");
 }
 
 #[test]
