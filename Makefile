@@ -45,16 +45,16 @@ install: SOVERSION = $(shell sed -n 's/^const SOVERSION: u32 = \([0-9]*\);/\1/p'
 install: ROOT = $(DESTDIR)$(PREFIX)
 install: FILL = sed -e 's/@VERSION@/$(VERSION)/' -e 's/@SOVERSION@/$(SOVERSION)/' -e 's/@STATIC_LIBS@/$(STATIC_LIBS)/'
 install: build
-	install -d $(addprefix $(ROOT)/,bin include lib/cmake/regflow lib/pkgconfig)
-	install -m 755 $(TARGET_DIR)/bg-sample $(ROOT)/bin/
-	install -m 644 include/regflow.h include/regflow.hpp include/regflow_plugin.h $(ROOT)/include/
-	ffi/static-library.sh $(TARGET_DIR)/libregflow.so $(TARGET_DIR)/libregflow.a $(ROOT)/lib/libregflow.a
-	install -m 755 $(TARGET_DIR)/libregflow.so $(ROOT)/lib/libregflow.so.$(VERSION)
-	ln -sf libregflow.so.$(VERSION) $(ROOT)/lib/libregflow.so.$(SOVERSION)
-	ln -sf libregflow.so.$(SOVERSION) $(ROOT)/lib/libregflow.so
-	$(FILL) ffi/regflow.pc.in > $(ROOT)/lib/pkgconfig/regflow.pc
-	$(FILL) ffi/cmake/regflow-config.cmake.in > $(ROOT)/lib/cmake/regflow/regflow-config.cmake
-	$(FILL) ffi/cmake/regflow-config-version.cmake.in > $(ROOT)/lib/cmake/regflow/regflow-config-version.cmake
+	install -d '$(ROOT)/bin' '$(ROOT)/include' '$(ROOT)/lib/cmake/regflow' '$(ROOT)/lib/pkgconfig'
+	install -m 755 '$(TARGET_DIR)/bg-sample' '$(ROOT)/bin/'
+	install -m 644 include/regflow.h include/regflow.hpp include/regflow_plugin.h '$(ROOT)/include/'
+	ffi/static-library.sh '$(TARGET_DIR)/libregflow.so' '$(TARGET_DIR)/libregflow.a' '$(ROOT)/lib/libregflow.a'
+	install -m 755 '$(TARGET_DIR)/libregflow.so' '$(ROOT)/lib/libregflow.so.$(VERSION)'
+	ln -sf libregflow.so.$(VERSION) '$(ROOT)/lib/libregflow.so.$(SOVERSION)'
+	ln -sf libregflow.so.$(SOVERSION) '$(ROOT)/lib/libregflow.so'
+	$(FILL) ffi/regflow.pc.in > '$(ROOT)/lib/pkgconfig/regflow.pc'
+	$(FILL) ffi/cmake/regflow-config.cmake.in > '$(ROOT)/lib/cmake/regflow/regflow-config.cmake'
+	$(FILL) ffi/cmake/regflow-config-version.cmake.in > '$(ROOT)/lib/cmake/regflow/regflow-config-version.cmake'
 
 header: tools
 	REGFLOW_WRITE_HEADER=1 $(CARGO) test --release --locked --package regflow-tests --test header

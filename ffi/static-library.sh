@@ -21,7 +21,8 @@ objcopy --remove-section .llvmbc --remove-section .llvmcmd "$archive" "$folder/o
 # COMDAT groups become plain sections, for the linker may not replace one by the program's when its symbols are local.
 ld -r --gc-sections --force-group-allocation -z muldefs "${functions[@]/#/--undefined=}" \
     "$folder/objects.a" -o "$folder/regflow.o"
-objcopy --wildcard --keep-global-symbol='regflow_*' "$folder/regflow.o"
+printf '%s\n' "${functions[@]}" >"$folder/functions"
+objcopy --keep-global-symbols="$folder/functions" "$folder/regflow.o"
 rm -f "$result"
 ar rcs "$result" "$folder/regflow.o"
 chmod 644 "$result"

@@ -104,7 +104,8 @@
 #define REGFLOW_PLACEMENT_KEEP 0
 
 /**
- * Placement: a new orientation, uniform about the frame's origin. Only for energies that do not change when the molecule turns.
+ * Placement: a new orientation, uniform about the frame's origin. Exact in every system too, but seldom accepted where
+ * the energy changes when the molecule turns.
  */
 #define REGFLOW_PLACEMENT_RANDOM 1
 
@@ -804,7 +805,7 @@ regflow_status_t regflow_move_decide(regflow_move_t *move,
  * attempts of each walker. Lengths and energies are in the units of the move, whatever those of `energy`.
  *
  * Errors: as `regflow_move_propose` and `regflow_move_decide`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
- * nothing is written then. One thread at a time. Since 1.
+ * nothing is written then, and the attempts do not count. One thread at a time. Since 1.
  *
  * # Safety
  * `move` and `energy` were not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -904,7 +905,7 @@ regflow_status_t regflow_set_last_error(const char *message);
  * with `regflow_model_free`; on failure it is NULL. What happens meanwhile is written to the log.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology cannot be read;
- * `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
+ * `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
  * training diverges. Safe to call from any thread. Since 1.
  *
  * # Safety

@@ -16,10 +16,12 @@
 #include <exception>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -104,7 +106,8 @@ std::string text(Call call) {
     return result;
 }
 
-/// Keeps what a callback throws until the call that it interrupted is back in C++.
+/// Keeps what a callback throws until the call that it interrupted is back in C++, for each thread its own: a callback runs in
+/// the thread that made the call.
 class Thrown {
 public:
     /// Runs a callback's body, which gives its status, and turns an exception into the status 1.
@@ -120,25 +123,29 @@ public:
         return 1;
     }
 
-    /// Throws what the last failing callback threw; does nothing if none did.
-    void rethrow() const {
+    /// Throws what the last failing callback of this thread threw; does nothing if none did.
+    void rethrow() {
         std::unique_lock<std::mutex> lock(mutex_);
-        const std::exception_ptr exception = exception_;
+        const auto kept = exceptions_.extract(std::this_thread::get_id());
         lock.unlock();
-        if (exception) {
-            std::rethrow_exception(exception);
+        if (kept) {
+            std::rethrow_exception(kept.mapped());
         }
     }
 
 private:
     void keep(const char *message) noexcept {
         regflow_set_last_error(message);
-        const std::lock_guard<std::mutex> lock(mutex_);
-        exception_ = std::current_exception();
+        try {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            exceptions_[std::this_thread::get_id()] = std::current_exception();
+        } catch (...) {
+            // Without memory for it the status and the message have to do.
+        }
     }
 
-    mutable std::mutex mutex_;
-    std::exception_ptr exception_;
+    std::mutex mutex_;
+    std::map<std::thread::id, std::exception_ptr> exceptions_;
 };
 
 /// Owns one handle of the C interface.
@@ -355,7 +362,7 @@ public:
     }
 
     /// The energy that a function of the caller computes. What it throws is thrown again by `compute`, `Move::run` or
-    /// `train`; where calls of several threads fail at the same time, each throws one of their exceptions.
+    /// `train`.
     Energy(std::size_t n_atoms, Function function, Threads threads = Threads::one) {
         auto callback = std::make_unique<Callback>();
         callback->function = std::move(function);
@@ -421,7 +428,7 @@ private:
     };
 
     detail::Handle<regflow_energy_t, regflow_energy_free> handle_;
-    const Callback *callback_ = nullptr; // lives as long as the handle, which releases it
+    Callback *callback_ = nullptr; // lives as long as the handle, which releases it
 };
 
 /// What importance weights are worth.
@@ -454,7 +461,7 @@ inline std::vector<std::size_t> resample(Resampling method, std::size_t n, Span<
 /// Where a move puts a molecule.
 enum class Placement : std::int32_t {
     keep = REGFLOW_PLACEMENT_KEEP,     ///< the frame stays as it is
-    random = REGFLOW_PLACEMENT_RANDOM, ///< a new orientation, for energies that do not change when the molecule turns
+    random = REGFLOW_PLACEMENT_RANDOM, ///< a new orientation, seldom accepted where the energy changes when the molecule turns
 };
 
 /// Options of a move, as those of `regflow_move_options_t`; 0 or empty is the default.
@@ -544,21 +551,20 @@ private:
     detail::Handle<regflow_move_t, regflow_move_free> handle_;
 };
 
-/// What `train` needs, as the arguments of `regflow_train`.
+/// What `train` needs besides the frames, as the arguments of `regflow_train`.
 struct Training {
     std::string topology;           ///< file of the molecule, with bonds (PDB)
     std::string config;             ///< JSON
     const Energy *energy = nullptr; ///< of the molecule; only a polish needs it
-    std::size_t n_frames = 0;
-    Span<const double> frames{}; ///< [n_frames][n_atoms][3]
-    Units units{};               ///< of the frames
+    Units units{};                  ///< of the frames
     std::string device = "cpu";
     /// Receives reports, JSON objects, and says whether to go on. What it throws is thrown again by `train`.
     std::function<bool(const char *json)> progress{};
 };
 
-/// Trains a model. If a progress function ends the run, the model has the best parameters so far.
-inline Model train(const Training &training) {
+/// Trains a model on `frames`, `[n_frames][n_atoms][3]`. If a progress function ends the run, the model has the best parameters
+/// so far.
+inline Model train(const Training &training, std::size_t n_frames, Span<const double> frames) {
     struct Context {
         const std::function<bool(const char *)> &report;
         detail::Thrown thrown{};
@@ -574,9 +580,8 @@ inline Model train(const Training &training) {
     regflow_model_t *model = nullptr;
     const regflow_status_t status =
         regflow_train(training.topology.c_str(), training.config.c_str(),
-                      training.energy == nullptr ? nullptr : training.energy->handle(), training.n_frames,
-                      training.frames.data(), training.frames.size(), &units, training.device.c_str(),
-                      training.progress ? &progress : nullptr, &model);
+                      training.energy == nullptr ? nullptr : training.energy->handle(), n_frames, frames.data(),
+                      frames.size(), &units, training.device.c_str(), training.progress ? &progress : nullptr, &model);
     Model result(model);
     context.thrown.rethrow();
     if (training.energy != nullptr) {

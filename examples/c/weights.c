@@ -1,6 +1,6 @@
 /* Weighs the samples of a model with an energy: averages over them are then averages over the Boltzmann distribution.
  *
- *     cc -std=c99 weights.c -lregflow -o weights
+ *     cc -std=c99 weights.c -lregflow -lm -o weights
  *     ./weights model.safetensors system.xml 10000
  *
  * Prints what the weights are worth, the mean energy, and the largest force on the samples that resampling chose.

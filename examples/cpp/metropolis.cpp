@@ -4,8 +4,8 @@
 //     ./metropolis water.safetensors 2000
 //
 // The system is the molecule that ../c/train.c makes a model of, and an ion that the moves leave where it is. Walkers move in
-// the whole form, where the library asks for energies in batches; the last move is made in the split form, where the program
-// computes the energy between proposal and decision, as an engine does.
+// the whole form, where the library asks for energies in batches; the last move is made after a restart and in the split form,
+// where the program computes the energy between proposal and decision, as an engine does.
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -61,19 +61,24 @@ void simulate(const regflow::Model &model, std::size_t attempts) {
     std::vector<std::size_t> accepted(walkers);
     move.run(energy, attempts - 1, positions, last, accepted);
 
+    // What a restart file keeps: positions and the state of the move.
+    const std::vector<std::uint8_t> state = move.save();
+    regflow::Move restarted(model, options);
+    restarted.restore(state);
+
     std::vector<double> proposals(positions.size());
     std::array<double, walkers> log_ratios{};
     std::array<double, walkers> proposed{};
     std::array<std::int32_t, walkers> decisions{};
-    move.propose(positions, proposals, log_ratios);
+    restarted.propose(positions, proposals, log_ratios);
     for (std::size_t w = 0; w < walkers; ++w) {
         proposed[w] = system_energy(&proposals[w * width]);
     }
-    move.decide(last, proposed, decisions);
+    restarted.decide(last, proposed, decisions);
 
-    const regflow::MoveStatistics statistics = move.statistics();
+    const regflow::MoveStatistics statistics = restarted.statistics();
     std::cout << "attempts " << statistics.attempts << "\naccepted " << statistics.accepted << "\nmean acceptance "
-              << statistics.mean_acceptance << "\nbytes of state " << move.save().size() << '\n';
+              << statistics.mean_acceptance << "\nbytes of state " << state.size() << '\n';
 }
 
 } // namespace

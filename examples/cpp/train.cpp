@@ -66,11 +66,9 @@ int main(int argc, char **argv) {
         training.config = R"({"temperature": 300, "architecture": "realnvp", "seed": 1,
                               "architecture_config": {"couplings": 4, "hidden": 32},
                               "stages": [{"objective": "likelihood", "steps": 1000, "batch": 128}]})";
-        training.n_frames = n;
-        training.frames = positions;
         training.units = units;
         training.progress = [&steps](const char *) { return ++steps < 200; };
-        const auto trained = regflow::train(training);
+        const auto trained = regflow::train(training, n, positions);
         trained.save(argv[3]);
         std::cout << "steps " << steps << '\n' << trained.describe() << '\n';
         return EXIT_SUCCESS;

@@ -18,8 +18,10 @@ compile() { gcc -std=gnu99 -g -O0 -shared -fPIC -I "$(dirname "$header")" "$@" -
 # Paths and lines of this machine are no part of the interface.
 describe() { abidw --no-corpus-path --no-comp-dir-path --no-show-locs "$folder/libregflow.so"; }
 
+# Handles get a body, each its own: pointers to incomplete types are all the same to abidiff.
 gcc -E -P -x c "$header" | tr '\n' ' ' |
-    sed -E 's/(regflow_[a-z0-9_]+ ?\([^(){};]*\)) ?;/\1 { __builtin_trap(); }/g' >"$folder/functions.c"
+    sed -E -e 's/typedef struct (regflow_[a-z_]+_t) \1 ?;/& struct \1 { char is_\1; };/g' \
+        -e 's/(regflow_[a-z0-9_]+ ?\([^(){};]*\)) ?;/\1 { __builtin_trap(); }/g' >"$folder/functions.c"
 compile "$folder/functions.c"
 
 # Variables stand for what has no symbol of its own, so that it may be added to but not changed or removed: the value of each
@@ -31,7 +33,7 @@ compile "$folder/functions.c"
         grep -v REGFLOW_API_VERSION
     describe | awk -F "'" '
         /<class-decl name=/ { struct = $2 }
-        /<var-decl name=/ {
+        /<var-decl name=/ && $2 !~ /^is_regflow_/ {
             member = struct "__" $2; place = "offsetof(" struct ", " $2 ")"
             print "const __typeof__(((" struct " *)0)->" $2 ") " member ";"
             print "const enum { place_of_" member " = " place " } place_" member " = " place ";"

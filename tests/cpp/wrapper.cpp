@@ -117,6 +117,33 @@ void owners(const std::string &path) {
     CHECK(status_of([&] { other.restore(std::vector<std::uint8_t>(10)); }) == REGFLOW_ERROR_STATE);
 }
 
+/// The same samples in other units and in the reverse order have the same densities, per volume in the other unit.
+void views_of_a_model(const regflow::Model &model) {
+    auto other = model.clone();
+    const std::size_t n_atoms = model.n_atoms();
+    std::vector<std::size_t> reversed(n_atoms);
+    for (std::size_t i = 0; i < n_atoms; ++i) {
+        reversed[i] = n_atoms - 1 - i;
+    }
+    other.set_units(regflow::Units{0.1, 4.184, 2.0});
+    other.set_atom_order(reversed);
+    CHECK(std::abs(other.temperature() * 2.0 - model.temperature()) < 1e-9);
+    const auto numbers = model.atomic_numbers();
+    const auto backwards = other.atomic_numbers();
+    const auto samples = model.sample(3, 4);
+    const auto again = other.sample(3, 4);
+    const auto log_q = other.log_density(again.positions);
+    const double shift = static_cast<double>(3 * n_atoms - 3) * std::log(0.1);
+    for (std::size_t i = 0; i < n_atoms; ++i) {
+        CHECK(numbers[i] == backwards[n_atoms - 1 - i]);
+        CHECK(std::abs(0.1 * again.positions[3 * (n_atoms - 1 - i)] - samples.positions[3 * i]) < 1e-12);
+    }
+    for (std::size_t i = 0; i < 3; ++i) {
+        CHECK(std::abs(again.log_q[i] - (samples.log_q[i] + shift)) < 1e-9 * std::abs(shift));
+        CHECK(std::abs(log_q[i] - again.log_q[i]) < 1e-2 + 1e-4 * std::abs(log_q[i])); // an f32 network, there and back
+    }
+}
+
 /// Counts its copies that live.
 struct Counted {
     explicit Counted(int &count) : count_(&count) { ++*count_; }
@@ -192,18 +219,23 @@ void exceptions(const regflow::Model &model) {
     CHECK(status_of([&] { move.run(energy, 3, View(positions.data(), 3)); }) == REGFLOW_ERROR_LENGTH);
 }
 
-/// Every thread gets an exception of its own energy, and of no other one.
+/// Every thread gets the exception of its own call, whether the energy is its own or that of all.
 void exceptions_of_threads() {
+    const auto fails = [](ConstView positions, View) { throw std::runtime_error(std::to_string(positions[0])); };
+    const regflow::Energy by_turns(1, fails, regflow::Threads::one);
+    const regflow::Energy at_once(1, fails, regflow::Threads::many);
     std::atomic<int> right{0};
     std::vector<std::thread> threads;
     for (int i = 0; i < 6; ++i) {
-        threads.emplace_back([i, &right] {
-            const regflow::Energy energy(1, [i](ConstView, View) { throw std::runtime_error(std::to_string(i)); });
-            for (int k = 0; k < 20; ++k) {
+        threads.emplace_back([&, i] {
+            const double x = i;
+            const regflow::Energy own(1, fails);
+            for (int k = 0; k < 60; ++k) {
+                const auto &energy = k % 3 == 0 ? own : k % 3 == 1 ? by_turns : at_once;
                 try {
-                    energy.compute(Numbers(3));
+                    energy.compute(Numbers{x, 0.0, 0.0});
                 } catch (const std::runtime_error &error) {
-                    right += error.what() == std::to_string(i);
+                    right += error.what() == std::to_string(x);
                 }
             }
         });
@@ -211,7 +243,7 @@ void exceptions_of_threads() {
     for (auto &thread : threads) {
         thread.join();
     }
-    CHECK(right == 120);
+    CHECK(right == 360);
 }
 
 void training(const regflow::Model &model, const std::string &topology) {
@@ -223,15 +255,13 @@ void training(const regflow::Model &model, const std::string &topology) {
     options.config = R"({"temperature": 300, "architecture": "realnvp",
                          "architecture_config": {"couplings": 2, "hidden": 8, "blocks": 1},
                          "stages": [{"objective": "likelihood", "steps": 5, "batch": 16}]})";
-    options.n_frames = n;
-    options.frames = frames;
-    CHECK(regflow::train(options).n_atoms() == model.n_atoms());
+    CHECK(regflow::train(options, n, frames).n_atoms() == model.n_atoms());
     options.progress = [&](const char *) { return ++reports < 3; };
-    CHECK(regflow::train(options).n_atoms() == model.n_atoms() && reports == 3);
+    CHECK(regflow::train(options, n, frames).n_atoms() == model.n_atoms() && reports == 3);
     options.progress = [](const char *) -> bool { throw std::out_of_range("enough"); };
     std::string thrown;
     try {
-        regflow::train(options);
+        regflow::train(options, n, frames);
     } catch (const std::out_of_range &error) {
         thrown = error.what();
     }
@@ -245,13 +275,13 @@ void training(const regflow::Model &model, const std::string &topology) {
                          "stages": [{"objective": "polish", "steps": 2, "batch": 16, "polish": {"forces": false}}]})";
     thrown.clear();
     try {
-        regflow::train(options);
+        regflow::train(options, n, frames);
     } catch (const std::domain_error &error) {
         thrown = error.what();
     }
     CHECK(thrown == "no energy");
     options.config = "{}";
-    CHECK(status_of([&] { regflow::train(options); }, "temperature") == REGFLOW_ERROR_ARGUMENT);
+    CHECK(status_of([&] { regflow::train(options, n, frames); }, "temperature") == REGFLOW_ERROR_ARGUMENT);
 }
 
 void logging(const regflow::Model &model, const std::string &topology) {
@@ -281,6 +311,7 @@ int main(int argc, char **argv) {
     owners(argv[1]);
     callbacks_are_released();
     const auto model = regflow::Model::load(argv[1]);
+    views_of_a_model(model);
     exceptions(model);
     exceptions_of_threads();
     logging(model, argv[2]);

@@ -51,7 +51,15 @@ fn samples_are_scored_with_the_density_that_they_were_drawn_from() {
 
 #[test]
 fn a_model_describes_itself() {
-    let printed = example("examples/c/inspect.c", &[water()]);
+    let plugin = scratch("plugins").join("libaffine.so");
+    run(Command::new("gcc")
+        .args(["-std=c99", "-shared", "-fPIC", "-I"])
+        .arg(installed().join("include"))
+        .arg(root().join("tests/plugins/affine.c"))
+        .arg("-o")
+        .arg(&plugin));
+    let printed = example("examples/c/inspect.c", &[water(), &plugin]);
+    assert!(printed.contains("libaffine.so"), "{printed}");
     assert!(printed.contains("\"name\":\"nsf\""), "{printed}");
     // Hydrogens first: the order is reversed.
     assert!(

@@ -117,7 +117,7 @@ fn cmake_refuses_other_versions() {
     let refused = |wanted: &str| {
         let project = empty(scratch("cmake-version"));
         let lists = format!(
-            "cmake_minimum_required(VERSION 3.10)\nproject(engine C)\nfind_package(regflow {wanted} REQUIRED)\n"
+            "cmake_minimum_required(VERSION 3.19)\nproject(engine C)\nfind_package(regflow {wanted} REQUIRED)\n"
         );
         std::fs::write(project.join("CMakeLists.txt"), lists).expect("a file can be written");
         let output = Command::new("cmake")
@@ -134,6 +134,10 @@ fn cmake_refuses_other_versions() {
     assert!(!refused(""));
     assert!(!refused(version));
     assert!(!refused(&format!("{version} EXACT")));
+    assert!(!refused("0"));
+    assert!(!refused(&format!("0.0.5...{version}")));
+    assert!(refused(&format!("0.0.5...<{version}")));
+    assert!(refused("0.2...0.9"));
     assert!(refused("0.0.1"));
     assert!(refused("0.1.99"));
     assert!(refused("1.0"));
@@ -176,17 +180,26 @@ fn the_static_library_defines_its_functions_only() {
     let symbols = run(Command::new("nm")
         .args(["-g", "--defined-only"])
         .arg(installed().join("lib/libregflow.a")));
+    let shared = stdout(run(Command::new("nm")
+        .args(["-D", "--defined-only"])
+        .arg(installed().join("lib/libregflow.so"))));
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let functions: Vec<String> = shared.lines().filter_map(|l| words(l).pop()).collect();
     for line in stdout(symbols).lines() {
         // GNU unique symbols ("u") are one in the whole process by their nature.
-        if let [_, kind, name] = line.split_whitespace().collect::<Vec<_>>()[..] {
-            assert!(kind == "u" || name.starts_with("regflow_"), "{line}");
+        if let [_, kind, name] = &words(line)[..] {
+            assert!(kind == "u" || functions.contains(name), "{line}");
         }
     }
 }
 
 #[test]
 fn the_installation_is_staged_and_moved() {
-    let stage = empty(scratch("stage"));
+    let stage = empty(scratch("a stage"));
     let prefix = Path::new("/opt/regflow");
     install(prefix, Some(&stage));
     let here = stage.join("opt/regflow");
