@@ -149,6 +149,11 @@ fn in_engine_lammps_refuses_what_it_cannot_compute() {
         &with("read_data nowhere.data"),
         &["LAMMPS says", "nowhere.data"],
     );
+    // An exception of C++ itself, which LAMMPS lets through.
+    fails(
+        &with("mass 99999999999999999999 1"),
+        &["in.dimer", "LAMMPS says", "stol"],
+    );
     fails("units real\n", &["no atoms", "read_data"]);
     fails(&with("fix 1 all nve"), &["moves the atoms", "fix nve"]);
     fails(

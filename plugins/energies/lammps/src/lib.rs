@@ -1,8 +1,9 @@
 //! Energies from LAMMPS, whose shared library is opened at run time: `--energy lammps:in.molecule`.
 //!
-//! The input defines units, atoms, potential and boundaries, as for the program `lmp`, and runs nothing. Atom number `i` of
-//! RegFlow is the one of ID `i + 1`. The library is looked for where `REGFLOW_LAMMPS_LIB` says (a file, a folder or a Python
-//! environment), then in the active Python environment, then by the system's loader. Each thread has an instance of its own.
+//! The input defines units, atoms, potential and boundaries, as for the program `lmp`, and runs nothing. Atom
+//! number `i` of RegFlow is the one of ID `i + 1`. The library is looked for where `REGFLOW_LAMMPS_LIB` says (a file, a folder
+//! or a Python environment), then in the active Python environment, then by the system's loader. Each thread has an instance
+//! of its own.
 
 mod check;
 mod engine;
@@ -155,7 +156,9 @@ impl Lammps {
         check::check(&mut context, &config.file)?;
         Ok(Lammps {
             n_atoms: context.n_atoms(),
-            masses: context.masses(),
+            masses: context
+                .masses()
+                .map_err(|failure| failure.describe(&config.file, context.n_atoms()))?,
             first: Mutex::new(Some(context)),
             config,
             runtime,
