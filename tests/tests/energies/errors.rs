@@ -155,6 +155,23 @@ fn in_engine_lammps_refuses_what_it_cannot_compute() {
         &["in.dimer", "LAMMPS says", "stol"],
     );
     fails("units real\n", &["no atoms", "read_data"]);
+    let energy = format!("lammps:{}", folder.path().display());
+    assert_names(&load_failure(&energy), &["it is a folder"]);
+    // `quit` would end this program with status 0.
+    fails(
+        &with("quit"),
+        &["in.dimer:14: `quit`", "end the program", "leave it out"],
+    );
+    fails(
+        &with("if \"1 > 0\" then &\n  \"quit 1\""),
+        &["in.dimer:14: `quit`"],
+    );
+    let other = folder.path().join("other.in");
+    std::fs::write(&other, "# quit\nquit\n").unwrap();
+    fails(
+        &with(&format!("include {}", other.display())),
+        &["other.in:2: `quit`"],
+    );
     fails(&with("fix 1 all nve"), &["moves the atoms", "fix nve"]);
     fails(
         &with("fix 1 all langevin 300 300 100 1"),

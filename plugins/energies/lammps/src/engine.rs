@@ -3,8 +3,9 @@
 use crate::instance::Instance;
 use crate::runtime::Runtime;
 use crate::units::Units;
-use crate::{Config, LammpsError};
+use crate::{Config, LammpsError, quit};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
 
 /// Run after the input. Every evaluation makes new neighbour lists, because configurations have nothing to do with each
 /// other; the order of the atoms stays, so that sums do not depend on what was evaluated before.
@@ -100,6 +101,12 @@ impl System {
             file: file.clone(),
             message,
         };
+        if Path::new(file).is_dir() {
+            return Err(LammpsError::Folder { file: file.clone() });
+        }
+        if let Some((file, line)) = quit::find(file) {
+            return Err(LammpsError::Quit { file, line });
+        }
         instance.file(&text(file)).map_err(script_error)?;
         // SAFETY: a live instance.
         let n_atoms = instance.call(|f, handle| unsafe { (f.lammps_get_natoms)(handle) });

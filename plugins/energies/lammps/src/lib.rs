@@ -1,6 +1,7 @@
 //! Energies from LAMMPS, whose shared library is opened at run time: `--energy lammps:in.molecule`.
 //!
-//! The input defines units, atoms, potential and boundaries, as for the program `lmp`, and runs nothing. Atom
+//! The input defines units, atoms, potential and boundaries, as for the program `lmp`, and runs nothing. It must not `quit`,
+//! which would end the process; a `quit` that variables, Python code or plugins of LAMMPS make up is not noticed before. Atom
 //! number `i` of RegFlow is the one of ID `i + 1`. The library is looked for where `REGFLOW_LAMMPS_LIB` says (a file, a folder
 //! or a Python environment), then in the active Python environment, then by the system's loader. Each thread has an instance
 //! of its own.
@@ -8,6 +9,7 @@
 mod check;
 mod engine;
 mod instance;
+mod quit;
 mod runtime;
 mod units;
 
@@ -24,7 +26,7 @@ use units::Units;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Input script. Files that it names are looked for in the current folder, as by the program lmp.
+    /// Input script, without `quit`. Files that it names are looked for in the current folder, as by the program lmp.
     pub file: String,
     /// For `units lj`: sigma in nm.
     pub length: Option<f64>,
@@ -51,6 +53,23 @@ pub enum LammpsError {
         file: String,
         /// Its words.
         message: String,
+    },
+    /// No file.
+    #[error("{file}: it is a folder, expected an input script")]
+    Folder {
+        /// Its name.
+        file: String,
+    },
+    /// LAMMPS would end the process.
+    #[error(
+        "{file}:{line}: `quit` would end the program that has LAMMPS read the input, here and now: leave it out (also where a \
+         condition or a `jump` keeps it from being reached)"
+    )]
+    Quit {
+        /// The file that has the command.
+        file: String,
+        /// The line.
+        line: usize,
     },
     /// There is nothing to compute.
     #[error("{file}: it defines no atoms (read_data, or create_box and create_atoms)")]
