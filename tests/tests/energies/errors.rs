@@ -266,6 +266,31 @@ fn in_engine_lammps_goes_on_after_its_errors() {
     );
     let (energies, _) = evaluate(energy.as_ref(), &[0.0, 0.0, 0.0, 0.15, 0.0, 0.0]);
     assert!(energies[0].abs() < 1e-9);
+
+    // A coordinate that no box can hold is that configuration's own affair, whatever the box.
+    for boundary in ["s s s", "f f f", "p p p"] {
+        let input = input(
+            folder.path(),
+            &DIMER.replace("boundary s s s", &format!("boundary {boundary}")),
+        );
+        let energy = energy::load(&input).unwrap();
+        let mut positions = [0.0, 0.0, 0.0, 0.15, 0.0, 0.0].repeat(3);
+        positions[9] = 1e13;
+        let (energies, forces) = evaluate(energy.as_ref(), &positions);
+        assert!(energies[1].is_nan() && forces[6..12].iter().all(|f| f.is_nan()));
+        assert!(energies[0].abs() < 1e-9 && energies[2].abs() < 1e-9);
+        let refusals = energy.refusals().unwrap();
+        assert_eq!(refusals.count, 2);
+        assert_names(&refusals.reason, &["1e13 nm", "1e9 nm"]);
+    }
+    let far = [-9e8, 0.0, 0.0, 9e8, 0.0, 0.0];
+    let energy = energy::load(&input(folder.path(), DIMER)).unwrap();
+    let (energies, _) = evaluate(energy.as_ref(), &far);
+    let expected = 300.0 * 1.8e10f64.powi(2) * 4.184;
+    assert!(
+        (energies[0] / expected - 1.0).abs() < 1e-8,
+        "{energies:?} {expected}"
+    );
 }
 
 #[test]

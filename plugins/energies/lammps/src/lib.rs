@@ -22,6 +22,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use units::Units;
 
+/// Largest coordinate shown to LAMMPS, nm (1 m). A box that follows the atoms (`boundary s s s`) goes beyond them by 1e-4 of the
+/// input's box edge, that is 1e-4 nm or so: there coordinates are exact to 1e-7 nm, while from 1e12 nm on rounding puts atoms
+/// outside.
+const FARTHEST: f64 = 1e9;
+
 /// Configuration of the energy.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -226,6 +231,16 @@ impl EnergySource for Lammps {
     fn compute(&self, context: &mut Context, batch: &mut Batch<'_>) -> Result<()> {
         for index in 0..batch.n() {
             let configuration = batch.configuration(index);
+            let positions = configuration.positions.iter();
+            if let Some(x) = positions.copied().find(|x| x.abs() > FARTHEST) {
+                batch.refuse(
+                    index,
+                    format!(
+                        "a coordinate is {x:.0e} nm, more than the {FARTHEST:e} nm that LAMMPS is given"
+                    ),
+                );
+                continue;
+            }
             match context.evaluate(configuration.positions, configuration.forces) {
                 Ok(energy) => *configuration.energy = energy,
                 Err(Failure::Refused(message)) => {
