@@ -123,9 +123,13 @@ fn in_engine_openmm_refuses_what_it_cannot_compute() {
         &["1 constraints", "constraints=None"],
     );
     // A bond of a particle that does not exist is found out by the context.
+    let xml = std::fs::read_to_string(&system).unwrap();
+    let bond = xml.lines().find(|line| line.contains("<Bond ")).unwrap();
+    let particle = bond.find("p1=\"").unwrap() + 4;
+    let bad = format!("{}99{}", &bond[..particle], &bond[particle + 1..]);
     assert_names(
-        &load_failure(&changed("<Bond d=", "<Bond p3=\"0\" d=").replace("changed", "none")),
-        &["none.xml"],
+        &load_failure(&changed(bond, &bad)),
+        &["changed.xml", "Illegal particle index", "99"],
     );
     assert_eq!(
         energy::load(&format!("openmm:{system}")).unwrap().n_atoms(),
