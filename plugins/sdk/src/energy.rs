@@ -286,15 +286,19 @@ mod tests {
     use crate::abi::{HostContext, STATUS_OK};
     use std::cell::RefCell;
     use std::collections::BTreeMap;
-    use std::mem::transmute;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     thread_local! {
         static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
     }
 
-    extern "C" fn unused() -> i32 {
-        panic!("no energy source calls this")
+    /// A function of the host that no energy source calls.
+    fn unused<F: Copy>() -> F {
+        extern "C" fn end() {
+            std::process::abort()
+        }
+        // SAFETY: `F` is a type of functions; a call of another type than `end` does not happen.
+        unsafe { std::mem::transmute_copy(&(end as *const ())) }
     }
 
     unsafe extern "C" fn set_error(_context: *mut HostContext, message: Str) {
@@ -303,25 +307,21 @@ mod tests {
     }
 
     fn host() -> &'static HostOps {
-        let unused = unused as *const ();
-        // SAFETY: nobody calls the functions that are not of this type.
-        let host = unsafe {
-            HostOps {
-                struct_size: size_of::<HostOps>() as u64,
-                context: std::ptr::null_mut(),
-                op: transmute(unused),
-                op_supported: transmute(unused),
-                retain: transmute(unused),
-                release: transmute(unused),
-                shape: transmute(unused),
-                dtype: transmute(unused),
-                from_host: transmute(unused),
-                to_host: transmute(unused),
-                parameter: transmute(unused),
-                last_error: transmute(unused),
-                set_error,
-                get_extension: transmute(unused),
-            }
+        let host = HostOps {
+            struct_size: size_of::<HostOps>() as u64,
+            context: std::ptr::null_mut(),
+            op: unused(),
+            op_supported: unused(),
+            retain: unused(),
+            release: unused(),
+            shape: unused(),
+            dtype: unused(),
+            from_host: unused(),
+            to_host: unused(),
+            parameter: unused(),
+            last_error: unused(),
+            set_error,
+            get_extension: unused(),
         };
         Box::leak(Box::new(host))
     }
