@@ -1,4 +1,4 @@
-/* The RegFlow plugin interface, version 1.0, for plugins written in C.
+/* The RegFlow plugin interface, version 1.1, for plugins written in C.
  *
  * A plugin is a shared library that exports one function,
  *     const regflow_plugin_table_t *regflow_plugin_entry(void);
@@ -13,6 +13,7 @@
  * - Inputs are borrowed for the call. An output carries one reference, which the receiver releases, and is written only
  *   on success.
  * - No exception or longjmp may leave a plugin's function.
+ * - Every function of a table is there: the host refuses a library with a NULL among them.
  * - A built flow, target or energy is called from any thread, and from several at once.
  * - Tables, and all that they point to, live as long as the process; so does regflow_host_ops_t.
  */

@@ -1,4 +1,4 @@
-/* affine.c with one fault, chosen by -DFAULT_...: what the host must notice. */
+/* affine.c with one fault, chosen by -DFAULT_...: what the host must notice. FAULT_FUNCTION names a function of the flow. */
 #define regflow_plugin_entry sound_entry
 #include "affine.c"
 #undef regflow_plugin_entry
@@ -56,6 +56,9 @@ const regflow_plugin_table_t *regflow_plugin_entry(void) {
     static regflow_flow_table_t flow;
     static const regflow_flow_table_t *flows[] = {&flow};
     static regflow_plugin_table_t plugin;
+    static const regflow_target_table_t target = {.struct_size = sizeof target};
+    static const regflow_target_table_t *const targets[] = {&target};
+    (void)targets;
     flow = FLOW;
     flow.forward = faulty_forward;
     plugin = PLUGIN;
@@ -66,6 +69,11 @@ const regflow_plugin_table_t *regflow_plugin_entry(void) {
     plugin.abi_major = 9;
 #elif defined FAULT_EXTENSION
     plugin.get_extension = NULL;
+#elif defined FAULT_FUNCTION
+    flow.FAULT_FUNCTION = NULL;
+#elif defined FAULT_TARGET
+    plugin.targets = targets;
+    plugin.n_targets = 1;
 #elif defined FAULT_SIZE
     flow.struct_size = 8;
 #elif defined FAULT_NULL

@@ -3,7 +3,7 @@
  *     cc -std=c11 -shared -fPIC -I include spring.c -lm -o spring.so
  *     bg-sample energy --energy ./spring.so:atoms=22,k=2 ...
  *
- * With FAULT_* it breaks a rule.
+ * With FAULT_* it breaks a rule; FAULT_FUNCTION names a function that it lacks.
  */
 #include "regflow_plugin.h"
 
@@ -118,6 +118,9 @@ static const regflow_energy_table_t SPRING = {
 
 #ifdef FAULT_NULL
 static const regflow_energy_table_t *const ENERGIES[] = {&SPRING, NULL};
+#elif defined FAULT_FUNCTION
+static regflow_energy_table_t CHANGED;
+static const regflow_energy_table_t *const ENERGIES[] = {&CHANGED};
 #else
 static const regflow_energy_table_t *const ENERGIES[] = {&SPRING};
 #endif
@@ -148,5 +151,9 @@ static const regflow_plugin_table_t PLUGIN = {
 };
 
 const regflow_plugin_table_t *regflow_plugin_entry(void) {
+#ifdef FAULT_FUNCTION
+    CHANGED = SPRING;
+    CHANGED.FAULT_FUNCTION = NULL;
+#endif
     return &PLUGIN;
 }

@@ -325,6 +325,30 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
         ),
         (fault("SIZE"), "its flow table is invalid: struct_size is 8"),
         (
+            fault("FUNCTION=create"),
+            "its flow table is invalid: create is null",
+        ),
+        (
+            fault("FUNCTION=destroy"),
+            "its flow table is invalid: destroy is null",
+        ),
+        (
+            fault("FUNCTION=forward"),
+            "its flow table is invalid: forward is null",
+        ),
+        (
+            fault("FUNCTION=inverse"),
+            "its flow table is invalid: inverse is null",
+        ),
+        (
+            fault("FUNCTION=get_extension"),
+            "its flow table is invalid: get_extension is null",
+        ),
+        (
+            fault("TARGET"),
+            "its target table is invalid: create is null",
+        ),
+        (
             fault("NULL"),
             "its entry point failed: it returned no table",
         ),

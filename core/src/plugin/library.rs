@@ -7,6 +7,7 @@ use regflow_plugin::abi::{
     PluginTable, RootModuleRef, Str, TargetTable,
 };
 use std::collections::HashMap;
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -23,6 +24,78 @@ pub(super) fn debug(line: impl FnOnce() -> String) {
     {
         eprintln!("regflow plugins: {}", line());
     }
+}
+
+/// A table that plugins make, with the places of what is checked in it.
+trait Table {
+    /// In messages.
+    const NAME: &'static str;
+    /// Where its size is told.
+    const SIZE: usize;
+    /// Its functions, none of which may be null.
+    const FUNCTIONS: &'static [(&'static str, usize)];
+}
+
+macro_rules! table {
+    ($table:ty, $name:literal, [$($function:ident),*]) => {
+        impl Table for $table {
+            const NAME: &'static str = $name;
+            const SIZE: usize = offset_of!($table, struct_size);
+            const FUNCTIONS: &'static [(&'static str, usize)] =
+                &[$((stringify!($function), offset_of!($table, $function))),*];
+        }
+    };
+}
+table!(PluginTable, "plugin table", [get_extension]);
+table!(
+    FlowTable,
+    "flow table",
+    [create, destroy, forward, inverse, get_extension]
+);
+table!(
+    TargetTable,
+    "target table",
+    [create, destroy, pair, get_extension]
+);
+table!(EnergyList, "list of energies", []);
+table!(
+    EnergyTable,
+    "energy table",
+    [create, destroy, n_atoms, masses, compute, get_extension]
+);
+
+/// The table, once its size and functions are known to be right: a null function has no Rust value.
+///
+/// # Safety
+/// Null, or a table of this version of the interface that lives as long as the process, as far as its `struct_size` says.
+unsafe fn check<T: Table>(table: *const T) -> Result<&'static T, LibraryError> {
+    let invalid = |field, expected: String, found: String| LibraryError::Table {
+        table: T::NAME,
+        field,
+        expected,
+        found,
+    };
+    let null = |field| invalid(field, "not null".into(), "null".into());
+    if table.is_null() {
+        return Err(null("address"));
+    }
+    // SAFETY: by contract; every table has its size.
+    let size = unsafe { table.byte_add(T::SIZE).cast::<u64>().read() };
+    if size != size_of::<T>() as u64 {
+        return Err(invalid(
+            "struct_size",
+            size_of::<T>().to_string(),
+            size.to_string(),
+        ));
+    }
+    for (function, place) in T::FUNCTIONS {
+        // SAFETY: inside of the table, which is complete.
+        if unsafe { table.byte_add(*place).cast::<*const u8>().read() }.is_null() {
+            return Err(null(function));
+        }
+    }
+    // SAFETY: complete, with all functions.
+    Ok(unsafe { &*table })
 }
 
 /// A library's table with its parts, all checked.
@@ -62,28 +135,16 @@ impl Library {
                 reason: "it returned no table".into(),
             });
         }
-        let invalid = |table, field, expected: String, found: String| LibraryError::Table {
-            table,
-            field,
-            expected,
-            found,
-        };
         // SAFETY: every version of the table starts with magic, size and version.
-        let (magic, size, major, minor) = unsafe {
-            (
-                (*table).magic,
-                (*table).struct_size,
-                (*table).abi_major,
-                (*table).abi_minor,
-            )
-        };
+        let (magic, major, minor) =
+            unsafe { ((*table).magic, (*table).abi_major, (*table).abi_minor) };
         if magic != MAGIC {
-            return Err(invalid(
-                "plugin table",
-                "magic",
-                format!("{MAGIC:#x}"),
-                format!("{magic:#x}"),
-            ));
+            return Err(LibraryError::Table {
+                table: PluginTable::NAME,
+                field: "magic",
+                expected: format!("{MAGIC:#x}"),
+                found: format!("{magic:#x}"),
+            });
         }
         if major != ABI_MAJOR {
             return Err(LibraryError::Version {
@@ -91,75 +152,49 @@ impl Library {
                 found: format!("{major}.{minor}"),
             });
         }
-        check_size::<PluginTable>("plugin table", size)?;
-        // SAFETY: of this version and complete.
-        let get_extension = unsafe {
-            (&raw const (*table).get_extension)
-                .cast::<*const u8>()
-                .read()
-        };
-        if get_extension.is_null() {
-            let (expected, found) = ("not null".into(), "null".into());
-            return Err(invalid("plugin table", "get_extension", expected, found));
-        }
-        // SAFETY: of this version and complete; plugins keep it for the life of the process.
-        let table = unsafe { &*table };
+        // SAFETY: of this version; plugins keep it for the life of the process.
+        let table = unsafe { check(table) }?;
         // SAFETY: the function belongs to the table, the name outlives the call, and the result is a list of this name or null.
         let energies = unsafe {
-            (table.get_extension)(Str::new(ENERGIES))
-                .cast::<EnergyList>()
-                .as_ref()
+            let list = (table.get_extension)(Str::new(ENERGIES)).cast::<EnergyList>();
+            (!list.is_null()).then(|| check(list)).transpose()?
         };
-        let library = Library { table, energies };
-        for flow in library.entries(table.flows, table.n_flows) {
-            let flow: &FlowTable = flow.ok_or_else(|| {
-                invalid("flow table", "address", "not null".into(), "null".into())
-            })?;
-            check_size::<FlowTable>("flow table", flow.struct_size)?;
-        }
-        for target in library.entries(table.targets, table.n_targets) {
-            let target: &TargetTable = target.ok_or_else(|| {
-                invalid("target table", "address", "not null".into(), "null".into())
-            })?;
-            check_size::<TargetTable>("target table", target.struct_size)?;
-        }
-        if let Some(list) = energies {
-            check_size::<EnergyList>("list of energies", list.struct_size)?;
-            for energy in library.entries(list.energies, list.n_energies) {
-                let energy: &EnergyTable = energy.ok_or_else(|| {
-                    invalid("energy table", "address", "not null".into(), "null".into())
-                })?;
-                check_size::<EnergyTable>("energy table", energy.struct_size)?;
+        // SAFETY: the plugin vouches for its lists.
+        unsafe {
+            for flow in entries(table.flows, table.n_flows) {
+                check(flow)?;
+            }
+            for target in entries(table.targets, table.n_targets) {
+                check(target)?;
+            }
+            if let Some(list) = energies {
+                for energy in entries(list.energies, list.n_energies) {
+                    check(energy)?;
+                }
             }
         }
-        Ok(library)
-    }
-
-    fn entries<T: 'static>(
-        &self,
-        tables: *const *const T,
-        n: u64,
-    ) -> impl Iterator<Item = Option<&'static T>> {
-        let n = if tables.is_null() { 0 } else { n as usize };
-        // SAFETY: the plugin vouches for `n` pointers, each null or valid for the life of the process.
-        (0..n).map(move |place| unsafe { (*tables.add(place)).as_ref() })
+        Ok(Library { table, energies })
     }
 
     /// Its flows.
     pub fn flows(&self) -> impl Iterator<Item = &'static FlowTable> {
-        self.entries(self.table.flows, self.table.n_flows).flatten()
+        // SAFETY: checked.
+        unsafe { entries(self.table.flows, self.table.n_flows).map(|flow| &*flow) }
     }
 
     /// Its target sources.
     pub fn targets(&self) -> impl Iterator<Item = &'static TargetTable> {
-        self.entries(self.table.targets, self.table.n_targets)
-            .flatten()
+        // SAFETY: checked.
+        unsafe { entries(self.table.targets, self.table.n_targets).map(|target| &*target) }
     }
 
     /// Its energy sources.
     pub fn energies(&self) -> impl Iterator<Item = &'static EnergyTable> {
-        let entries = |list: &EnergyList| self.entries(list.energies, list.n_energies).flatten();
-        self.energies.into_iter().flat_map(entries)
+        let lists = self.energies.into_iter();
+        // SAFETY: checked.
+        lists.flat_map(|list| unsafe {
+            entries(list.energies, list.n_energies).map(|energy| &*energy)
+        })
     }
 
     /// Its own version.
@@ -168,16 +203,12 @@ impl Library {
     }
 }
 
-fn check_size<T>(table: &'static str, found: u64) -> Result<(), LibraryError> {
-    if found == size_of::<T>() as u64 {
-        return Ok(());
-    }
-    Err(LibraryError::Table {
-        table,
-        field: "struct_size",
-        expected: size_of::<T>().to_string(),
-        found: found.to_string(),
-    })
+/// # Safety
+/// `tables` is null or has `n` pointers, for the life of the process.
+unsafe fn entries<T>(tables: *const *const T, n: u64) -> impl Iterator<Item = *const T> {
+    let n = if tables.is_null() { 0 } else { n as usize };
+    // SAFETY: by contract.
+    (0..n).map(move |place| unsafe { *tables.add(place) })
 }
 
 /// Rust plugins have an abi_stable root module, C plugins one plain symbol.

@@ -2,7 +2,7 @@
 
 use crate::abi::{EnergyRequest, EnergyTable, HostOps, InstanceHandle, STATUS_ERROR, Str};
 use crate::config::{self, ConfigSchema};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::{no_extension, slice};
 use crate::host::Host;
 use std::fmt::Display;
@@ -116,7 +116,7 @@ pub trait EnergySource: Send + Sync + Sized + 'static {
     /// A value outside its range, an input that cannot be used, an engine that is missing.
     fn build(config: Self::Config) -> Result<Self>;
 
-    /// Number of atoms, at least 1.
+    /// Number of atoms, at least 1. Asked once, after [`EnergySource::build`].
     fn n_atoms(&self) -> usize;
 
     /// Mass of each atom in u, NaN where it is not known: to find out about other orders of the atoms.
@@ -139,6 +139,8 @@ pub trait EnergySource: Send + Sync + Sized + 'static {
 
 struct Instance<E: EnergySource> {
     energy: E,
+    /// As the source told at first, and the host knows: lengths of the host's memory come from it.
+    n_atoms: usize,
     host: Host,
     idle: Mutex<Vec<E::Context>>,
 }
@@ -178,8 +180,12 @@ unsafe extern "C" fn create<E: EnergySource>(
         // SAFETY: the text is valid for the call.
         let text = unsafe { config.to_text() };
         let energy = E::build(config::read(&text)?)?;
-        let idle = Mutex::new(Vec::new());
-        let instance = Instance { energy, host, idle };
+        let instance = Instance {
+            n_atoms: energy.n_atoms(),
+            energy,
+            host,
+            idle: Mutex::new(Vec::new()),
+        };
         // SAFETY: `out` is writable.
         unsafe { *out = Box::into_raw(Box::new(instance)).cast() };
         Ok(())
@@ -203,16 +209,8 @@ unsafe extern "C" fn destroy<E: EnergySource>(energy: *mut InstanceHandle) {
 
 unsafe extern "C" fn n_atoms<E: EnergySource>(energy: *const InstanceHandle) -> u64 {
     // SAFETY: made by `create::<E>`.
-    let Some(instance) = (unsafe { energy.cast::<Instance<E>>().as_ref() }) else {
-        return 0;
-    };
-    let mut n = 0;
-    // After a panic 0, which the host refuses.
-    instance.host.guard(|| {
-        n = instance.energy.n_atoms() as u64;
-        Ok(())
-    });
-    n
+    let instance = unsafe { energy.cast::<Instance<E>>().as_ref() };
+    instance.map_or(0, |instance| instance.n_atoms as u64)
 }
 
 unsafe extern "C" fn masses<E: EnergySource>(
@@ -225,10 +223,10 @@ unsafe extern "C" fn masses<E: EnergySource>(
     };
     instance.host.guard(|| {
         let found = instance.energy.masses();
-        if found.len() != instance.energy.n_atoms() {
-            return Err(crate::Error::Shape {
+        if found.len() != instance.n_atoms {
+            return Err(Error::Shape {
                 what: "masses",
-                expected: vec![instance.energy.n_atoms()],
+                expected: vec![instance.n_atoms],
                 found: vec![found.len()],
             });
         }
@@ -248,7 +246,14 @@ unsafe extern "C" fn compute<E: EnergySource>(
     // SAFETY: made by `create::<E>`, and a valid request.
     let (instance, request) = unsafe { (&*energy.cast::<Instance<E>>(), &*request) };
     instance.host.guard(|| {
-        let (n, n_atoms) = (request.n as usize, instance.energy.n_atoms());
+        let size = size_of::<EnergyRequest>() as u64;
+        if request.struct_size != size {
+            return Err(Error::new(format!(
+                "the host's request has {} bytes, expected {size}: rebuild the plugin with this host's regflow-plugin",
+                request.struct_size
+            )));
+        }
+        let (n, n_atoms) = (request.n as usize, instance.n_atoms);
         if n == 0 {
             return Ok(());
         }
@@ -273,4 +278,117 @@ unsafe extern "C" fn compute<E: EnergySource>(
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::{HostContext, STATUS_OK};
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    thread_local! {
+        static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
+    }
+
+    /// A function of the host that no energy source calls.
+    fn unused<F: Copy>() -> F {
+        extern "C" fn end() {
+            std::process::abort()
+        }
+        // SAFETY: `F` is a type of functions; a call of another type than `end` does not happen.
+        unsafe { std::mem::transmute_copy(&(end as *const ())) }
+    }
+
+    unsafe extern "C" fn set_error(_context: *mut HostContext, message: Str) {
+        // SAFETY: the plugin passes a readable text.
+        MESSAGE.set(unsafe { message.to_text() });
+    }
+
+    fn host() -> &'static HostOps {
+        let host = HostOps {
+            struct_size: size_of::<HostOps>() as u64,
+            context: std::ptr::null_mut(),
+            op: unused(),
+            op_supported: unused(),
+            retain: unused(),
+            release: unused(),
+            shape: unused(),
+            dtype: unused(),
+            from_host: unused(),
+            to_host: unused(),
+            parameter: unused(),
+            last_error: unused(),
+            set_error,
+            get_extension: unused(),
+        };
+        Box::leak(Box::new(host))
+    }
+
+    /// Tells of one more atom each time.
+    struct Growing(AtomicUsize);
+
+    impl EnergySource for Growing {
+        type Config = BTreeMap<String, f64>;
+        type Context = ();
+        const NAME: &'static str = "growing";
+        const DESCRIPTION: &'static str = "Grows";
+
+        fn build(_config: Self::Config) -> Result<Self> {
+            Ok(Growing(AtomicUsize::new(1)))
+        }
+
+        fn n_atoms(&self) -> usize {
+            self.0.fetch_add(1, Ordering::Relaxed)
+        }
+
+        fn masses(&self) -> Vec<f64> {
+            vec![12.0]
+        }
+
+        fn context(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn compute(&self, _context: &mut (), batch: &mut Batch<'_>) -> Result<()> {
+            for index in 0..batch.n() {
+                let configuration = batch.configuration(index);
+                *configuration.energy = configuration.positions.iter().sum();
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lengths_of_the_hosts_memory_are_the_hosts() {
+        let table = energy_table::<Growing>();
+        let mut instance = std::ptr::null_mut();
+        let positions = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let mut energies = [0.0; 2];
+        let mut mass = 0.0;
+        let mut request = EnergyRequest {
+            struct_size: size_of::<EnergyRequest>() as u64,
+            positions: positions.as_ptr(),
+            n: 2,
+            energies: energies.as_mut_ptr(),
+            forces: std::ptr::null_mut(),
+        };
+        // SAFETY: the table's functions with its own instance; arrays of one atom, as `n_atoms` says.
+        unsafe {
+            let config = Str::new("{}");
+            assert_eq!((table.create)(host(), config, &mut instance), STATUS_OK);
+            for _ in 0..3 {
+                assert_eq!((table.n_atoms)(instance), 1);
+                assert_eq!((table.masses)(instance, &mut mass), STATUS_OK);
+                assert_eq!((table.compute)(instance, &request), STATUS_OK);
+            }
+            assert_eq!((mass, energies), (12.0, [6.0, 15.0]));
+            request.struct_size -= 8;
+            assert_eq!((table.compute)(instance, &request), STATUS_ERROR);
+            (table.destroy)(instance);
+        }
+        MESSAGE
+            .with_borrow(|message| assert!(message.contains("32 bytes, expected 40"), "{message}"));
+    }
 }

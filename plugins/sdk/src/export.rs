@@ -136,7 +136,8 @@ macro_rules! plugin {
 }
 
 /// Exports `plugin_table()` from a shared library, as an abi_stable root module, so that the host can check the layout of
-/// every type before it calls anything. (Plugins in C export `regflow_plugin_entry` instead; a library needs just one.)
+/// [`PluginTable`](crate::abi::PluginTable) and of every type that it names before it calls anything. What comes through
+/// `get_extension`, the tables of energies among them, has an untyped pointer: there the sizes alone are compared. (Plugins in C export `regflow_plugin_entry` instead; a library needs just one.)
 ///
 /// Once per library, in the module that has [`plugin!`](crate::plugin). A crate that is also linked into other programs puts it behind a
 /// feature of its own. `panic = "abort"` is refused, because a panic must come back to the host as an error.

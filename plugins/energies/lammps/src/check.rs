@@ -33,12 +33,17 @@ pub fn check(context: &mut Context, file: &str) -> Result<(), LammpsError> {
     let shifted = |positions: &[f64], by: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
         positions.iter().zip(by).map(|(x, by)| x + by).collect()
     };
-    let near = shifted(&context.positions(), &mut waves(n, 0.3).map(|x| SHIFT * x));
+    let positions = |context: &Context| {
+        let positions = context.positions();
+        positions.map_err(|failure| failure.describe(file, n / 3))
+    };
+    let near = shifted(&positions(context)?, &mut waves(n, 0.3).map(|x| SHIFT * x));
     evaluate(context, &near)?;
     // The same, where the box is periodic inside of it: now an evaluation must leave them alone.
-    let near = context.positions();
+    let near = positions(context)?;
     let (energy, forces_near) = evaluate(context, &near)?;
-    let moved = near.iter().zip(context.positions());
+    let after = positions(context)?;
+    let moved = near.iter().zip(&after);
     let moved = moved.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     if moved > ROUNDING {
         return Err(LammpsError::Moves {

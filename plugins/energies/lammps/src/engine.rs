@@ -3,8 +3,9 @@
 use crate::instance::Instance;
 use crate::runtime::Runtime;
 use crate::units::Units;
-use crate::{Config, LammpsError};
+use crate::{Config, LammpsError, quit};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::Path;
 
 /// Run after the input. Every evaluation makes new neighbour lists, because configurations have nothing to do with each
 /// other; the order of the atoms stays, so that sums do not depend on what was evaluated before.
@@ -100,12 +101,16 @@ impl System {
             file: file.clone(),
             message,
         };
+        if Path::new(file).is_dir() {
+            return Err(LammpsError::Folder { file: file.clone() });
+        }
+        if let Some((file, line)) = quit::find(file) {
+            return Err(LammpsError::Quit { file, line });
+        }
         instance.file(&text(file)).map_err(script_error)?;
         // SAFETY: a live instance.
-        let n_atoms = unsafe {
-            let natoms = instance.runtime().functions.lammps_get_natoms;
-            natoms(instance.handle()) as usize
-        };
+        let n_atoms = instance.call(|f, handle| unsafe { (f.lammps_get_natoms)(handle) });
+        let n_atoms = n_atoms.map_err(script_error)? as usize;
         if instance.setting(c"box_exist") != 1 || n_atoms == 0 {
             return Err(LammpsError::NoAtoms { file: file.clone() });
         }
@@ -119,7 +124,7 @@ impl System {
         let system = System {
             units: units(instance, config)?,
             n_atoms,
-            cell: cell(instance),
+            cell: cell(instance).map_err(script_error)?,
             big_images: instance.setting(c"imageint") == 8,
             big_ids: instance.setting(c"tagint") == 8,
         };
@@ -128,9 +133,7 @@ impl System {
             instance.command(NO_BINS).map_err(script_error)?;
         }
         instance.command(SETUP).map_err(script_error)?;
-        let mut ids: Vec<usize> = (0..n_atoms)
-            .map(|index| system.id(instance, index))
-            .collect();
+        let mut ids = system.ids(instance).map_err(script_error)?;
         ids.sort_unstable();
         if !ids.iter().copied().eq(1..=n_atoms) {
             return Err(LammpsError::Ids {
@@ -142,15 +145,17 @@ impl System {
         Ok(system)
     }
 
-    /// ID of an atom in LAMMPS's own order, at least 1 for a system that was checked.
-    fn id(&self, instance: &Instance, index: usize) -> usize {
+    /// IDs of the atoms in LAMMPS's own order, each from 1 to `n_atoms` for a system that was checked.
+    fn ids(&self, instance: &Instance) -> Result<Vec<usize>, String> {
+        let ids = instance.atoms::<c_void>(c"id")?;
         // SAFETY: IDs of all atoms, of the size that LAMMPS was built with.
-        unsafe {
+        let id = |index| unsafe {
             match self.big_ids {
-                true => *instance.atoms::<i64>(c"id").add(index) as usize,
-                false => *instance.atoms::<c_int>(c"id").add(index) as usize,
+                true => ids.cast::<i64>().add(index).read() as usize,
+                false => ids.cast::<c_int>().add(index).read() as usize,
             }
-        }
+        };
+        Ok((0..self.n_atoms).map(id).collect())
     }
 
     /// # Safety
@@ -196,52 +201,61 @@ impl Context {
         self.system.n_atoms
     }
 
-    fn id(&self, index: usize) -> usize {
-        self.system.id(&self.instance, index)
-    }
-
     /// Masses in u by ID, NaN where they have no unit.
-    pub fn masses(&self) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// LAMMPS does not tell the atoms' IDs.
+    pub fn masses(&self) -> Result<Vec<f64>, Failure> {
         let mut masses = vec![f64::NAN; self.n_atoms()];
         let Some(unit) = self.system.units.mass else {
-            return masses;
+            return Ok(masses);
         };
         let by_atom = self.instance.atoms::<f64>(c"rmass");
         let by_type = self.instance.atoms::<f64>(c"mass");
         let types = self.instance.atoms::<c_int>(c"type");
-        for index in 0..self.n_atoms() {
-            // SAFETY: arrays of all atoms, or of all types, which count from 1; null where LAMMPS has none.
+        for (index, id) in self.ids()?.into_iter().enumerate() {
+            // SAFETY: arrays of all atoms, or of all types, which count from 1.
             let mass = unsafe {
-                if !by_atom.is_null() {
-                    *by_atom.add(index)
-                } else if !by_type.is_null() && !types.is_null() {
-                    *by_type.add(*types.add(index) as usize)
-                } else {
-                    f64::NAN
+                match (&by_atom, &by_type, &types) {
+                    (Ok(by_atom), ..) => by_atom.add(index).read(),
+                    (_, Ok(by_type), Ok(types)) => {
+                        by_type.add(types.add(index).read() as usize).read()
+                    }
+                    _ => f64::NAN,
                 }
             };
-            masses[self.id(index) - 1] = mass * unit;
+            masses[id - 1] = mass * unit;
         }
-        masses
+        Ok(masses)
+    }
+
+    fn ids(&self) -> Result<Vec<usize>, Failure> {
+        let ids = self.system.ids(&self.instance);
+        ids.map_err(Failure::Refused)
     }
 
     /// Positions by ID in nm.
-    pub fn positions(&self) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// LAMMPS does not tell them.
+    pub fn positions(&self) -> Result<Vec<f64>, Failure> {
         let mut positions = vec![0.0; 3 * self.n_atoms()];
-        self.read_rows(c"x", self.system.units.length, &mut positions);
-        positions
+        self.read_rows(c"x", self.system.units.length, &mut positions)?;
+        Ok(positions)
     }
 
     /// Reads rows of three numbers of all atoms, by ID, in the unit given.
-    fn read_rows(&self, name: &CStr, unit: f64, values: &mut [f64]) {
+    fn read_rows(&self, name: &CStr, unit: f64, values: &mut [f64]) -> Result<(), Failure> {
         let rows = self.instance.atoms::<*const f64>(name);
-        for index in 0..self.n_atoms() {
-            let place = 3 * (self.id(index) - 1);
+        let rows = rows.map_err(Failure::Refused)?;
+        for (index, id) in self.ids()?.into_iter().enumerate() {
+            let place = 3 * (id - 1);
             for k in 0..3 {
                 // SAFETY: rows of three numbers for all atoms.
-                values[place + k] = unsafe { *(*rows.add(index)).add(k) } * unit;
+                values[place + k] = unsafe { *rows.add(index).read().add(k) } * unit;
             }
         }
+        Ok(())
     }
 
     /// Energy in kJ/mol at `positions` (by ID, nm); forces in kJ/(mol nm) where they are wanted.
@@ -256,16 +270,16 @@ impl Context {
         let (instance, system) = (&self.instance, &self.system);
         let _work = instance.runtime().working();
         let scale = 1.0 / system.units.length;
-        let x = instance.atoms::<*mut f64>(c"x");
-        let images = instance.atoms::<c_void>(c"image");
-        for index in 0..system.n_atoms {
-            let place = 3 * (self.id(index) - 1);
+        let x = instance.atoms::<*mut f64>(c"x").map_err(Failure::Refused)?;
+        let images = instance.atoms(c"image").map_err(Failure::Refused)?;
+        for (index, id) in self.ids()?.into_iter().enumerate() {
+            let place = 3 * (id - 1);
             let mut r = std::array::from_fn(|k| positions[place + k] * scale);
             let image = system.cell.wrap(&mut r);
             // SAFETY: rows of three numbers, and image flags, for all atoms.
             unsafe {
-                std::ptr::copy_nonoverlapping(r.as_ptr(), *x.add(index), 3);
-                system.set_image(images, index, image);
+                std::ptr::copy_nonoverlapping(r.as_ptr(), x.add(index).read(), 3);
+                system.set_image(images.as_ptr(), index, image);
             }
         }
         let done = instance.command(EVALUATE);
@@ -275,17 +289,15 @@ impl Context {
         }
         done.map_err(Failure::Refused)?;
         // SAFETY: the energy's compute exists always, and was evaluated by the run; 0, 0: a global scalar.
-        let energy = unsafe {
-            let extract = instance.runtime().functions.lammps_extract_compute;
-            extract(instance.handle(), c"thermo_pe".as_ptr(), 0, 0)
-                .cast::<f64>()
-                .as_ref()
-                .copied()
-        };
+        let energy = instance.call(|f, handle| unsafe {
+            let energy = (f.lammps_extract_compute)(handle, c"thermo_pe".as_ptr(), 0, 0);
+            energy.cast::<f64>().as_ref().copied()
+        });
         instance.last_error().map_err(Failure::Refused)?;
+        let energy = energy.map_err(Failure::Refused)?;
         let energy = energy.ok_or_else(|| Failure::Refused("LAMMPS has no energy".into()))?;
         if let Some(forces) = forces {
-            self.read_rows(c"f", system.units.energy / system.units.length, forces);
+            self.read_rows(c"f", system.units.energy / system.units.length, forces)?;
         }
         Ok(energy * system.units.energy)
     }
@@ -307,17 +319,23 @@ fn open(runtime: &'static Runtime, config: &Config) -> Result<Instance, LammpsEr
         .iter()
         .map(|text| text.as_ptr().cast_mut())
         .collect();
-    Instance::open(runtime, &mut pointers)
-        .map_err(|error| LammpsError::Runtime(error.into()))?
-        .ok_or(LammpsError::Start)
+    Instance::open(runtime, &mut pointers)?.ok_or(LammpsError::Start)
 }
 
 fn units(instance: &Instance, config: &Config) -> Result<Units, LammpsError> {
-    // SAFETY: a live instance and a terminated name; the style is a terminated text.
-    let style = unsafe {
-        let extract = instance.runtime().functions.lammps_extract_global;
-        let style = extract(instance.handle(), c"units".as_ptr());
-        CStr::from_ptr(style.cast()).to_string_lossy().into_owned()
+    // SAFETY: a live instance and a terminated name.
+    let style =
+        instance.call(|f, handle| unsafe { (f.lammps_extract_global)(handle, c"units".as_ptr()) });
+    let style = style.map_err(|message| LammpsError::Script {
+        file: config.file.clone(),
+        message,
+    })?;
+    let style = match style.is_null() {
+        true => String::new(),
+        // SAFETY: a terminated text.
+        false => unsafe { CStr::from_ptr(style.cast()) }
+            .to_string_lossy()
+            .into_owned(),
     };
     match (Units::of_style(&style), config.length, config.energy) {
         (Some(units), None, None) => Ok(units),
@@ -330,14 +348,14 @@ fn units(instance: &Instance, config: &Config) -> Result<Units, LammpsError> {
     }
 }
 
-fn cell(instance: &Instance) -> Cell {
+fn cell(instance: &Instance) -> Result<Cell, String> {
     let (mut low, mut high, mut tilt) = ([0.0; 3], [0.0; 3], [0.0; 3]);
     let (mut periodic, mut change) = ([0; 3], 0);
     let [xy, yz, xz] = &mut tilt;
     // SAFETY: a live instance, and room for what the function writes.
-    unsafe {
-        (instance.runtime().functions.lammps_extract_box)(
-            instance.handle(),
+    instance.call(|f, handle| unsafe {
+        (f.lammps_extract_box)(
+            handle,
             low.as_mut_ptr(),
             high.as_mut_ptr(),
             xy,
@@ -346,9 +364,9 @@ fn cell(instance: &Instance) -> Cell {
             periodic.as_mut_ptr(),
             &mut change,
         );
-    }
+    })?;
     let [xy, yz, xz] = tilt;
-    Cell {
+    Ok(Cell {
         low,
         edges: [
             [high[0] - low[0], 0.0, 0.0],
@@ -356,7 +374,7 @@ fn cell(instance: &Instance) -> Cell {
             [xz, yz, high[2] - low[2]],
         ],
         periodic: periodic.map(|flag| flag != 0),
-    }
+    })
 }
 
 #[cfg(test)]

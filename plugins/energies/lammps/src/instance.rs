@@ -1,8 +1,9 @@
 //! Instances of LAMMPS.
 
-use crate::runtime::{Handle, Runtime};
-use regflow_engine::{EngineError, EngineLibrary};
+use crate::runtime::{Functions, Handle, Runtime, RuntimeError};
+use regflow_engine::{EngineLibrary, Exception, guarded};
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::NonNull;
 
 /// `MPI_COMM_SELF` of MPICH and of all libraries with its binary interface.
 const MPICH_COMM_SELF: c_int = 0x4400_0001;
@@ -33,7 +34,8 @@ impl Drop for Instance {
         let library = &self.runtime.library;
         // SAFETY: the handle is live or null, which LAMMPS ignores; the communicator is given back once, after its user.
         unsafe {
-            (self.runtime.functions.lammps_close)(self.handle);
+            // What LAMMPS throws here tells of nothing that can be mended.
+            let _ = guarded(|| (self.runtime.functions.lammps_close)(self.handle));
             match &mut self.communicator {
                 Communicator::None => {}
                 Communicator::Mpich(communicator) => free(library, communicator),
@@ -47,19 +49,19 @@ impl Instance {
     /// An instance without input. `arguments` are those of the `lmp` program, its name first, as terminated texts.
     ///
     /// # Errors
-    /// A library that lacks a function; `None` if LAMMPS refuses the arguments.
+    /// A library that lacks a function, an exception; `None` if LAMMPS refuses the arguments.
     pub fn open(
         runtime: &'static Runtime,
         arguments: &mut [*mut c_char],
-    ) -> Result<Option<Self>, EngineError> {
+    ) -> Result<Option<Self>, RuntimeError> {
         let library = &runtime.library;
         let one = runtime.creating();
         // SAFETY: the texts are terminated and outlive the call; communicators have the type that the MPI library uses.
         let (handle, communicator) = unsafe {
             if (runtime.functions.lammps_config_has_mpi_support)() == 0 {
                 let (n, null) = (arguments.len() as c_int, std::ptr::null_mut());
-                let handle =
-                    (runtime.functions.lammps_open_no_mpi)(n, arguments.as_mut_ptr(), null);
+                let open = runtime.functions.lammps_open_no_mpi;
+                let handle = guarded(|| open(n, arguments.as_mut_ptr(), null))?;
                 (handle, Communicator::None)
             } else if library.has("ompi_mpi_comm_self") {
                 let own: *mut c_void = library.get("ompi_mpi_comm_self")?;
@@ -85,9 +87,15 @@ impl Instance {
         self.runtime
     }
 
-    /// First argument of the library's functions.
-    pub fn handle(&self) -> Handle {
-        self.handle
+    /// Calls functions of the library with the handle, which is live.
+    ///
+    /// # Errors
+    /// What LAMMPS throws: its interface catches only exceptions of its own types.
+    pub fn call<T>(&self, body: impl FnOnce(&Functions, Handle) -> T) -> Result<T, String> {
+        let result = guarded(|| body(&self.runtime.functions, self.handle));
+        result.map_err(|Exception(words)| {
+            format!("{words} (an exception of C++: is a number out of range?)")
+        })
     }
 
     /// Runs an input script.
@@ -96,7 +104,7 @@ impl Instance {
     /// LAMMPS's words.
     pub fn file(&self, path: &CStr) -> Result<(), String> {
         // SAFETY: a live instance and a terminated text.
-        unsafe { (self.runtime.functions.lammps_file)(self.handle, path.as_ptr()) };
+        self.call(|f, handle| unsafe { (f.lammps_file)(handle, path.as_ptr()) })?;
         self.last_error()
     }
 
@@ -106,7 +114,7 @@ impl Instance {
     /// LAMMPS's words.
     pub fn command(&self, commands: &CStr) -> Result<(), String> {
         // SAFETY: a live instance and a terminated text.
-        unsafe { (self.runtime.functions.lammps_commands_string)(self.handle, commands.as_ptr()) };
+        self.call(|f, handle| unsafe { (f.lammps_commands_string)(handle, commands.as_ptr()) })?;
         self.last_error()
     }
 
@@ -115,31 +123,41 @@ impl Instance {
     /// # Errors
     /// The words.
     pub fn last_error(&self) -> Result<(), String> {
-        let f = &self.runtime.functions;
+        let mut message = [0u8; 1024];
+        let (buffer, length) = (message.as_mut_ptr().cast(), message.len() as c_int);
         // SAFETY: a live instance, and a buffer of the length given.
-        unsafe {
-            if (f.lammps_has_error)(self.handle) == 0 {
-                return Ok(());
+        let failed = self.call(|f, handle| unsafe {
+            let failed = (f.lammps_has_error)(handle) != 0;
+            if failed {
+                (f.lammps_get_last_error_message)(handle, buffer, length);
             }
-            let mut message = [0u8; 1024];
-            let buffer = message.as_mut_ptr().cast();
-            (f.lammps_get_last_error_message)(self.handle, buffer, message.len() as c_int);
-            let message = CStr::from_bytes_until_nul(&message).unwrap_or_default();
-            let words = message.to_string_lossy();
-            Err(words.split_whitespace().collect::<Vec<_>>().join(" "))
+            failed
+        })?;
+        if !failed {
+            return Ok(());
         }
+        let message = CStr::from_bytes_until_nul(&message).unwrap_or_default();
+        let words = message.to_string_lossy();
+        Err(words.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// A setting, -1 if LAMMPS does not know it.
     pub fn setting(&self, name: &CStr) -> c_int {
         // SAFETY: a live instance and a terminated name.
-        unsafe { (self.runtime.functions.lammps_extract_setting)(self.handle, name.as_ptr()) }
+        self.call(|f, handle| unsafe { (f.lammps_extract_setting)(handle, name.as_ptr()) })
+            .unwrap_or(-1)
     }
 
-    /// A property of the atoms in LAMMPS's own order, null if they do not have it; valid until the next command.
-    pub fn atoms<T>(&self, name: &CStr) -> *mut T {
+    /// A property of the atoms in LAMMPS's own order, valid until the next command.
+    ///
+    /// # Errors
+    /// They do not have it.
+    pub fn atoms<T>(&self, name: &CStr) -> Result<NonNull<T>, String> {
         // SAFETY: a live instance and a terminated name.
-        unsafe { (self.runtime.functions.lammps_extract_atom)(self.handle, name.as_ptr()) }.cast()
+        let found =
+            self.call(|f, handle| unsafe { (f.lammps_extract_atom)(handle, name.as_ptr()) })?;
+        NonNull::new(found.cast())
+            .ok_or_else(|| format!("the atoms have no {}", name.to_string_lossy()))
     }
 }
 
@@ -151,7 +169,7 @@ unsafe fn open<C: Copy>(
     library: &EngineLibrary,
     own: C,
     arguments: &mut [*mut c_char],
-) -> Result<(Handle, C), EngineError> {
+) -> Result<(Handle, C), RuntimeError> {
     type Open<C> = unsafe extern "C-unwind" fn(c_int, *mut *mut c_char, C, *mut Handle) -> Handle;
     type Copy<C> = unsafe extern "C-unwind" fn(C, *mut C) -> c_int;
     let mut communicator = own;
@@ -159,16 +177,14 @@ unsafe fn open<C: Copy>(
     unsafe {
         library.get::<Copy<C>>("MPI_Comm_dup")?(own, &mut communicator);
         let open = library.get::<Open<C>>("lammps_open")?;
-        let n = arguments.len() as c_int;
-        Ok((
-            open(
-                n,
-                arguments.as_mut_ptr(),
-                communicator,
-                std::ptr::null_mut(),
-            ),
-            communicator,
-        ))
+        let (n, null) = (arguments.len() as c_int, std::ptr::null_mut());
+        match guarded(|| open(n, arguments.as_mut_ptr(), communicator, null)) {
+            Ok(handle) => Ok((handle, communicator)),
+            Err(exception) => {
+                free(library, &mut communicator);
+                Err(exception.into())
+            }
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! Energies from LAMMPS, whose shared library is opened at run time: `--energy lammps:in.molecule`.
 //!
-//! The input defines units, atoms, potential and boundaries, as for the program `lmp`, and runs nothing. Atom number `i` of
-//! RegFlow is the one of ID `i + 1`. The library is looked for where `REGFLOW_LAMMPS_LIB` says (a file, a folder or a Python
-//! environment), then in the active Python environment, then by the system's loader. Each thread has an instance of its own.
+//! The input defines units, atoms, potential and boundaries, as for the program `lmp`, and runs nothing. It must not `quit`,
+//! which would end the process; a `quit` that variables, Python code or plugins of LAMMPS make up is not noticed before. Atom
+//! number `i` of RegFlow is the one of ID `i + 1`. The library is looked for where `REGFLOW_LAMMPS_LIB` says (a file, a folder
+//! or a Python environment), then in the active Python environment, then by the system's loader. Each thread has an instance
+//! of its own.
 
 mod check;
 mod engine;
 mod instance;
+mod quit;
 mod runtime;
 mod units;
 
@@ -19,11 +22,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use units::Units;
 
+/// Largest coordinate shown to LAMMPS, nm (1 m). A box that follows the atoms (`boundary s s s`) goes beyond them by 1e-4 of the
+/// input's box edge, that is 1e-4 nm or so: there coordinates are exact to 1e-7 nm, while from 1e12 nm on rounding puts atoms
+/// outside.
+const FARTHEST: f64 = 1e9;
+
 /// Configuration of the energy.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Input script. Files that it names are looked for in the current folder, as by the program lmp.
+    /// Input script, without `quit`. Files that it names are looked for in the current folder, as by the program lmp.
     pub file: String,
     /// For `units lj`: sigma in nm.
     pub length: Option<f64>,
@@ -50,6 +58,23 @@ pub enum LammpsError {
         file: String,
         /// Its words.
         message: String,
+    },
+    /// No file.
+    #[error("{file}: it is a folder, expected an input script")]
+    Folder {
+        /// Its name.
+        file: String,
+    },
+    /// LAMMPS would end the process.
+    #[error(
+        "{file}:{line}: `quit` would end the program that has LAMMPS read the input, here and now: leave it out (also where a \
+         condition or a `jump` keeps it from being reached)"
+    )]
+    Quit {
+        /// The file that has the command.
+        file: String,
+        /// The line.
+        line: usize,
     },
     /// There is nothing to compute.
     #[error("{file}: it defines no atoms (read_data, or create_box and create_atoms)")]
@@ -155,7 +180,9 @@ impl Lammps {
         check::check(&mut context, &config.file)?;
         Ok(Lammps {
             n_atoms: context.n_atoms(),
-            masses: context.masses(),
+            masses: context
+                .masses()
+                .map_err(|failure| failure.describe(&config.file, context.n_atoms()))?,
             first: Mutex::new(Some(context)),
             config,
             runtime,
@@ -204,6 +231,16 @@ impl EnergySource for Lammps {
     fn compute(&self, context: &mut Context, batch: &mut Batch<'_>) -> Result<()> {
         for index in 0..batch.n() {
             let configuration = batch.configuration(index);
+            let positions = configuration.positions.iter();
+            if let Some(x) = positions.copied().find(|x| x.abs() > FARTHEST) {
+                batch.refuse(
+                    index,
+                    format!(
+                        "a coordinate is {x:.0e} nm, more than the {FARTHEST:e} nm that LAMMPS is given"
+                    ),
+                );
+                continue;
+            }
             match context.evaluate(configuration.positions, configuration.forces) {
                 Ok(energy) => *configuration.energy = energy,
                 Err(Failure::Refused(message)) => {

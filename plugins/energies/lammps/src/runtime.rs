@@ -1,6 +1,6 @@
 //! LAMMPS's C library interface, and the MPI library behind it, opened once per process.
 
-use regflow_engine::{Engine, EngineError, EngineLibrary, functions};
+use regflow_engine::{Engine, EngineError, EngineLibrary, Exception, functions};
 use std::ffi::{c_char, c_double, c_int, c_void};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -55,6 +55,9 @@ pub enum RuntimeError {
         /// The library.
         path: PathBuf,
     },
+    /// It threw an exception at the start of an instance.
+    #[error("LAMMPS does not start: {0}")]
+    Exception(#[from] Exception),
     /// MPI could not be started.
     #[error("MPI could not be started: status {status} of MPI_Init_thread")]
     Mpi {

@@ -1,8 +1,8 @@
 //! Systems and contexts of OpenMM.
 
-use crate::guard::{Exception, guarded};
 use crate::runtime::opaque;
 use crate::runtime::{Runtime, STATE_ENERGY, STATE_FORCES, Vec3};
+use regflow_engine::{Exception, guarded};
 use regflow_plugin::Configuration;
 use std::ffi::{CStr, CString, c_int};
 use std::ptr::NonNull;

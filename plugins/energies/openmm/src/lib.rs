@@ -4,11 +4,10 @@
 //! Python environment, then by the system's loader. Each thread has a context of its own.
 
 mod engine;
-mod guard;
 mod runtime;
 
 use engine::{Context, Platform, System};
-pub use guard::Exception;
+pub use regflow_engine::Exception;
 use regflow_plugin::{Batch, EnergySource, Error, Result};
 use runtime::Runtime;
 pub use runtime::{OPENMM, RuntimeError};

@@ -1,7 +1,6 @@
 //! OpenMM's C wrapper, opened once per process.
 
-use crate::guard::{Exception, guarded};
-use regflow_engine::{Engine, EngineError, EngineLibrary, functions};
+use regflow_engine::{Engine, EngineError, EngineLibrary, Exception, functions, guarded};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,9 +1,9 @@
 //! Energy sources. Their tables came after the first version of [`PluginTable`](super::PluginTable), which therefore has no
 //! field for them: [`PluginTable::get_extension`](super::PluginTable::get_extension) returns an [`EnergyList`] for the name
-//! [`ENERGIES`].
+//! [`ENERGIES`]. An untyped pointer hides the types from abi_stable's check of layouts: `struct_size` guards them, and another
+//! layout needs another name.
 
 use super::{HostOps, InstanceHandle, Str};
-use abi_stable::StableAbi;
 use core::ffi::c_void;
 
 /// Name of the extension of a plugin table that is an [`EnergyList`].
@@ -11,7 +11,6 @@ pub const ENERGIES: &str = "regflow.energies.v1";
 
 /// The energy sources of a plugin.
 #[repr(C)]
-#[derive(StableAbi)]
 pub struct EnergyList {
     /// `sizeof(EnergyList)`.
     pub struct_size: u64,
@@ -28,7 +27,6 @@ unsafe impl Sync for EnergyList {}
 
 /// Configurations to be evaluated; borrowed for [`EnergyTable::compute`].
 #[repr(C)]
-#[derive(StableAbi)]
 pub struct EnergyRequest {
     /// `sizeof(EnergyRequest)`.
     pub struct_size: u64,
@@ -45,7 +43,6 @@ pub struct EnergyRequest {
 
 /// One source of potential energies.
 #[repr(C)]
-#[derive(StableAbi)]
 pub struct EnergyTable {
     /// `sizeof(EnergyTable)`.
     pub struct_size: u64,

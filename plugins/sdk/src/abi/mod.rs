@@ -10,6 +10,7 @@
 //! - Inputs are borrowed for the call. An output carries one reference, which the receiver releases, and is written only
 //!   on success.
 //! - No panic, exception or `longjmp` crosses: both sides guard their functions.
+//! - Every function of a table is there: the host refuses a library with a null one.
 //! - A built flow, target or energy is called from any thread, and from several at once.
 
 mod energy;

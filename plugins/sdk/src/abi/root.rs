@@ -8,7 +8,8 @@ use abi_stable::sabi_types::VersionStrings;
 /// Name of the interface in abi_stable's messages.
 pub const ROOT_NAME: &str = "regflow_plugin";
 
-/// What a plugin written in Rust exports. The typed pointer makes abi_stable compare the layouts of all tables.
+/// What a plugin written in Rust exports. The typed pointer makes abi_stable compare the layouts of the
+/// table and of all types that it names.
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = RootModuleRef, prefix_fields = RootPrefix)))]

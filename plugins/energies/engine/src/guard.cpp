@@ -1,4 +1,5 @@
-// OpenMM's C wrapper lets C++ exceptions through, which would end a program that is not written in C++.
+// C interfaces of engines let C++ exceptions through (OpenMM all of them, LAMMPS those that are not its own types), which would
+// end a program that is not written in C++.
 
 #include <cstddef>
 #include <cstring>
@@ -14,7 +15,7 @@ void copy(const char *text, char *message, std::size_t capacity) {
 } // namespace
 
 /// Calls body(data). Returns 0, or 1 after an exception, with its text in `message` (`capacity` bytes, at least 1).
-extern "C" int regflow_openmm_guard(void (*body)(void *), void *data, char *message, std::size_t capacity) {
+extern "C" int regflow_engine_guard(void (*body)(void *), void *data, char *message, std::size_t capacity) {
     try {
         body(data);
         return 0;

@@ -1,14 +1,14 @@
-//! Calls of OpenMM whose C++ exceptions come back as errors.
+//! Calls of engines whose C++ exceptions come back as errors.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-/// The text of an exception that OpenMM threw.
+/// The text of an exception that an engine threw.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Exception(pub String);
 
 unsafe extern "C" {
-    fn regflow_openmm_guard(
+    fn regflow_engine_guard(
         body: unsafe extern "C-unwind" fn(*mut c_void),
         data: *mut c_void,
         message: *mut c_char,
@@ -16,7 +16,10 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Runs `body`, which calls OpenMM and does nothing that could panic: a panic must not meet the C++ handler.
+/// Runs `body`, which calls an engine and does nothing that could panic: a panic must not meet the C++ handler.
+///
+/// # Errors
+/// What the engine threw.
 pub fn guarded<T>(body: impl FnOnce() -> T) -> Result<T, Exception> {
     let mut result = None;
     let mut message = [0u8; 2048];
@@ -38,7 +41,7 @@ fn run<F: FnOnce()>(body: F, message: &mut [u8]) -> c_int {
     let mut body = Some(body);
     // SAFETY: `call` gets its own type's data, and the message has the capacity given.
     unsafe {
-        regflow_openmm_guard(
+        regflow_engine_guard(
             call::<F>,
             (&raw mut body).cast(),
             message.as_mut_ptr().cast(),

@@ -1,4 +1,4 @@
-//! Compiles the guard that catches OpenMM's C++ exceptions.
+//! Compiles the guard that catches C++ exceptions of engines.
 
 fn main() {
     println!("cargo:rerun-if-changed=src/guard.cpp");
@@ -7,5 +7,5 @@ fn main() {
         .std("c++17")
         .flags(["-Wall", "-Wextra", "-Wpedantic", "-Werror"])
         .file("src/guard.cpp")
-        .compile("regflow_openmm_guard");
+        .compile("regflow_engine_guard");
 }
