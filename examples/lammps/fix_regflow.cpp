@@ -24,6 +24,16 @@ using namespace LAMMPS_NS;
 using namespace FixConst;
 using regflow_lammps::failure;
 
+namespace {
+// Bytes of a text mixed into 64 bits (FNV-1a), the same on every machine.
+std::uint64_t hash(const std::string &text)
+{
+  std::uint64_t mixed = 0xcbf29ce484222325;
+  for (const char byte : text) mixed = (mixed ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  return mixed;
+}
+}    // namespace
+
 FixRegflow::FixRegflow(LAMMPS *lmp, int narg, char **arg) :
     Fix(lmp, narg, arg), moved(lmp, groupbit), energy(lmp)
 {
@@ -42,6 +52,8 @@ FixRegflow::FixRegflow(LAMMPS *lmp, int narg, char **arg) :
   if (group->dynamic[igroup])
     error->all(FLERR, "Fix regflow: group {} is dynamic; the model needs one whose atoms stay", group->names[igroup]);
   parse(narg, arg);
+  // Fixes that were given the same seed must not draw the same numbers: moves of several molecules are to be independent.
+  seed ^= hash(id);
   // The model lives on rank 0 and is given back once the moves have what they need of it.
   agree(comm->me == 0 ? load() : std::string());
   MPI_Bcast(&n_atoms, 1, MPI_INT, 0, world);
@@ -229,8 +241,13 @@ void FixRegflow::init()
 {
   if (utils::strmatch(update->integrate_style, "^respa"))
     error->all(FLERR, "Fix regflow works with run_style verlet, not {}", update->integrate_style);
+  if (modify->get_fix_by_id("package_gpu"))
+    error->all(FLERR,
+               "Fix regflow does not run with the GPU package, which leaves energies and forces for a later part of the step: start"
+               " LAMMPS without `-sf gpu` and `package gpu`");
   moved.gather();
   check_constraints();
+  check_biases();
   if (elements) check_elements();
   next_reneighbor = (update->ntimestep / nevery + 1) * nevery;
 }
@@ -255,6 +272,26 @@ void FixRegflow::check_constraints()
       error->all(FLERR,
                  "Fix regflow: fix {} ({}) constrains atoms of group {}, whose bonds the model draws: take them out of its group",
                  other->id, other->style, group->names[igroup]);
+  }
+}
+
+// The potential that moves are decided by must be the one that the dynamics has, and a function of the positions.
+void FixRegflow::check_biases()
+{
+  for (Fix *other : modify->get_fix_list()) {
+    const std::string other_style = other->style;
+    if (other_style == "plumed" || other_style == "colvars")
+      error->all(FLERR,
+                 "Fix regflow: fix {} ({}) may add a bias that depends on the history of the run, for which moves would not be"
+                 " exact: remove one of the two. Biases of `fix restrain` and `fix spring` are possible",
+                 other->id, other->style);
+    // Its energy is that of constraints while it minimizes.
+    const bool constraint = other_style.rfind("shake", 0) == 0 || other_style.rfind("rattle", 0) == 0;
+    if (other->energy_global_flag && !other->thermo_energy && !constraint && comm->me == 0)
+      error->warning(FLERR,
+                     "Fix regflow: the potential of fix {} ({}) acts in the dynamics, but moves leave it out: `fix_modify {} energy"
+                     " yes` counts it",
+                     other->id, other->style, other->id);
   }
 }
 

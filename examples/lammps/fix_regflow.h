@@ -39,6 +39,7 @@ class FixRegflow : public Fix {
   void choose_order();
   void check_elements();
   void check_constraints();
+  void check_biases();
   std::string propose();
   bool decide(double, double);
   void agree(const std::string &);
@@ -46,7 +47,7 @@ class FixRegflow : public Fix {
   // As given in the input.
   std::string path, device = "cpu";
   double temperature = 0.0;
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;    // as given, then mixed with the ID of the fix
   std::size_t batch = 0;
   bool random_placement = false, elements = true;
   double sigma = 0.0, epsilon = 0.0;    // nm, kJ/mol: units lj

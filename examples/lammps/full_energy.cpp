@@ -66,14 +66,18 @@ double FullEnergy::operator()()
   if (atoms > 0) std::memset(&atom->f[0][0], 0, 3 * atoms * sizeof(double));
 
   if (modify->n_pre_force) modify->pre_force(NO_VIRIAL);
-  if (force->pair) force->pair->compute(ENERGY_GLOBAL, NO_VIRIAL);
+  // `pair_modify compute no` and `kspace_modify compute no` are of the dynamics, too.
+  if (force->pair && force->pair->compute_flag)
+    force->pair->compute(ENERGY_GLOBAL, NO_VIRIAL);
+  else if (force->pair)
+    force->pair->compute_dummy(ENERGY_GLOBAL, NO_VIRIAL);
   if (atom->molecular != Atom::ATOMIC) {
     if (force->bond) force->bond->compute(ENERGY_GLOBAL, NO_VIRIAL);
     if (force->angle) force->angle->compute(ENERGY_GLOBAL, NO_VIRIAL);
     if (force->dihedral) force->dihedral->compute(ENERGY_GLOBAL, NO_VIRIAL);
     if (force->improper) force->improper->compute(ENERGY_GLOBAL, NO_VIRIAL);
   }
-  if (force->kspace) force->kspace->compute(ENERGY_GLOBAL, NO_VIRIAL);
+  if (force->kspace && force->kspace->compute_flag) force->kspace->compute(ENERGY_GLOBAL, NO_VIRIAL);
   if (modify->n_pre_reverse) modify->pre_reverse(ENERGY_GLOBAL, NO_VIRIAL);
   // Only of those fixes whose energy counts (`fix_modify energy yes`): others draw random numbers or keep a history.
   for (Fix *fix : modify->get_fix_list())
