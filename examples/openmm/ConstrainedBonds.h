@@ -21,7 +21,7 @@ namespace RegFlowPlugin {
  *     P(y) = exp(-U(x(y))/kT) |Z|^(1/2) prod_i a(r_i) / r_i^2
  *
  * over all coordinates y, x(y) being y with the bonds at their constrained lengths. Its marginal is the simulation's distribution,
- * since moving an atom along its bond has the volume element r^2 dr. Lengths are drawn from a, a normal distribution with the
+ * since moving an atom along its bond has the volume element r^2 dr. Lengths are drawn from a, the positive part of a normal distribution with the
  * median and the width of the model's own bonds, before each proposal; whatever a is, the moves are exact.
  */
 class ConstrainedBonds {

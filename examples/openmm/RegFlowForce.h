@@ -32,7 +32,7 @@ public:
     enum class Placement {
         /** It stays: three atoms keep their frame (origin, axis, plane). For every System. */
         Keep,
-        /** It is drawn anew. Only for Systems whose energy does not change when the molecule turns. */
+        /** It is drawn anew. Seldom accepted where the energy changes when the molecule turns. */
         Random
     };
 

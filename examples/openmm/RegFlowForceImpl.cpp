@@ -3,6 +3,7 @@
 #include <openmm/AndersenThermostat.h>
 #include <openmm/BrownianIntegrator.h>
 #include <openmm/CompoundIntegrator.h>
+#include <openmm/CustomIntegrator.h>
 #include <openmm/LangevinMiddleIntegrator.h>
 #include <openmm/MonteCarloBarostat.h>
 #include <openmm/NoseHooverIntegrator.h>
@@ -24,11 +25,47 @@ namespace {
 /** kJ/(mol K), CODATA 2018. */
 constexpr double R = 8.31446261815324e-3;
 
-/** Random numbers of one attempt: the same after a restart, whatever came before. */
-std::mt19937_64 stream(uint64_t seed, uint64_t attempt) {
+/** Bytes of a text mixed into 64 bits (FNV-1a), the same on every machine. */
+uint64_t hash(const std::string& text) {
+    uint64_t mixed = 0xcbf29ce484222325;
+    for (const char byte : text)
+        mixed = (mixed ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+    return mixed;
+}
+
+/** Random numbers of one attempt: the same after a restart, whatever came before. Forces that were given the same seed draw
+ *  different ones, by their names: moves of several molecules are to be independent. */
+std::mt19937_64 stream(const std::string& name, uint64_t seed, uint64_t attempt) {
+    seed ^= hash(name);
     std::seed_seq sequence{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), static_cast<uint32_t>(attempt),
                            static_cast<uint32_t>(attempt >> 32)};
     return std::mt19937_64(sequence);
+}
+
+/** The integrator that makes the steps. */
+Integrator& stepping(ContextImpl& context) {
+    Integrator& integrator = context.getIntegrator();
+    auto* compound = dynamic_cast<CompoundIntegrator*>(&integrator);
+    return compound != nullptr ? compound->getIntegrator(compound->getCurrentIntegrator()) : integrator;
+}
+
+/** A CustomIntegrator sets the Context's parameters to what they were before each step, and with them the place of the moves:
+ *  every attempt would draw the same. */
+void checkIntegrator(Integrator& integrator) {
+    if (auto* compound = dynamic_cast<CompoundIntegrator*>(&integrator))
+        for (int i = 0; i < compound->getNumIntegrators(); i++)
+            checkIntegrator(compound->getIntegrator(i));
+    if (dynamic_cast<CustomIntegrator*>(&integrator) != nullptr)
+        fail("a CustomIntegrator, which puts back the Context parameters that moves count with, cannot be used with them: take one of "
+             "OpenMM's own integrators");
+}
+
+/** How far the velocities of an integrator are behind the positions, ps: half a step for those of leapfrog kind. */
+double velocityTimeOffset(const Integrator& integrator) {
+    struct Access : Integrator {
+        static double of(const Integrator& other) { return (other.*&Access::getVelocityTimeOffset)(); }
+    };
+    return Access::of(integrator);
 }
 
 /** Fails where the temperature of the moves is not that of the dynamics, so far as OpenMM tells it. */
@@ -41,9 +78,7 @@ void checkTemperature(ContextImpl& context, double temperature) {
             fail(message.str());
         }
     };
-    Integrator* integrator = &context.getIntegrator();
-    if (auto* compound = dynamic_cast<CompoundIntegrator*>(integrator))
-        integrator = &compound->getIntegrator(compound->getCurrentIntegrator());
+    Integrator* integrator = &stepping(context);
     if (auto* langevin = dynamic_cast<LangevinMiddleIntegrator*>(integrator))
         compare("the integrator", langevin->getTemperature());
     else if (auto* variable = dynamic_cast<VariableLangevinIntegrator*>(integrator))
@@ -97,31 +132,32 @@ std::vector<double> flat(const std::vector<Vec3>& x) {
 } // namespace
 
 RegFlowForceImpl::RegFlowForceImpl(const RegFlowForce& owner)
-    : owner(owner), seed(owner.getRandomNumberSeed() != 0 ? owner.getRandomNumberSeed() : osrngseed()) {
+    : owner(owner), settings(owner), seed(owner.getRandomNumberSeed() != 0 ? owner.getRandomNumberSeed() : osrngseed()) {
 }
 
 std::map<std::string, double> RegFlowForceImpl::getDefaultParameters() {
-    return {{RegFlowForce::Temperature(), owner.getDefaultTemperature()},
-            {owner.getAttemptsParameter(), 0.0},
-            {owner.getAcceptedParameter(), 0.0},
-            {owner.getSeedParameter(), static_cast<double>(static_cast<uint32_t>(seed))}};
+    return {{RegFlowForce::Temperature(), settings.getDefaultTemperature()},
+            {settings.getAttemptsParameter(), 0.0},
+            {settings.getAcceptedParameter(), 0.0},
+            {settings.getSeedParameter(), static_cast<double>(static_cast<uint32_t>(seed))}};
 }
 
 void RegFlowForceImpl::initialize(ContextImpl& context) {
     for (const ForceImpl* force : context.getForceImpls()) {
         auto* other = dynamic_cast<const RegFlowForceImpl*>(force);
-        if (other != nullptr && other != this && other->owner.getName() == owner.getName())
-            fail("two of them have the name " + owner.getName() + ": give each its own with setName()");
+        if (other != nullptr && other != this && other->settings.getName() == settings.getName())
+            fail("two of them have the name " + settings.getName() + ": give each its own with setName()");
     }
-    if (!(owner.getDefaultTemperature() > 0.0))
-        fail("the temperature must be positive, found " + std::to_string(owner.getDefaultTemperature()) + " K");
-    if (owner.getFrequency() < 0)
-        fail("the frequency must not be negative, found " + std::to_string(owner.getFrequency()));
-    if (owner.getBatchSize() < 1)
-        fail("the batch size must be at least 1, found " + std::to_string(owner.getBatchSize()));
+    if (!(settings.getDefaultTemperature() > 0.0))
+        fail("the temperature must be positive, found " + std::to_string(settings.getDefaultTemperature()) + " K");
+    if (settings.getFrequency() < 0)
+        fail("the frequency must not be negative, found " + std::to_string(settings.getFrequency()));
+    if (settings.getBatchSize() < 1)
+        fail("the batch size must be at least 1, found " + std::to_string(settings.getBatchSize()));
 
+    checkIntegrator(context.getIntegrator());
     regflow_model_t* loaded = nullptr;
-    check(regflow_model_load(owner.getModelFile().c_str(), owner.getDevice().c_str(), &loaded));
+    check(regflow_model_load(settings.getModelFile().c_str(), settings.getDevice().c_str(), &loaded));
     model.reset(loaded);
     size_t nAtoms = 0;
     check(regflow_model_n_atoms(model.get(), &nAtoms));
@@ -129,7 +165,7 @@ void RegFlowForceImpl::initialize(ContextImpl& context) {
     check(regflow_model_atomic_numbers(model.get(), numbers.data(), nAtoms));
 
     const System& system = context.getSystem();
-    atoms = owner.getParticles();
+    atoms = settings.getParticles();
     if (atoms.empty()) {
         if (static_cast<size_t>(system.getNumParticles()) != nAtoms)
             fail("the model has " + std::to_string(nAtoms) + " atoms, the System " + std::to_string(system.getNumParticles()) +
@@ -140,7 +176,7 @@ void RegFlowForceImpl::initialize(ContextImpl& context) {
     if (atoms.size() != nAtoms)
         fail("the model has " + std::to_string(nAtoms) + " atoms, and " + std::to_string(atoms.size()) +
              " particles are named: one is needed for each, in the model's order");
-    const std::vector<int>& expected = owner.getAtomicNumbers();
+    const std::vector<int>& expected = settings.getAtomicNumbers();
     if (!expected.empty() && expected.size() != nAtoms)
         fail(std::to_string(expected.size()) + " atomic numbers are given for " + std::to_string(nAtoms) + " particles");
     for (size_t i = 0; i < expected.size(); i++)
@@ -163,22 +199,22 @@ RegFlowForceImpl::Place RegFlowForceImpl::place(ContextImpl& context) const {
             fail("the Context parameter " + name + " must be a whole number, found " + std::to_string(value));
         return static_cast<uint64_t>(value);
     };
-    return {number(owner.getSeedParameter()), number(owner.getAttemptsParameter())};
+    return {number(settings.getSeedParameter()), number(settings.getAttemptsParameter())};
 }
 
 /** A move for the proposals of one batch. Its seed comes from those of the Force and the batch, so that the count of attempts is
  *  all that a checkpoint needs. */
 void RegFlowForceImpl::startBatch(uint64_t seed, uint64_t batch) {
-    std::vector<size_t> frame(owner.getFrame().begin(), owner.getFrame().end());
+    std::vector<size_t> frame(settings.getFrame().begin(), settings.getFrame().end());
     regflow_move_options_t options{};
     options.struct_size = sizeof options;
     options.n_walkers = 1;
-    options.temperature = owner.getDefaultTemperature();
-    options.seed = stream(seed, ~batch)();
-    options.batch = static_cast<size_t>(owner.getBatchSize());
+    options.temperature = settings.getDefaultTemperature();
+    options.seed = stream(settings.getName(), seed, ~batch)();
+    options.batch = static_cast<size_t>(settings.getBatchSize());
     options.frame = frame.empty() ? nullptr : frame.data();
     options.frame_length = frame.size();
-    options.placement = owner.getPlacement() == RegFlowForce::Placement::Random ? REGFLOW_PLACEMENT_RANDOM
+    options.placement = settings.getPlacement() == RegFlowForce::Placement::Random ? REGFLOW_PLACEMENT_RANDOM
                                                                                : REGFLOW_PLACEMENT_KEEP;
     regflow_move_t* made = nullptr;
     check(regflow_move_new(model.get(), &options, &made));
@@ -188,7 +224,7 @@ void RegFlowForceImpl::startBatch(uint64_t seed, uint64_t batch) {
 
 /** Goes to where the Context is: one attempt on, or anywhere after a checkpoint was loaded. */
 void RegFlowForceImpl::seek(const Place& place, const std::vector<double>& current) {
-    const uint64_t size = static_cast<uint64_t>(owner.getBatchSize());
+    const uint64_t size = static_cast<uint64_t>(settings.getBatchSize());
     if (place == next && place.attempts % size != 0)
         return;
     startBatch(place.seed, place.attempts / size);
@@ -205,7 +241,7 @@ void RegFlowForceImpl::seek(const Place& place, const std::vector<double>& curre
 
 void RegFlowForceImpl::updateContextState(ContextImpl& context, bool& forcesInvalid) {
     const long long step = context.getStepCount();
-    if (owner.getFrequency() == 0 || step == 0 || step % owner.getFrequency() != 0)
+    if (settings.getFrequency() == 0 || step == 0 || step % settings.getFrequency() != 0)
         return;
     const double temperature = context.getParameter(RegFlowForce::Temperature());
     if (!(temperature > 0.0))
@@ -214,14 +250,14 @@ void RegFlowForceImpl::updateContextState(ContextImpl& context, bool& forcesInva
     // Also after a rejection: GPU platforms overwrite the forces when they compute an energy.
     forcesInvalid = true;
     const bool accepted = attempt(context, temperature);
-    context.setParameter(owner.getAttemptsParameter(), context.getParameter(owner.getAttemptsParameter()) + 1.0);
+    context.setParameter(settings.getAttemptsParameter(), context.getParameter(settings.getAttemptsParameter()) + 1.0);
     if (accepted)
-        context.setParameter(owner.getAcceptedParameter(), context.getParameter(owner.getAcceptedParameter()) + 1.0);
+        context.setParameter(settings.getAcceptedParameter(), context.getParameter(settings.getAcceptedParameter()) + 1.0);
 }
 
 bool RegFlowForceImpl::attempt(ContextImpl& context, double temperature) {
     const Place now = place(context);
-    std::mt19937_64 rng = stream(now.seed, now.attempts);
+    std::mt19937_64 rng = stream(settings.getName(), now.seed, now.attempts);
     std::vector<Vec3> before;
     context.getPositions(before);
     std::vector<Vec3> current;
@@ -244,33 +280,34 @@ bool RegFlowForceImpl::attempt(ContextImpl& context, double temperature) {
         proposal.emplace_back(to[i], to[i + 1], to[i + 2]);
     std::vector<Vec3> after = before;
     bool moved = false;
-    if (logRatio > -std::numeric_limits<double>::infinity()) {
-        const double factor = bonds.logFactor(current), proposalFactor = bonds.logFactor(proposal);
-        bonds.constrain(proposal);
-        molecule.shift(context, images, -1, proposal);
-        // The way back must be possible: it would find these images.
-        if (molecule.images(context, proposal) == images) {
-            for (size_t i = 0; i < atoms.size(); i++)
-                after[atoms[i]] = proposal[i];
-            const int groups = context.getIntegrator().getIntegrationForceGroups();
-            energy = context.calcForcesAndEnergy(false, true, groups) - R * temperature * factor;
-            moved = true;
-            try {
+    int32_t accepted = 0;
+    try {
+        if (logRatio > -std::numeric_limits<double>::infinity()) {
+            const double factor = bonds.logFactor(current), proposalFactor = bonds.logFactor(proposal);
+            bonds.constrain(proposal);
+            molecule.shift(context, images, -1, proposal);
+            // The way back must be possible: it would find these images.
+            if (molecule.images(context, proposal) == images) {
+                for (size_t i = 0; i < atoms.size(); i++)
+                    after[atoms[i]] = proposal[i];
+                const int groups = context.getIntegrator().getIntegrationForceGroups();
+                energy = context.calcForcesAndEnergy(false, true, groups) - R * temperature * factor;
+                moved = true;
                 context.setPositions(after);
                 context.computeVirtualSites();
                 proposalEnergy = context.calcForcesAndEnergy(false, true, groups) - R * temperature * proposalFactor;
-            } catch (...) {
-                context.setPositions(before);
-                throw;
             }
         }
+        // The move has the default temperature; what it decides by is the energy over that.
+        const double scale = settings.getDefaultTemperature() / temperature;
+        energy *= scale;
+        proposalEnergy *= scale;
+        check(regflow_move_decide(move.get(), &energy, 1, &proposalEnergy, 1, &accepted, 1));
+    } catch (...) {
+        if (moved)
+            context.setPositions(before);
+        throw;
     }
-    // The move has the default temperature; what it decides by is the energy over that.
-    const double scale = owner.getDefaultTemperature() / temperature;
-    energy *= scale;
-    proposalEnergy *= scale;
-    int32_t accepted = 0;
-    check(regflow_move_decide(move.get(), &energy, 1, &proposalEnergy, 1, &accepted, 1));
     if (accepted)
         redrawVelocities(context, temperature, rng);
     else if (moved)
@@ -292,6 +329,17 @@ void RegFlowForceImpl::redrawVelocities(ContextImpl& context, double temperature
     context.setVelocities(velocities);
     if (!bonds.empty())
         context.applyVelocityConstraints(context.getIntegrator().getConstraintTolerance());
+    // These are velocities at the time of the positions: a leapfrog integrator wants those of half a step before.
+    const double offset = velocityTimeOffset(stepping(context));
+    if (offset == 0.0)
+        return;
+    context.calcForcesAndEnergy(true, false, context.getIntegrator().getIntegrationForceGroups());
+    std::vector<Vec3> shifted;
+    context.computeShiftedVelocities(-offset, shifted);
+    context.getVelocities(velocities);
+    for (int atom : atoms)
+        velocities[atom] = shifted[atom];
+    context.setVelocities(velocities);
 }
 
 } // namespace RegFlowPlugin

@@ -45,6 +45,8 @@ private:
     void redrawVelocities(OpenMM::ContextImpl& context, double temperature, std::mt19937_64& rng) const;
 
     const RegFlowForce& owner;
+    /** As the Force was when the Context was made: what is set later waits for Context.reinitialize(). */
+    const RegFlowForce settings;
     const int seed;
     ModelHandle model;
     /** Makes the proposals of one batch; what comes next is at `next`. */

@@ -50,8 +50,8 @@ def add(system, model, temperature, every=50, *, particles=None, topology=None, 
     particles    indices of the particles that are the model's atoms, in its order; by default the whole System
     topology     of the System: elements are compared with the model's (without it, only what masses tell)
     frame        three of the model's atoms whose frame (origin, axis, plane) the molecule keeps; by default the model's choice
-    placement    "keep" the frame, or give it a "random" orientation where the energy does not change when the molecule turns
-    seed         of the random numbers; 0: a new one for each Context
+    placement    "keep" the frame, or give it a "random" orientation: seldom accepted where the energy changes with it
+    seed         of the random numbers, which the name changes as well; 0: a new one for each Context
     batch        proposals drawn at a time
     name         of the Force, and first part of its Context parameters
     """
@@ -66,6 +66,10 @@ def add(system, model, temperature, every=50, *, particles=None, topology=None, 
         moved = [atoms[i] for i in particles] if particles else atoms
         elements = [atom.element.atomic_number if atom.element else 0 for atom in moved]
     frame = [] if frame is None else [int(i) for i in frame]
+    for what, values in {"every": [every], "seed": [seed], "batch": [batch], "particles": particles, "frame": frame}.items():
+        for value in values:
+            if not -(2**31) <= value < 2**31:
+                raise ValueError(f"{what}: expected a number of 32 bits, found {value}")
 
     def array(values):
         return (_int32 * len(values))(*values), len(values)

@@ -36,7 +36,8 @@ checks!(
     a_molecule_cut_by_the_box_is_moved_whole,
     virtual_sites_follow,
     the_temperature_is_a_parameter,
-    two_molecules_have_moves_of_their_own
+    two_molecules_have_moves_of_their_own,
+    velocities_are_those_of_the_integrator
 );
 
 #[test]
