@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use regflow::energy::{Energy, ForceField};
 use regflow::metric::{Estimate, block_average, block_populations};
 use regflow::system::{ReadOptions, Topology, Trajectory, torsion};
@@ -317,6 +319,95 @@ fn a_group_is_moved_and_the_rest_stays() {
         assert!(
             (found.value - expected).abs() <= 3.0 * found.error,
             "{found:?}, {expected}"
+        );
+    }
+}
+
+/// Two molecules whose fixes were given the same seed have nothing in common but the distribution.
+#[test]
+fn fixes_with_the_same_seed_are_independent() {
+    let Some(lammps) = lammps() else { return };
+    let folder = chain_folder(lammps, &[]);
+    let folder = folder.path();
+    let n = 4000;
+    lammps.run(
+        folder,
+        1,
+        &format!(
+            "include molecule.in\n\
+             replicate 2 1 1\n\
+             group one id 1:4\n\
+             group two id 5:8\n\
+             fix one one regflow model.safetensors every 1 temperature 300 seed 5 elements no\n\
+             fix two two regflow model.safetensors every 1 temperature 300 seed 5 elements no\n\
+             dump frames all custom 1 frames.dump id xu yu zu\n\
+             dump_modify frames sort id format float %.17g\n\
+             run {n}"
+        ),
+    );
+    let (basins, _): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
+    let frames = dump(&folder.join("frames.dump"));
+    let inside = |x: &[f64]| f64::from(basins[0].contains(&[torsion(x, [0, 1, 2, 3])]));
+    let pairs: Vec<[f64; 2]> = frames
+        .iter()
+        .map(|frame| [inside(&frame[..12]), inside(&frame[12..])])
+        .collect();
+    let mean =
+        |of: &dyn Fn(&[f64; 2]) -> f64| pairs.iter().map(of).sum::<f64>() / pairs.len() as f64;
+    let [a, b] = [mean(&|p| p[0]), mean(&|p| p[1])];
+    let covariance = mean(&|p| p[0] * p[1]) - a * b;
+    let correlation = covariance / (a * (1.0 - a) * b * (1.0 - b)).sqrt();
+    // Most frames are new draws: the rest of the correlation time is within the 1.5.
+    let error = 1.5 / f64::from(n).sqrt();
+    assert!(correlation.abs() < 3.0 * error, "{correlation}");
+}
+
+/// The potential of a fix counts once `fix_modify energy yes` says so; before, a warning tells that it does not.
+#[test]
+fn a_restraint_counts_with_its_energy() {
+    let Some(lammps) = lammps() else { return };
+    let folder = chain_folder(lammps, &[]);
+    let folder = folder.path();
+    let input = |modify: &str, steps: usize| {
+        format!(
+            "include molecule.in\n\
+             fix bias all restrain dihedral 1 2 3 4 0.8 0.8 180.0\n\
+             {modify}\n\
+             fix moves all regflow model.safetensors every 1 temperature 300 seed 5 elements no\n\
+             dump frames all custom 1 frames.dump id xu yu zu\n\
+             dump_modify frames sort id format float %.17g\n\
+             run {steps}"
+        )
+    };
+    let warning = "fix_modify bias energy yes";
+    let text = lammps.run(folder, 1, &input("", 0)).text.replace('\n', " ");
+    assert!(text.contains(warning), "{text}");
+    let run = lammps.run(folder, 1, &input(warning, 20_000));
+    assert!(!run.text.contains("moves leave it out"), "{}", run.text);
+    let torsions: Vec<f64> = dump(&folder.join("frames.dump"))
+        .iter()
+        .map(|frame| torsion(frame, [0, 1, 2, 3]))
+        .collect();
+    // Exact configurations without the restraint, K (1 - cos phi), kept with its Boltzmann factor.
+    let stiffness = 0.8 * 4.184 / regflow::system::kt(chain::TEMPERATURE);
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    let kept: Vec<f64> = chain::frames(100_000, 3)
+        .chunks_exact(12)
+        .map(|frame| torsion(frame, [0, 1, 2, 3]))
+        .filter(|phi| random.random::<f64>() < (-stiffness * (1.0 - phi.cos())).exp())
+        .collect();
+    let (basins, free): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
+    let found = block_populations(&basins, &torsions, 1, 40).expect("populations");
+    let expected = block_populations(&basins, &kept, 1, 40).expect("populations");
+    for ((found, expected), free) in found.iter().zip(&expected).zip(free) {
+        let error = found.error.hypot(expected.error);
+        assert!(
+            (found.value - expected.value).abs() <= 3.0 * error,
+            "{found:?}, {expected:?}"
+        );
+        assert!(
+            (free - expected.value).abs() > 10.0 * error,
+            "{free} {expected:?}"
         );
     }
 }

@@ -22,7 +22,8 @@ pub fn lammps() -> Option<&'static Lammps> {
 
 /// What a run printed.
 pub struct Run {
-    text: String,
+    /// What was printed.
+    pub text: String,
 }
 
 impl Run {
