@@ -2,6 +2,7 @@
 
 pub mod chain;
 mod engines;
+pub mod exactness;
 pub mod native;
 
 use std::path::{Path, PathBuf};

@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use regflow::metric::{Basin, Estimate, TorsionRange, block_populations};
-use regflow::system::{ReadOptions, Topology, Trajectory, TrajectoryWriter, torsion};
-use regflow_tests::{chain, dipeptide, report, root};
+use regflow::system::torsion;
+use regflow_tests::exactness::{self, DIPEPTIDE_TORSIONS, assert_agree, compare, start_in};
+use regflow_tests::{chain, report, root};
 use serde_json::Value;
 
 use crate::engine::{Lammps, Run, dump, lammps};
@@ -62,41 +63,13 @@ impl Sampled {
 
     /// How often two successive frames are in different basins.
     fn crossings(&self, basins: &[Basin], n_torsions: usize) -> usize {
-        let basin_of = |frame| basins.iter().position(|b: &Basin| b.contains(frame));
-        let visited: Vec<_> = self
-            .torsions
-            .chunks_exact(n_torsions)
-            .map(basin_of)
-            .collect();
-        visited.windows(2).filter(|pair| pair[0] != pair[1]).count()
+        exactness::crossings(basins, n_torsions, &self.torsions)
     }
 
     fn acceptance(&self) -> f64 {
         let columns = self.run.thermo();
         columns[3] / columns[2]
     }
-}
-
-fn assert_agree(what: &str, basins: &[Basin], found: &[Estimate], expected: &[Estimate]) {
-    for ((basin, found), expected) in basins.iter().zip(found).zip(expected) {
-        let error = found.error.hypot(expected.error);
-        let name = &basin.name;
-        assert!(
-            (found.value - expected.value).abs() <= 3.0 * error,
-            "{what}, {name}: {found:?}, expected {expected:?}"
-        );
-    }
-}
-
-/// One line: crossings per second of computing for both, and their ratio, at least.
-fn crossings(what: &str, alone: (usize, f64), moved: (usize, f64)) -> String {
-    let rate = |(count, seconds): (usize, f64)| count as f64 / seconds;
-    let bound = if alone.0 == 0 { "more than " } else { "" };
-    let ratio = rate(moved) / rate((alone.0.max(1), alone.1));
-    format!(
-        "{what}: crossings in seconds: MD {} in {:.2}, MD + moves {} in {:.2}; {bound}{ratio:.0} times as many per second",
-        alone.0, alone.1, moved.0, moved.1
-    )
 }
 
 #[test]
@@ -137,7 +110,7 @@ fn the_chain_reaches_its_exact_populations_with_any_model() {
         let found = moved.populations(&basins, 1);
         assert_agree(name, &basins, &found, &expected);
         let rates = [&alone, &moved].map(|s| (s.crossings(&basins, 1), s.run.seconds()));
-        let (acceptance, line) = (moved.acceptance(), crossings(name, rates[0], rates[1]));
+        let (acceptance, line) = (moved.acceptance(), compare(name, rates[0], rates[1]));
         writeln!(lines, "  acceptance {acceptance:.3}, {line}").expect("text grows");
     }
     report(&lines);
@@ -169,9 +142,9 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
             error: number("error"),
         }
     });
-    let torsions = [[4, 6, 8, 10], [6, 8, 10, 16]];
+    let torsions = DIPEPTIDE_TORSIONS;
 
-    start_in(&basins[0], &torsions, &folder.join("start.pdb"));
+    start_in(&basins[0], &folder.join("start.pdb"));
     // Cut by the box, so that the moves must make the molecule whole.
     let (system, out) = (data.join("system.xml"), folder.join("molecule"));
     lammps.convert(&system, &folder.join("start.pdb"), &out, &["--corner"]);
@@ -192,7 +165,7 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
         "alanine dipeptide in vacuum in LAMMPS, acceptance {:.3}\n  {}\n  \
          steps per second: MD {:.0}, with a move every {} steps {:.0}\n  {:?}",
         moved.acceptance(),
-        crossings("sign of phi", rates[0], rates[1]),
+        compare("sign of phi", rates[0], rates[1]),
         speeds[0],
         steps[1],
         speeds[1],
@@ -208,25 +181,4 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
         &moved.populations(&basins, 2),
         &expected,
     );
-}
-
-/// Writes one of the shipped frames whose torsions are in a basin.
-fn start_in(basin: &Basin, torsions: &[[usize; 4]], path: &Path) {
-    let topology = Topology::read(&dipeptide("topology.pdb")).expect("the structure");
-    let frames = Trajectory::open(
-        &[dipeptide("trajectory.dcd")],
-        &topology,
-        &ReadOptions::default(),
-    )
-    .and_then(|mut trajectory| trajectory.read_all())
-    .expect("the shipped frames");
-    let inside = |frame: &&[f64]| {
-        let angles: Vec<f64> = torsions.iter().map(|&four| torsion(frame, four)).collect();
-        basin.contains(&angles)
-    };
-    let mut frames = (0..frames.len()).map(|i| frames.frame(i));
-    let frame = frames.find(inside).expect("a frame in the basin");
-    let mut writer = TrajectoryWriter::create(path, &topology).expect("a PDB file");
-    writer.write(frame).expect("the frame can be written");
-    writer.finish().expect("the file can be written");
 }

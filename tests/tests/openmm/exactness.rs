@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use regflow::metric::{Basin, Estimate, TorsionRange, block_average, block_populations};
-use regflow::system::{ReadOptions, Topology, Trajectory, TrajectoryWriter, torsion};
+use regflow_tests::exactness::{self, assert_agree, compare, start_in};
 use regflow_tests::{chain, dipeptide, figures, report, root, run};
 
 use crate::engine::{Run, openmm, text};
@@ -23,36 +23,8 @@ fn populations(basins: &[Basin], n_torsions: usize, run: &Run) -> Vec<Estimate> 
 
 /// How often two successive frames are in different basins, and the seconds of processor time.
 fn crossings(basins: &[Basin], n_torsions: usize, run: &Run) -> (usize, f64) {
-    let basin_of = |frame: &[f64]| basins.iter().position(|basin| basin.contains(frame));
-    let visited: Vec<_> = run
-        .torsions
-        .chunks_exact(n_torsions)
-        .map(basin_of)
-        .collect();
-    let count = visited.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    let count = exactness::crossings(basins, n_torsions, &run.torsions);
     (count, run.seconds)
-}
-
-/// One line: crossings per second of computing for both, and their ratio, at least.
-fn compare(what: &str, alone: (usize, f64), moved: (usize, f64)) -> String {
-    let rate = |(count, seconds): (usize, f64)| count as f64 / seconds;
-    let bound = if alone.0 == 0 { "more than " } else { "" };
-    let ratio = rate(moved) / rate((alone.0.max(1), alone.1));
-    format!(
-        "{what}: crossings in seconds: MD {} in {:.2}, MD + moves {} in {:.2}; {bound}{ratio:.0} times as many per second",
-        alone.0, alone.1, moved.0, moved.1
-    )
-}
-
-fn assert_agree(what: &str, basins: &[Basin], found: &[Estimate], expected: &[Estimate]) {
-    for ((basin, found), expected) in basins.iter().zip(found).zip(expected) {
-        let error = found.error.hypot(expected.error);
-        let name = &basin.name;
-        assert!(
-            error > 0.0 && (found.value - expected.value).abs() <= 3.0 * error,
-            "{what}, {name}: {found:?}, expected {expected:?}"
-        );
-    }
 }
 
 fn basin(name: &str, ranges: &[TorsionRange]) -> Basin {
@@ -188,29 +160,6 @@ fn alanine_dipeptide_reaches_the_populations_of_parallel_tempering() {
     let stays = populations(&basins, 2, &alone)[0].value;
     assert!(stays > 0.5, "{stays}");
     assert_agree("MD + moves", &basins, &found, &expected);
-}
-
-/// Writes one of the shipped frames of the dipeptide whose torsions are in a basin.
-fn start_in(basin: &Basin, path: &Path) {
-    let topology = Topology::read(&dipeptide("topology.pdb")).expect("the structure");
-    let frames = Trajectory::open(
-        &[dipeptide("trajectory.dcd")],
-        &topology,
-        &ReadOptions::default(),
-    )
-    .and_then(|mut trajectory| trajectory.read_all())
-    .expect("the shipped frames");
-    let inside = |frame: &&[f64]| {
-        basin.contains(&[
-            torsion(frame, [4, 6, 8, 10]),
-            torsion(frame, [6, 8, 10, 16]),
-        ])
-    };
-    let mut frames = (0..frames.len()).map(|i| frames.frame(i));
-    let frame = frames.find(inside).expect("a frame in the basin");
-    let mut writer = TrajectoryWriter::create(path, &topology).expect("a PDB file");
-    writer.write(frame).expect("the frame can be written");
-    writer.finish().expect("the file can be written");
 }
 
 /// A solute that its surroundings bend, moved alone; its particles come last, and in reverse.
