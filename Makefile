@@ -72,7 +72,7 @@ REGFLOW_PEERS_PYTHON ?= $(wildcard $(CURDIR)/.peers/bin/python)
 
 bench: tools
 	$(CARGO) build --release --locked --package regflow-ffi
-	REGFLOW_LIBRARY='$(abspath $(TARGET_DIR))/libregflow.so' REGFLOW_PEERS_PYTHON='$(REGFLOW_PEERS_PYTHON)' $(CARGO) bench --locked --package regflow --bench table -- $(ROWS)
+	REGFLOW_LIBRARY='$(abspath $(TARGET_DIR))/libregflow.so' REGFLOW_PEERS_PYTHON='$(REGFLOW_PEERS_PYTHON)' $(CARGO) bench --locked --package regflow --bench table --bench moves -- $(ROWS)
 
 clean:
 	$(CARGO) clean

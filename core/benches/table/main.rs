@@ -1,4 +1,4 @@
-//! One table of speeds: energies, optimal transport, generation, likelihood, training steps, calls of plugins, moves; each beside
+//! One table of speeds: energies, optimal transport, generation, likelihood, training steps, calls of plugins; each beside
 //! what a user would run instead, where that is installed.
 //!
 //!     cargo bench -p regflow --bench table [-- [--rounds N] [PART OF A ROW'S NAME]...]
@@ -6,13 +6,12 @@
 //! `REGFLOW_PEERS_PYTHON` names a Python with the peers (torch, nflows, openmm, POT), or several, separated as in `PATH`: each
 //! peer runs in the first that has it. Ours and the peer's calls alternate, so that other work on the machine meets both
 //! alike. The ratio is that of the medians within a round; printed are median and quartiles over the rounds.
-//! `REGFLOW_LIBRARY` is the `libregflow.so` through whose C interface moves are made. `RAYON_NUM_THREADS` and `OMP_NUM_THREADS` set the threads of the two sides.
+//! `RAYON_NUM_THREADS` and `OMP_NUM_THREADS` set the threads of the two sides.
 
 mod energies;
 mod flows;
 mod interface;
 mod measure;
-mod moves;
 mod peer;
 #[path = "../../src/bin/bg-sample/process.rs"]
 mod process;
@@ -30,6 +29,5 @@ fn main() -> Outcome {
     flows::rows(&mut table)?;
     energies::rows(&mut table)?;
     transport::rows(&mut table)?;
-    interface::rows(&mut table)?;
-    moves::rows(&mut table)
+    interface::rows(&mut table)
 }

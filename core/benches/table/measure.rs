@@ -76,6 +76,7 @@ pub enum Rival<'a> {
     /// The process, the name of the work there, and how many of our units one call does.
     Peer(&'a mut Peer, &'a str, f64),
     /// Another way to do the same in this process, measured as ours is.
+    #[allow(dead_code, reason = "of the table of moves")]
     Other(&'a mut dyn FnMut() -> Outcome<f64>),
     NotInstalled,
     None,

@@ -1,4 +1,17 @@
-//! Metropolis moves of the dipeptide: by the Rust library, and through the C interface of `libregflow`.
+//! Metropolis moves of the dipeptide: by the Rust library, and through the C interface of `libregflow`, in the manner of the table.
+//!
+//!     REGFLOW_LIBRARY=target/release/libregflow.so cargo bench -p regflow --bench moves
+//!
+//! A program of its own: here both sides use the system's allocator, as the programs that link `libregflow` do.
+
+#[path = "table/measure.rs"]
+#[expect(dead_code, reason = "other tables have peers in Python")]
+mod measure;
+#[path = "table/peer.rs"]
+#[expect(dead_code, reason = "other tables have peers in Python")]
+mod peer;
+
+use std::error::Error;
 
 use std::ffi::{CString, c_char, c_void};
 use std::path::{Path, PathBuf};
@@ -13,8 +26,9 @@ use regflow::sample::{Metropolis, MoveOptions};
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;
 
-use crate::Outcome;
-use crate::measure::{Rival, Table, median_of_calls};
+use measure::{Rival, Table, median_of_calls};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The library that `make bench` builds.
 const LIBRARY: &str = "REGFLOW_LIBRARY";
@@ -125,7 +139,12 @@ fn check(status: i32) -> Outcome {
     }
 }
 
-pub fn rows(table: &mut Table) -> Outcome {
+fn main() -> Outcome {
+    let mut table = Table::new(std::env::args().skip(1))?;
+    rows(&mut table)
+}
+
+fn rows(table: &mut Table) -> Outcome {
     let split = |walkers: usize| format!("move, {walkers} walkers, engine's energy");
     let whole = format!("moves, 1 walker, {ATTEMPTS} with native energy");
     if ![split(1), split(256), whole.clone()]
@@ -142,7 +161,8 @@ pub fn rows(table: &mut Table) -> Outcome {
     );
     let (model, frame) = model(&data)?;
     model.save(&path)?;
-    let model = Arc::new(model);
+    // As the C interface has it.
+    let model = Arc::new(Model::load(&path, &Device::Cpu)?);
     let c = match std::env::var_os(LIBRARY).map(PathBuf::from) {
         Some(library) => Some(C::open(&library, &path, &system)?),
         None => None,
