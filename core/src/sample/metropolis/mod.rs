@@ -9,6 +9,8 @@
 //! `min(1, w(x') / w(x))`, `w = exp(-u) / q`, also where the molecule is only a part of the system: there `u` is the energy
 //! of everything.
 
+#[cfg(test)]
+mod chain;
 mod error;
 mod options;
 mod state;
