@@ -4,10 +4,11 @@
 //! batches that is a tenth of the time. Here the sums over many passes stand in one vector, to which the dense layer adds
 //! its products as it computes them.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::{Result, Storage, Tensor, TensorId};
 
@@ -16,25 +17,37 @@ thread_local! {
     static CURRENT: Cell<Option<Gradients>> = const { Cell::new(None) };
 }
 
-/// Sums over backward passes of the gradients of f32 parameters, one after the other in a vector.
+/// Sums over backward passes of the gradients of f32 parameters, one after the other in a vector. The parameters keep their
+/// values as long as these or copies of these ([`Gradients::zeros`]) are there.
 pub(crate) struct Gradients {
-    places: Arc<HashMap<TensorId, Range<usize>>>,
+    parameters: Arc<HashMap<TensorId, Parameter>>,
     sums: Vec<f32>,
+}
+
+struct Parameter {
+    /// Where its sums are.
+    place: Range<usize>,
+    /// The `Vec` of its transpose, once a pass has needed it.
+    transposed: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Gradients {
     /// Zeros.
     pub fn new<'a>(parameters: impl Iterator<Item = &'a Tensor>) -> Self {
         let mut end = 0;
-        let places = parameters
+        let parameters = parameters
             .map(|parameter| {
                 let start = end;
                 end += parameter.elem_count();
-                (parameter.id(), start..end)
+                let entry = Parameter {
+                    place: start..end,
+                    transposed: OnceLock::new(),
+                };
+                (parameter.id(), entry)
             })
             .collect();
         Gradients {
-            places: Arc::new(places),
+            parameters: Arc::new(parameters),
             sums: vec![0.0; end],
         }
     }
@@ -42,7 +55,7 @@ impl Gradients {
     /// Zeros for the same parameters.
     pub fn zeros(&self) -> Self {
         Gradients {
-            places: Arc::clone(&self.places),
+            parameters: Arc::clone(&self.parameters),
             sums: vec![0.0; self.sums.len()],
         }
     }
@@ -60,8 +73,8 @@ impl Gradients {
             return Err(candle_core::Error::msg("the gradients of a pass are gone"));
         };
         for id in store.get_ids() {
-            if let (Some(place), Some(gradient)) = (own.places.get(id), store.get_id(*id)) {
-                add_entries(&mut own.sums[place.clone()], gradient)?;
+            if let (Some(parameter), Some(gradient)) = (own.parameters.get(id), store.get_id(*id)) {
+                add_entries(&mut own.sums[parameter.place.clone()], gradient)?;
             }
         }
         Ok(own)
@@ -93,11 +106,31 @@ pub(super) fn collect(parameter: &Tensor, add: impl FnOnce(&mut [f32])) -> bool 
     let Some(mut current) = CURRENT.take() else {
         return false;
     };
-    let place = current.places.get(&parameter.id()).cloned();
+    let found = current.parameters.get(&parameter.id());
+    let place = found.map(|parameter| parameter.place.clone());
     let found = place.is_some();
     if let Some(place) = place {
         add(&mut current.sums[place]);
     }
     CURRENT.set(Some(current));
     found
+}
+
+/// The transpose of a parameter, made once for all passes whose gradients are summed with those of this thread's; of another
+/// matrix, made anew.
+pub(super) fn transposed<T: Send + Sync + 'static>(
+    matrix: &Tensor,
+    make: impl Fn() -> Vec<T>,
+) -> Arc<Vec<T>> {
+    let current = CURRENT.take();
+    let parameters = current
+        .as_ref()
+        .map(|current| Arc::clone(&current.parameters));
+    CURRENT.set(current);
+    parameters
+        .as_ref()
+        .and_then(|parameters| parameters.get(&matrix.id()))
+        .map(|parameter| parameter.transposed.get_or_init(|| Arc::new(make())))
+        .and_then(|kept| Arc::clone(kept).downcast().ok())
+        .unwrap_or_else(|| Arc::new(make()))
 }

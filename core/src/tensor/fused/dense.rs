@@ -199,32 +199,26 @@ impl<T: Real> Dense<T> {
         y
     }
 
-    /// Gradients of x (empty unless wanted) and b, and `gradient * activation'(z)`, which is `gradient` itself where there is
+    /// Gradients of x (empty without `W^T`) and b, and `gradient * activation'(z)`, which is `gradient` itself where there is
     /// no activation.
     fn pull_back<'a>(
         &self,
-        weight: Matrix<T>,
+        transposed: Option<Matrix<T>>,
         gradient: &'a [T],
-        want_x: bool,
+        n: usize,
     ) -> (Vec<T>, Vec<T>, Cow<'a, [T]>) {
-        let (k, n) = (weight.rows, weight.columns);
+        let k = transposed.map_or(0, |transposed| transposed.columns);
         let rows = gradient.len().checked_div(n).unwrap_or(0);
         if rows == 0 {
             return (Vec::new(), vec![T::ZERO; n], Cow::Borrowed(gradient));
         }
         let block = block(rows);
         let mut sums = vec![T::ZERO; rows.div_ceil(block) * n];
-        // One copy in the order that the products of all blocks read.
-        let transposed = if want_x {
-            weight.transposed().to_row_major()
-        } else {
-            Vec::new()
-        };
         let mut scaled = Vec::new();
         // SAFETY (of both): each block of `scaled` is written by `scale`, whose arguments have whole and equally many rows;
         // without a derivative it has no entries. Each block of `dx` is written by `multiply`; unwanted, it has no entries.
         let dx = unsafe {
-            filled(if want_x { rows * k } else { 0 }, |dx| {
+            filled(rows * k, |dx| {
                 let derivative = self.derivative.get();
                 scaled = filled(derivative.map_or(0, Vec::len), |scaled| {
                     let mut dx = dx.chunks_mut((block * k).max(1));
@@ -249,10 +243,10 @@ impl<T: Real> Dense<T> {
                                     gradient
                                 }
                             };
-                            if let Some(dx) = dx {
+                            if let (Some(transposed), Some(dx)) = (transposed, dx) {
                                 let rows = gradient.len() / n;
                                 let gradient = Matrix::row_major(gradient, rows, n);
-                                multiply(gradient, Matrix::row_major(&transposed, n, k), dx);
+                                multiply(gradient, transposed, dx);
                             }
                         });
                 });
@@ -355,7 +349,14 @@ impl<T: Real> CustomOp3 for Dense<T> {
                 let x_values = Matrix::of(xs, x_layout)?;
                 let weights = Matrix::of(weights, weight_layout)?;
                 with_entries(gradient, |gradient| {
-                    let (dx, db, scaled) = self.pull_back(weights, gradient, x.track_op());
+                    // In the order that the products of all blocks read.
+                    let transposed = x.track_op().then(|| {
+                        gradients::transposed(weight, || weights.transposed().to_row_major())
+                    });
+                    let transposed = transposed.as_deref().map(|transposed| {
+                        Matrix::row_major(transposed, weights.columns, weights.rows)
+                    });
+                    let (dx, db, scaled) = self.pull_back(transposed, gradient, weights.columns);
                     let scaled = Matrix::row_major(&scaled, x_values.rows, weights.columns);
                     let dw = weight
                         .track_op()
