@@ -382,7 +382,7 @@ fn summary(options: &PairOptions, count: usize, total_cost: f64) -> PairSummary 
 
 fn gather(points: &[f32], rows: &[u32], dimension: usize) -> Vec<f32> {
     let row = |&i: &u32| &points[i as usize * dimension..][..dimension];
-    rows.iter().flat_map(row).copied().collect()
+    rows.iter().map(row).collect::<Vec<_>>().concat()
 }
 
 /// Sum over all pairs.

@@ -5,10 +5,11 @@
 //! past, straight from where they are, and each entry of a is loaded into all lanes at once.
 
 use std::arch::x86_64::{
-    __m512, __mmask16, _mm512_add_ps, _mm512_castpd_ps, _mm512_castps_pd, _mm512_fmadd_ps,
-    _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_unpackhi_pd,
-    _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    __m512, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_castpd_ps,
+    _mm512_castps_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+    _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
+    _mm512_unpacklo_ps,
 };
 
 /// Entries of a vector.
@@ -122,6 +123,15 @@ unsafe fn tile<const R: usize, const V: usize>(
             __mmask16::MAX
         }
     };
+    if add {
+        // Sums of gradients come from beyond the L2 cache; they are needed only after the products.
+        for i in 0..R {
+            for vector in 0..V {
+                let entries = out.data.wrapping_add(i * out.row_stride + vector * LANES);
+                _mm_prefetch::<_MM_HINT_T0>(entries.cast());
+            }
+        }
+    }
     let mut sums = [[_mm512_setzero_ps(); V]; R];
     let (mut a_column, mut b_row) = (a.data, b.data);
     for _ in 0..k {
