@@ -21,7 +21,7 @@ use std::sync::Arc;
 use libloading::Library;
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
 use regflow::energy::ForceField;
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::sample::{Metropolis, MoveOptions};
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;

@@ -3,12 +3,13 @@
 pub mod coordinates;
 pub mod energy;
 pub mod evaluation;
-pub mod flow;
+pub mod math;
 pub mod metric;
+pub mod model;
+pub mod pairs;
 pub mod plugin;
 pub mod report;
 pub mod sample;
 pub mod system;
-pub mod target;
 pub mod tensor;
 pub mod train;

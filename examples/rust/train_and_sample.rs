@@ -8,7 +8,7 @@ use std::path::Path;
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions};
 use regflow::energy::{Energy, ForceField};
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::sample::WeightedSamples;
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;

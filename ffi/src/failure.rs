@@ -4,11 +4,11 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use regflow_core::energy::EnergyError;
-use regflow_core::flow::FlowError;
+use regflow_core::model::ModelError;
+use regflow_core::pairs::PairsError;
 use regflow_core::plugin::PluginError;
 use regflow_core::sample::{MoveError, SampleError};
 use regflow_core::system::SystemError;
-use regflow_core::target::TargetError;
 use regflow_core::tensor::TensorError;
 use regflow_core::train::TrainError;
 
@@ -115,14 +115,14 @@ pub(crate) enum Failure {
     #[error("argument `path`: cannot load a model from \"{}\"", path.display())]
     Model {
         path: PathBuf,
-        source: Box<FlowError>,
+        source: Box<ModelError>,
     },
     #[error("argument `bytes`: cannot load a model")]
-    ModelBytes(#[source] Box<FlowError>),
+    ModelBytes(#[source] Box<ModelError>),
     #[error("argument `path`")]
-    Save(#[source] Box<FlowError>),
+    Save(#[source] Box<ModelError>),
     #[error("the model cannot be evaluated")]
-    Compute(#[source] Box<FlowError>),
+    Compute(#[source] Box<ModelError>),
     #[error("argument `source`")]
     LoadEnergy(#[source] Box<EnergyError>),
     #[error("the energy cannot be evaluated")]
@@ -171,9 +171,9 @@ fn plugin(error: &PluginError) -> Status {
 }
 
 /// The code of a model that cannot be loaded: a plugin that is missing leaves the file as good as ever.
-fn loading(error: &FlowError) -> Status {
+fn loading(error: &ModelError) -> Status {
     match error {
-        FlowError::Architecture { source, .. } => match **source {
+        ModelError::Architecture { source, .. } => match **source {
             PluginError::NotFound { .. } | PluginError::Library { .. } => REGFLOW_ERROR_PLUGIN,
             _ => REGFLOW_ERROR_MODEL,
         },
@@ -199,13 +199,13 @@ fn training(error: &TrainError) -> Status {
         | TrainError::TooFewFrames { .. } => REGFLOW_ERROR_ARGUMENT,
         TrainError::Energy(error) => evaluation(error),
         TrainError::Flow(error) => match &**error {
-            FlowError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
-            FlowError::Plugin(error) => plugin(error),
+            ModelError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
+            ModelError::Plugin(error) => plugin(error),
             _ => REGFLOW_ERROR_COMPUTE,
         },
         TrainError::Target(error) => match &**error {
-            TargetError::Plugin(error) => plugin(error),
-            TargetError::Data(error) => training(error),
+            PairsError::Plugin(error) => plugin(error),
+            PairsError::Data(error) => training(error),
             _ => REGFLOW_ERROR_COMPUTE,
         },
         _ => REGFLOW_ERROR_COMPUTE,

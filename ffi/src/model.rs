@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use regflow_core::flow::{FlowError, Model};
+use regflow_core::model::{Model, ModelError};
 use serde_json::json;
 
 use crate::arguments::{check_length, device, output, results, text, values, write_text};
@@ -512,7 +512,7 @@ pub unsafe extern "C" fn regflow_model_log_density(
 }
 
 /// Log densities, minus infinity where there is none.
-fn log_density(model: &Model, positions: &[f64]) -> Result<Vec<f64>, FlowError> {
+fn log_density(model: &Model, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
     let all: Vec<&[f64]> = positions.chunks_exact(3 * model.n_atoms()).collect();
     let is_finite = |x: &&[f64]| x.iter().all(|x| x.is_finite());
     let finite: Vec<usize> = (0..all.len()).filter(|&i| is_finite(&all[i])).collect();

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use regflow_core::coordinates::{CoordinateKind, CoordinateOptions};
-use regflow_core::flow::Model;
+use regflow_core::model::Model;
+use regflow_core::pairs::{PairOptions, Pairs};
 use regflow_core::plugin;
 use regflow_core::system::Topology;
-use regflow_core::target::{PairOptions, Pairs};
 use regflow_core::tensor::Device;
 use regflow_core::train::{
     self, Dataset, Objective, Observer, Progress as Step, Recipe, Resources, Retreat, Stage,

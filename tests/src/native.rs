@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::system::Topology;
 use regflow::tensor::Device;
 use regflow_tests::native::water_topology;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::system::{NpzReader, ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;
 use regflow_tests::{dipeptide, figures};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::tensor::Device;
 use regflow_tests::{bg_sample, dipeptide};
 use tempfile::TempDir;

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use regflow::coordinates::{CoordinateKind, CoordinateOptions};
-use regflow::flow::{FlowError, Model};
+use regflow::model::{Model, ModelError};
+use regflow::pairs::{PairOptions, Pairs};
 use regflow::system::{ReadOptions, Topology, Trajectory};
-use regflow::target::{PairOptions, Pairs};
 use regflow::tensor::{self, Device, Tensor};
 use regflow::train::{Dataset, Objective, Progress, Resources, Stage, TrainOptions, train};
 use regflow_plugin::abi::op;
@@ -146,7 +146,7 @@ pub fn rows(table: &mut Table) -> Outcome {
     Ok(())
 }
 
-fn boxed(error: impl Into<FlowError>) -> Box<FlowError> {
+fn boxed(error: impl Into<ModelError>) -> Box<ModelError> {
     Box::new(error.into())
 }
 

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use crate::energy::EnergyError;
-use crate::flow::FlowError;
 use crate::metric::MetricError;
+use crate::model::ModelError;
 use crate::system::SystemError;
 
 /// Why a model cannot be evaluated.
@@ -102,7 +102,7 @@ pub enum EvaluationError {
     Metric(#[from] MetricError),
     /// The model fails.
     #[error(transparent)]
-    Flow(Box<FlowError>),
+    Flow(Box<ModelError>),
     /// The potential fails.
     #[error(transparent)]
     Energy(Box<EnergyError>),
@@ -111,8 +111,8 @@ pub enum EvaluationError {
     System(Box<SystemError>),
 }
 
-impl From<FlowError> for EvaluationError {
-    fn from(error: FlowError) -> Self {
+impl From<ModelError> for EvaluationError {
+    fn from(error: ModelError) -> Self {
         EvaluationError::Flow(Box::new(error))
     }
 }

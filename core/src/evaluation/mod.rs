@@ -23,8 +23,9 @@ use rayon::prelude::*;
 
 use crate::coordinates::ChiralCentres;
 use crate::energy::Energy;
-use crate::flow::Model;
+use crate::math::{Purpose, Streams};
 use crate::metric::{self, Tica, cosines_and_sines};
+use crate::model::Model;
 use crate::sample::WeightedSamples;
 use crate::system::{kt, torsion};
 use compare::Sets;
@@ -204,12 +205,13 @@ fn draw(
     options: &Options,
     progress: &mut dyn FnMut(&str, f64),
 ) -> Result<(Vec<f64>, WeightedSamples), EvaluationError> {
+    let streams = Streams::new(Purpose::Evaluation, options.seed);
     let mut positions = Vec::new();
     let mut drawn = WeightedSamples::new(model.temperature());
     while drawn.n() < options.n {
         progress("samples", drawn.n() as f64 / options.n as f64);
         let count = CHUNK.min(options.n - drawn.n());
-        let samples = model.sample(count, options.seed, drawn.n() as u64)?;
+        let samples = model.sample(count, streams, drawn.n() as u64)?;
         let mut energies = vec![0.0; count];
         energy.energies(&samples.positions, &mut energies)?;
         drawn.extend(&samples.log_q, &energies);

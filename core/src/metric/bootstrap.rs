@@ -1,12 +1,10 @@
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::Rng;
 use rayon::prelude::*;
+
+use crate::math::{Purpose, Random, Streams};
 
 /// Replicates of a bootstrap: its standard error is then itself known to 1 / sqrt(2 * 200) = 5 %.
 const REPLICATES: u64 = 200;
-
-/// Keeps bootstrap numbers apart from the streams that draw samples with the same seed.
-const DOMAIN: u64 = 0x626f_6f74_7374_7261;
 
 /// Standard deviations of `statistics` over bootstrap replicates: their standard errors.
 ///
@@ -21,14 +19,13 @@ pub(super) fn bootstrap_errors<const K: usize>(
     if sizes.iter().any(|&n| n < 2) {
         return [f64::NAN; K];
     }
-    let keyed = ChaCha8Rng::seed_from_u64(seed ^ DOMAIN);
+    let streams = Streams::new(Purpose::Bootstrap, seed);
     let replicates: Vec<[f64; K]> = (0..REPLICATES)
         .into_par_iter()
         .map_init(
             || vec![0; sizes.iter().sum()],
             |counts, replicate| {
-                let mut rng = keyed.clone();
-                rng.set_stream(replicate);
+                let mut rng = streams.at(replicate);
                 let mut rest = counts.as_mut_slice();
                 for &n in sizes {
                     let (group, others) = rest.split_at_mut(n);
@@ -52,7 +49,7 @@ pub(super) fn bootstrap_errors<const K: usize>(
 }
 
 /// As many draws with replacement as there are samples.
-fn draw_counts(rng: &mut ChaCha8Rng, counts: &mut [u32]) {
+fn draw_counts(rng: &mut Random, counts: &mut [u32]) {
     counts.fill(0);
     let n = counts.len();
     for _ in 0..n {

@@ -6,9 +6,9 @@ use super::flow::{Flow, FlowPlugin};
 use super::parameters::Parameters;
 use super::registry;
 use super::target::TargetPlugin;
+use crate::math::{Purpose, Streams};
 use candle_core::{DType, Device, Tensor};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use regflow_plugin::{Feature, FeatureKind, Molecule};
 use std::f64::consts::{PI, TAU};
@@ -84,7 +84,7 @@ fn example_features(circular: bool) -> Vec<Feature> {
 
 fn check_target(target: &TargetPlugin) -> Result<(), PluginError> {
     let kinds = [FeatureKind::Real, FeatureKind::Circular];
-    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut random = Streams::new(Purpose::Check, 0).at(0);
     let mut points = || (0..32).map(|_| random.random::<f32>()).collect::<Vec<_>>();
     target
         .build("")?
@@ -120,7 +120,7 @@ impl FlowPlugin {
 
 /// Normal real and uniform circular features, `[N_POINTS, D]`.
 fn example_points(flow: &Flow) -> Result<Tensor, PluginError> {
-    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut random = Streams::new(Purpose::Check, 0).at(1);
     let mut draw = |kind: &FeatureKind| match kind {
         FeatureKind::Real => StandardNormal.sample(&mut random),
         FeatureKind::Circular => PI * (1.0 - 2.0 * random.random::<f64>()),

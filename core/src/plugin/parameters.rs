@@ -1,9 +1,9 @@
 //! The parameters of a flow: ordered by the plugin's requests, kept by name.
 
 use super::error::ParameterError;
+use crate::math::{Purpose, Streams};
 use candle_core::{DType, Device, Tensor, Var};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use regflow_plugin::Init;
 use std::collections::HashMap;
@@ -256,7 +256,7 @@ fn tensor_error(name: &str, error: &candle_core::Error) -> ParameterError {
 
 fn first_values(seed: u64, name: &str, shape: &[usize], init: Init) -> Vec<f64> {
     let n = shape.iter().product();
-    let mut random = ChaCha8Rng::from_seed(stream(seed, name));
+    let mut random = Streams::new(Purpose::Parameters, seed).named(name, 0);
     match init {
         Init::Zeros => vec![0.0; n],
         Init::Ones => vec![1.0; n],
@@ -268,21 +268,6 @@ fn first_values(seed: u64, name: &str, shape: &[usize], init: Init) -> Vec<f64> 
             .map(|_| bound * (2.0 * random.random::<f64>() - 1.0))
             .collect(),
     }
-}
-
-/// A generator of its own for every seed and name: the seed and three 64-bit FNV-1a hashes of the name.
-fn stream(seed: u64, name: &str) -> [u8; 32] {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    for (salt, part) in (0u8..).zip(key[8..].chunks_exact_mut(8)) {
-        let hash = std::iter::once(salt)
-            .chain(name.bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        part.copy_from_slice(&hash.to_le_bytes());
-    }
-    key
 }
 
 #[cfg(test)]
@@ -305,8 +290,9 @@ mod tests {
             rounded.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
             again.flatten_all().unwrap().to_vec1::<f32>().unwrap()
         );
-        assert_ne!(stream(5, "a"), stream(5, "b"));
-        assert_ne!(stream(5, "a"), stream(6, "a"));
+        let drawn = |seed, name| first_values(seed, name, &[4], normal);
+        assert_ne!(drawn(5, "a"), drawn(5, "b"));
+        assert_ne!(drawn(5, "a"), drawn(6, "a"));
     }
 
     #[test]

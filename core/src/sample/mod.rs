@@ -8,6 +8,7 @@ mod trust;
 pub use crate::system::{R, kt};
 pub use importance::{Diagnostics, WeightedSamples, mean_reduced_energy};
 pub use metropolis::{Metropolis, MoveError, MoveOptions, MoveStatistics, Placement};
+pub(crate) use resample::draw;
 pub use resample::{Resampling, resample};
 
 /// What can go wrong with weighted samples.

@@ -1,14 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::SampleError;
-
-/// Keeps resampling apart from the streams that draw configurations with the same seed.
-const DOMAIN: u64 = 0x7265_7361_6d70_6c65;
+use crate::math::{Purpose, Random, Streams};
 
 /// How configurations are drawn by weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +53,17 @@ pub fn resample(
     n: usize,
     seed: u64,
 ) -> Result<Vec<usize>, SampleError> {
+    let random = Streams::new(Purpose::Resampling, seed).at(0);
+    draw(method, log_weights, n, random)
+}
+
+/// [`resample`] by the numbers of `random`.
+pub(crate) fn draw(
+    method: Resampling,
+    log_weights: &[f64],
+    n: usize,
+    mut random: Random,
+) -> Result<Vec<usize>, SampleError> {
     let finite = log_weights.iter().copied().filter(|w| w.is_finite());
     let largest = finite.reduce(f64::max).ok_or(SampleError::NoWeight {
         n: log_weights.len(),
@@ -73,14 +81,13 @@ pub fn resample(
             cumulative.push(total);
         }
     }
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ DOMAIN);
     let points: Vec<f64> = match method {
         Resampling::Systematic => {
-            let offset: f64 = rng.random();
+            let offset: f64 = random.random();
             (0..n).map(|i| (i as f64 + offset) / n as f64).collect()
         }
         Resampling::Multinomial => {
-            let mut points: Vec<f64> = (0..n).map(|_| rng.random()).collect();
+            let mut points: Vec<f64> = (0..n).map(|_| random.random()).collect();
             points.sort_unstable_by(f64::total_cmp);
             points
         }

@@ -7,7 +7,6 @@ mod atomic_file;
 mod chem;
 mod error;
 mod extent;
-mod fnv;
 mod geometry;
 mod npz;
 mod periodic;
@@ -21,7 +20,6 @@ mod writer;
 
 pub use atomic_file::write_atomically;
 pub use error::SystemError;
-pub(crate) use fnv::Fnv;
 pub use geometry::{angle, distance, torsion};
 pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};
 pub use symmetry::{Rotor, rotate};

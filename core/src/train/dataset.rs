@@ -1,14 +1,13 @@
 //! Frames for training: split by time, augmented by exact symmetries, turned into features batch by batch.
 
 use rand::RngExt;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::{TrainError, TrainOptions};
 use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
-use crate::system::{Fnv, Rotor, Topology};
+use crate::math::{Fnv, Purpose, Random, Streams};
+use crate::system::{Rotor, Topology};
 
 /// Blocks of time from which whole ones are held out: neighbouring frames are correlated, so that single held-out frames
 /// would be known from their neighbours.
@@ -17,16 +16,6 @@ const BLOCKS: usize = 20;
 const FEWEST_FRAMES: usize = 2 * BLOCKS;
 /// Most held-out frames that one validation evaluates.
 const MOST_VALIDATION: usize = 4096;
-
-/// Streams of random numbers that must not coincide.
-#[derive(Clone, Copy)]
-enum Purpose {
-    Fit = 1,
-    Epoch = 2,
-    Augmentation = 3,
-    Validation = 4,
-    Noise = 5,
-}
 
 /// Frames of one molecule, divided into training and validation frames.
 pub struct Dataset {
@@ -134,7 +123,7 @@ impl Dataset {
                 .par_chunks_mut(coordinates.n_features())
                 .enumerate()
                 .for_each(|(i, row)| {
-                    let mut random = self.random(Purpose::Noise, (first + i) as u64);
+                    let mut random = self.random(Purpose::FrameNoise, (first + i) as u64);
                     for z in row {
                         let normal: f32 = StandardNormal.sample(&mut random);
                         *z += noise as f32 * normal;
@@ -170,7 +159,7 @@ impl Dataset {
         let n = self.validation.len();
         let count = n.min(MOST_VALIDATION);
         let frames: Vec<u32> = (0..count).map(|i| self.validation[i * n / count]).collect();
-        self.points(coordinates, &frames, Purpose::Validation, 0)
+        self.points(coordinates, &frames, Purpose::HeldOutAugmentation, 0)
     }
 
     /// Features of the frames of [`Dataset::validation_points`], `[n, D]`.
@@ -225,7 +214,7 @@ impl Dataset {
         &self.positions[frame as usize * self.width..][..self.width]
     }
 
-    fn permute(&self, positions: &mut [f64], random: &mut ChaCha8Rng) {
+    fn permute(&self, positions: &mut [f64], random: &mut Random) {
         for rotor in &self.rotors {
             let turns = random.random_range(0..rotor.hydrogens.len());
             crate::system::rotate(positions, rotor, turns);
@@ -234,16 +223,14 @@ impl Dataset {
 
     fn epoch_order(&self, epoch: usize) -> Vec<u32> {
         let mut order = self.training.clone();
-        let mut random = self.random(Purpose::Epoch, epoch as u64);
+        let mut random = self.random(Purpose::FrameOrder, epoch as u64);
         for i in (1..order.len()).rev() {
             order.swap(i, random.random_range(0..=i));
         }
         order
     }
 
-    fn random(&self, purpose: Purpose, stream: u64) -> ChaCha8Rng {
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(((purpose as u64) << 56) | stream);
-        random
+    fn random(&self, purpose: Purpose, stream: u64) -> Random {
+        Streams::new(purpose, self.seed).at(stream)
     }
 }

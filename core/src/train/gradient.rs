@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::TrainError;
 use super::objective::{Batch, Loss, Rows};
-use crate::flow::Model;
+use crate::model::Model;
 use crate::tensor::{Gradients, Tensor};
 
 /// Most sums of gradients that are kept at a time, and so chunks that run at once.

@@ -125,38 +125,38 @@ pub enum TrainError {
     Sample(#[from] crate::sample::SampleError),
     /// The model failed.
     #[error(transparent)]
-    Flow(Box<crate::flow::FlowError>),
+    Flow(Box<crate::model::ModelError>),
     /// The pairs failed.
     #[error(transparent)]
-    Target(Box<crate::target::TargetError>),
+    Target(Box<crate::pairs::PairsError>),
 }
 
-impl From<crate::flow::FlowError> for TrainError {
-    fn from(error: crate::flow::FlowError) -> Self {
+impl From<crate::model::ModelError> for TrainError {
+    fn from(error: crate::model::ModelError) -> Self {
         TrainError::Flow(Box::new(error))
     }
 }
 
-impl From<crate::target::TargetError> for TrainError {
-    fn from(error: crate::target::TargetError) -> Self {
+impl From<crate::pairs::PairsError> for TrainError {
+    fn from(error: crate::pairs::PairsError) -> Self {
         TrainError::Target(Box::new(error))
     }
 }
 
 impl From<crate::plugin::PluginError> for TrainError {
     fn from(error: crate::plugin::PluginError) -> Self {
-        crate::flow::FlowError::from(error).into()
+        crate::model::ModelError::from(error).into()
     }
 }
 
 impl From<crate::coordinates::CoordinatesError> for TrainError {
     fn from(error: crate::coordinates::CoordinatesError) -> Self {
-        crate::flow::FlowError::from(error).into()
+        crate::model::ModelError::from(error).into()
     }
 }
 
 impl From<candle_core::Error> for TrainError {
     fn from(error: candle_core::Error) -> Self {
-        crate::flow::FlowError::from(error).into()
+        crate::model::ModelError::from(error).into()
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use super::options::check;
 use crate::coordinates::FeatureKind;
-use crate::flow::Prior;
+use crate::model::Prior;
 use crate::plugin::Flow;
 use crate::tensor::{self, DType, Device, Tensor, Var};
 

@@ -13,9 +13,10 @@ use super::dataset::Dataset;
 use super::objective::Batch;
 use super::options::check;
 use crate::energy::Energy;
-use crate::flow::Model;
+use crate::math::{Purpose, Streams};
 use crate::metric::ess_per_n;
-use crate::sample::{Resampling, WeightedSamples, resample};
+use crate::model::Model;
+use crate::sample::{Resampling, WeightedSamples, draw};
 use crate::system::kt;
 
 /// Settings of a polish.
@@ -118,10 +119,6 @@ pub(super) struct Buffer {
     pub drawn: u64,
 }
 
-/// Keeps the streams of the buffer and of validations apart from those of sampling with the same seed.
-const BUFFER_STREAM: u64 = 0x706f_6c69_7368_0001;
-const VALIDATION_STREAM: u64 = 0x706f_6c69_7368_0002;
-
 /// A polish of one model with one energy.
 pub(super) struct Polish<'a> {
     model: &'a Model,
@@ -161,8 +158,8 @@ impl<'a> Polish<'a> {
         } else {
             self.options.fresh
         };
-        let seed = self.seed ^ BUFFER_STREAM;
-        let (features, log_q) = self.model.sample_features(n, seed, buffer.drawn)?;
+        let streams = Streams::new(Purpose::PolishBuffer, self.seed);
+        let (features, log_q) = self.model.sample_features(n, streams, buffer.drawn)?;
         buffer.drawn += n as u64;
         let Scored { log_target, scores } = self.score(&features)?;
         let log_weight = log_target.iter().zip(log_q);
@@ -217,8 +214,8 @@ impl<'a> Polish<'a> {
         }
 
         let (clipped, share) = clip(&buffer.log_weight, self.options.clip_quantile);
-        let seed = (self.seed ^ BUFFER_STREAM).wrapping_add((step as u64) << 8);
-        let mut rows = resample(Resampling::Systematic, &clipped, n_weighted, seed)?;
+        let random = Streams::new(Purpose::PolishChoice, self.seed).at(step as u64);
+        let mut rows = draw(Resampling::Systematic, &clipped, n_weighted, random)?;
         // The newest samples are the flow's own; those that the target does not know have no slope.
         let capacity = buffer.log_weight.len();
         let newest = (1..=capacity).map(|age| (buffer.next + capacity - age) % capacity);
@@ -251,8 +248,8 @@ impl<'a> Polish<'a> {
     /// ESS/N of fresh samples of the model as it is; `round` counts the validations.
     pub fn ess(&self, round: usize) -> Result<f64, TrainError> {
         let n = self.options.validation_samples;
-        let seed = self.seed ^ VALIDATION_STREAM;
-        let drawn = self.model.sample(n, seed, (round * n) as u64)?;
+        let streams = Streams::new(Purpose::Validation, self.seed);
+        let drawn = self.model.sample(n, streams, (round * n) as u64)?;
         let mut energies = vec![0.0; n];
         self.energy.energies(&drawn.positions, &mut energies)?;
         let mut samples = WeightedSamples::new(self.model.temperature());

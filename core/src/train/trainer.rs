@@ -13,9 +13,9 @@ use super::schedule::Schedule;
 use super::state::{Best, StageSummary, State};
 use super::{Objective, Stage, TrainError, TrainOptions};
 use crate::energy::Energy;
-use crate::flow::Model;
-use crate::system::Fnv;
-use crate::target::Pairs;
+use crate::math::Fnv;
+use crate::model::Model;
+use crate::pairs::Pairs;
 
 /// Validations in a stage whose interval is not given.
 const VALIDATIONS: usize = 20;

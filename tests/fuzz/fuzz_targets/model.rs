@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::tensor::Device;
 
 fuzz_target!(|bytes: &[u8]| {

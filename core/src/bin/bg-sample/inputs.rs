@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regflow::energy::{self, Energy};
-use regflow::flow::Model;
+use regflow::model::Model;
 use regflow::system::{AtomSelection, ReadOptions, Topology, Trajectory};
 use regflow::tensor::{self, Device};
 

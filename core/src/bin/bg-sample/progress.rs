@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use regflow::energy::Energy;
-use regflow::flow::Model;
+use regflow::math::{Purpose, Streams};
+use regflow::model::Model;
 use regflow::sample::WeightedSamples;
 use regflow::train::{Observer, Progress, Retreat, StageSummary};
 use serde_json::{Value, json};
@@ -21,9 +22,8 @@ use crate::diagnostics::Populations;
 const LENGTH: u64 = 1000;
 /// Weight of a new loss in the running mean that is shown.
 const SMOOTHING: f64 = 0.02;
-/// Fresh samples by which a finished stage is judged, and their seed.
+/// Fresh samples by which a finished stage is judged.
 const SAMPLES: usize = 10_000;
-const SEED: u64 = 0x7374_6167_6573;
 const HEADER: &str = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess";
 
 /// Whether the user (Ctrl-C) or the system (SIGTERM) wants the run to end.
@@ -111,14 +111,14 @@ impl<'a> Reporter<'a> {
     }
 
     fn judge(&self, model: &Model, summary: &StageSummary) -> Outcome<(Value, String)> {
-        let drawn = model.sample(SAMPLES, SEED, 0)?;
+        let drawn = model.sample(SAMPLES, Streams::new(Purpose::StageSamples, 0), 0)?;
         let mut energies = vec![0.0; SAMPLES];
         self.energy.energies(&drawn.positions, &mut energies)?;
         let mut samples = WeightedSamples::new(model.temperature());
         samples.extend(&drawn.log_q, &energies);
         let mut populations = Populations::new(model.topology());
         populations.extend(&drawn.positions);
-        let found = samples.diagnostics(SEED);
+        let found = samples.diagnostics(0);
         let k_hat = found.k_hat.map_or("-".into(), |k| format!("{k:.2}"));
         let (populations, words) = populations.weighted(&samples.log_weight)?.unzip();
         let text = format!(

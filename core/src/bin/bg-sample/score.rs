@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use regflow::math::{Purpose, Streams};
 use regflow::sample::WeightedSamples;
 
 use crate::diagnostics::{self, Populations};
@@ -37,7 +36,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
     let mut positions = frames.read(model.topology(), selection)?;
     // Where features see the rigid motion, the target has a random one: frames get it here.
-    let mut random = ChaCha8Rng::seed_from_u64(common.seed);
+    let mut random = Streams::new(Purpose::ScoreAugmentation, common.seed).at(0);
     model.coordinates().augment(&mut positions, &mut random)?;
     let log_q = model.log_density(&positions)?;
     let mut energies = vec![0.0; log_q.len()];

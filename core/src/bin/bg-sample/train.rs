@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, ZMatrix};
-use regflow::flow::Model;
+use regflow::model::Model;
+use regflow::pairs::{PairOptions, Pairs};
 use regflow::system::Topology;
-use regflow::target::{PairOptions, Pairs};
 use regflow::tensor::Device;
 use regflow::train::{Checkpoint, Dataset, Objective, Resources, Summary, TrainOptions};
 use regflow::{plugin, train};

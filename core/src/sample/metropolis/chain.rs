@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
 use crate::energy::{Energy, EnergyError};
-use crate::flow::Model;
+use crate::model::Model;
 use crate::system::{Atom, Residue, Topology, angle, distance, kt, torsion};
 use crate::tensor::{Device, Tensor};
 

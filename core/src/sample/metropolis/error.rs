@@ -1,6 +1,6 @@
 use crate::coordinates::CoordinateKind;
 use crate::energy::EnergyError;
-use crate::flow::FlowError;
+use crate::model::ModelError;
 
 /// What can go wrong with a move. Walkers and atoms count from 0.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ pub enum MoveError {
     },
     /// The model cannot be evaluated.
     #[error(transparent)]
-    Flow(#[from] FlowError),
+    Flow(#[from] ModelError),
     /// The energy cannot be evaluated.
     #[error(transparent)]
     Potential(#[from] EnergyError),

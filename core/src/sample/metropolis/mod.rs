@@ -19,24 +19,19 @@ mod tests;
 
 use std::sync::Arc;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::coordinates::{CoordinatesError, Frame};
 use crate::energy::Energy;
-use crate::flow::{FlowError, Model, Samples};
+use crate::math::{Purpose, Random, Streams};
+use crate::model::{Model, ModelError, Samples};
 use crate::system::kt;
 
 pub use error::MoveError;
 use options::Layout;
 pub use options::{MoveOptions, Placement};
 
-/// Keep the random numbers of one seed apart, from each other and from those of [`Model::sample`]: walkers may start from
-/// samples of the same seed, or have moves with neighbouring ones.
-const PROPOSALS: u64 = u64::from_be_bytes(*b"proposal");
-const ACCEPTANCE: u64 = u64::from_be_bytes(*b"accepted");
-const ORIENTATION: u64 = u64::from_be_bytes(*b"rotation");
 /// Configurations per energy call of [`Metropolis::run`],
 const ENERGY_BATCH: usize = 1024;
 /// unless they have more coordinates than this (128 MB).
@@ -306,9 +301,9 @@ impl Metropolis {
             Some((drawn, samples)) if drawn == number => samples,
             _ => {
                 self.statistics.network_calls += 1;
-                let seed = self.seed ^ PROPOSALS;
+                let streams = Streams::new(Purpose::Proposals, self.seed);
                 self.model
-                    .sample(self.batch, seed, number * self.batch as u64)?
+                    .sample(self.batch, streams, number * self.batch as u64)?
             }
         };
         let molecule = 3 * self.model.n_atoms();
@@ -319,7 +314,9 @@ impl Metropolis {
             // Neither frame is missing but by rounding: inside the domain of the coordinates the three atoms span a plane.
             let to = frames[walker].map(|frame| match self.layout.placement {
                 Placement::Keep => frame,
-                Placement::Random => frame.turned(&mut self.stream(ORIENTATION, round, walker)),
+                Placement::Random => {
+                    frame.turned(&mut self.stream(Purpose::Orientation, round, walker))
+                }
             });
             log_q[walker] = match (Frame::of(shape, self.layout.frame), to) {
                 (Some(from), Some(to)) => {
@@ -335,16 +332,15 @@ impl Metropolis {
     }
 
     /// The random numbers of one walker in one round for one purpose.
-    fn stream(&self, purpose: u64, round: u64, walker: usize) -> ChaCha8Rng {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ purpose);
-        rng.set_stream(round.wrapping_mul(self.layout.n_walkers as u64) + walker as u64);
-        rng
+    fn stream(&self, purpose: Purpose, round: u64, walker: usize) -> Random {
+        let index = round.wrapping_mul(self.layout.n_walkers as u64) + walker as u64;
+        Streams::new(purpose, self.seed).at(index)
     }
 
     /// Uniform numbers of `[0, 1)` that the walkers of one round are decided by.
     fn thresholds(&self, round: u64) -> Vec<f64> {
         (0..self.layout.n_walkers)
-            .map(|walker| self.stream(ACCEPTANCE, round, walker).random())
+            .map(|walker| self.stream(Purpose::Acceptance, round, walker).random())
             .collect()
     }
 
@@ -382,9 +378,9 @@ fn ratio(current: f64, proposal: f64) -> f64 {
 }
 
 /// Log densities; `-inf` for a configuration without features (atoms in one place or on a line).
-fn densities(model: &Model, molecules: &[f64]) -> Result<Vec<f64>, FlowError> {
-    let degenerate = |error: &FlowError| {
-        let FlowError::Coordinates(error) = error else {
+fn densities(model: &Model, molecules: &[f64]) -> Result<Vec<f64>, ModelError> {
+    let degenerate = |error: &ModelError| {
+        let ModelError::Coordinates(error) = error else {
             return false;
         };
         matches!(

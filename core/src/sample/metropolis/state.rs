@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::MoveError;
 use super::{Metropolis, MoveStatistics};
-use crate::system::Fnv;
+use crate::math::Fnv;
 use crate::tensor::DType;
 
 /// First bytes of a saved state; the digit is the version of its format.
@@ -89,7 +89,7 @@ impl Metropolis {
                 .as_tensor()
                 .to_dtype(DType::F32)
                 .and_then(|tensor| tensor.flatten_all()?.to_vec1::<f32>())
-                .map_err(crate::flow::FlowError::from)?;
+                .map_err(crate::model::ModelError::from)?;
             hash.add(bytemuck::cast_slice(&values));
         }
         Ok(format!("{:016x}", hash.finish()))

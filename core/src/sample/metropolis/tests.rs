@@ -3,6 +3,8 @@
 
 use std::f64::consts::PI;
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::chain::{Chain, T, basin, build, exact, model, quadrature};
@@ -255,7 +257,7 @@ fn streams_of_one_seed_are_apart() {
             found.push(shape(x));
         }
         found.extend(proposals.chunks_exact(12).map(shape));
-        for purpose in [ACCEPTANCE, ORIENTATION] {
+        for purpose in [Purpose::Acceptance, Purpose::Orientation] {
             let number: u64 = moves.stream(purpose, 0, 0).random();
             found.push(number);
         }

@@ -7,7 +7,7 @@ fn prior() -> Prior {
     Prior::new(vec![Real, Circular])
 }
 
-fn data(first: usize, count: usize) -> Result<Vec<f32>, TargetError> {
+fn data(first: usize, count: usize) -> Result<Vec<f32>, PairsError> {
     Ok((2 * first..2 * (first + count))
         .map(|i| (i as f32).sin())
         .collect())
@@ -23,11 +23,11 @@ fn options(directory: Option<&Path>) -> PairOptions {
     }
 }
 
-fn make(options: &PairOptions) -> Result<Pairs, TargetError> {
+fn make(options: &PairOptions) -> Result<Pairs, PairsError> {
     make_in_shards(options, SHARD)
 }
 
-fn make_in_shards(options: &PairOptions, most: usize) -> Result<Pairs, TargetError> {
+fn make_in_shards(options: &PairOptions, most: usize) -> Result<Pairs, PairsError> {
     let target = plugin::target("ot")?.build(&options.config.to_string())?;
     Pairs::from_source(prior(), &target, data, data(5000, 40)?, options, most)
 }
@@ -43,13 +43,16 @@ fn an_epoch_holds_every_point_once_and_pairs_stay_together() {
     let pairs = make(&options(None)).expect("made");
     assert_eq!(pairs.len(), N);
     let (x0, x1) = pairs.batch(0, N, 0.0, 1).expect("batch");
-    assert_eq!(sorted(&x0), sorted(&prior().sample(5, 0, N)));
+    assert_eq!(
+        sorted(&x0),
+        sorted(&prior().sample(Streams::new(Purpose::Pairs, 5), 0, N))
+    );
     assert_eq!(sorted(&x1), sorted(&data(0, N).expect("data")));
     let cost = squared_distance(&x0, &x1, prior().kinds()) / N as f64;
     assert!((cost / pairs.mean_cost() - 1.0).abs() < 1e-12);
     // Far less than unpaired points cost.
     let unpaired = squared_distance(
-        &prior().sample(5, 0, N),
+        &prior().sample(Streams::new(Purpose::Pairs, 5), 0, N),
         &data(0, N).expect("data"),
         prior().kinds(),
     );
@@ -76,7 +79,10 @@ fn an_epoch_of_several_shards_holds_every_pair_once() {
             (x0.clone(), x1.clone()),
             in_memory.batch(epoch * N, N, 0.0, 1).expect("batch")
         );
-        assert_eq!(sorted(&x0), sorted(&prior().sample(5, 0, N)));
+        assert_eq!(
+            sorted(&x0),
+            sorted(&prior().sample(Streams::new(Purpose::Pairs, 5), 0, N))
+        );
         assert_eq!(sorted(&x1), sorted(&data(0, N).expect("data")));
         let cost = squared_distance(&x0, &x1, prior().kinds()) / N as f64;
         assert!((cost / on_disk.mean_cost() - 1.0).abs() < 1e-12);
@@ -91,7 +97,7 @@ fn an_epoch_of_several_shards_holds_every_pair_once() {
     std::fs::remove_file(Shard::path(folder.path(), 3)).expect("removed");
     assert!(matches!(
         on_disk.batch(0, N, 0.0, 2),
-        Err(TargetError::Shard { .. } | TargetError::Read { .. })
+        Err(PairsError::Shard { .. } | PairsError::Read { .. })
     ));
 }
 
@@ -142,7 +148,7 @@ fn shards_are_used_again_only_for_the_same_pairs() {
     std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("cut");
     assert!(matches!(
         make(&options(Some(folder.path()))),
-        Err(TargetError::Shard { .. })
+        Err(PairsError::Shard { .. })
     ));
 }
 
@@ -150,7 +156,7 @@ fn shards_are_used_again_only_for_the_same_pairs() {
 fn given_pairs_are_split_and_kept_together() {
     let values: Vec<f32> = (0..200).map(|i| i as f32).collect();
     let shifted: Vec<f32> = values.iter().map(|v| v + 0.5).collect();
-    let given = UserPairs {
+    let given = GivenPairs {
         x0: values,
         x1: shifted,
     };
@@ -168,7 +174,7 @@ fn nothing_to_make_is_an_error() {
         count: 0,
         ..options(None)
     };
-    assert!(matches!(make(&none), Err(TargetError::NoPairs)));
+    assert!(matches!(make(&none), Err(PairsError::NoPairs)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::{FlowError, Header, Model};
+use super::{Header, Model, ModelError};
 use crate::plugin::Parameters;
 use crate::system::{Topology, write_atomically};
 use crate::tensor::{DType, Device, Tensor};
@@ -21,8 +21,8 @@ impl Model {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), FlowError> {
-        let not_a_model = |reason: String| FlowError::NotAModel {
+    pub fn save(&self, path: &Path) -> Result<(), ModelError> {
+        let not_a_model = |reason: String| ModelError::NotAModel {
             path: path.to_owned(),
             reason,
         };
@@ -51,8 +51,8 @@ impl Model {
     ///
     /// # Errors
     /// The file is missing, damaged, of another format version, or its architecture is not found or does not fit.
-    pub fn load(path: &Path, device: &Device) -> Result<Model, FlowError> {
-        let bytes = std::fs::read(path).map_err(|source| FlowError::Io {
+    pub fn load(path: &Path, device: &Device) -> Result<Model, ModelError> {
+        let bytes = std::fs::read(path).map_err(|source| ModelError::Io {
             path: path.to_owned(),
             source,
         })?;
@@ -63,14 +63,14 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`]; messages name the file `(memory)`.
-    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Model, FlowError> {
+    pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Model, ModelError> {
         Model::decode(Path::new("(memory)"), bytes, device)
     }
 
-    fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<Model, FlowError> {
+    fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<Model, ModelError> {
         let header = Model::read_header(path, bytes)?;
         let architecture = header.architecture.name.clone();
-        let not_a_model = |reason: String| FlowError::NotAModel {
+        let not_a_model = |reason: String| ModelError::NotAModel {
             path: path.to_owned(),
             reason,
         };
@@ -97,7 +97,7 @@ impl Model {
         }
         let parameters = Parameters::from_values(device, DType::F32, values);
         let model = Model::build(header, parameters).map_err(|error| match error {
-            FlowError::Plugin(source) => FlowError::Architecture {
+            ModelError::Plugin(source) => ModelError::Architecture {
                 path: path.to_owned(),
                 source: Box::new(source),
             },
@@ -111,8 +111,8 @@ impl Model {
         Ok(model)
     }
 
-    fn read_header(path: &Path, bytes: &[u8]) -> Result<Header, FlowError> {
-        let not_a_model = |reason: String| FlowError::NotAModel {
+    fn read_header(path: &Path, bytes: &[u8]) -> Result<Header, ModelError> {
+        let not_a_model = |reason: String| ModelError::NotAModel {
             path: path.to_owned(),
             reason,
         };
@@ -129,7 +129,7 @@ impl Model {
         let version = json.get("format_version").and_then(|v| v.as_u64());
         let version = version.ok_or_else(|| not_a_model("its header has no version".into()))?;
         if version != u64::from(FORMAT_VERSION) {
-            return Err(FlowError::FormatVersion {
+            return Err(ModelError::FormatVersion {
                 path: path.to_owned(),
                 expected: FORMAT_VERSION,
                 found: version,

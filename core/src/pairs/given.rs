@@ -4,37 +4,37 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::TargetError;
+use super::PairsError;
 use super::shard::read_f32;
 use crate::system::NpzReader;
 
 /// Pairs from a file, in features.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UserPairs {
+pub struct GivenPairs {
     /// Prior side, `[n, D]`.
     pub x0: Vec<f32>,
     /// Data side, `[n, D]`.
     pub x1: Vec<f32>,
 }
 
-impl UserPairs {
+impl GivenPairs {
     /// Reads the arrays `x0` and `x1`, both `[n, D]` with `D = dimension`, from an `.npz` (f32 or f64) or `.safetensors`
     /// (F32 or F64) file.
     ///
     /// # Errors
     /// No such file or arrays, other shapes or types, no pairs at all, values that are not finite.
-    pub fn read(path: &Path, dimension: usize) -> Result<UserPairs, TargetError> {
+    pub fn read(path: &Path, dimension: usize) -> Result<GivenPairs, PairsError> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         let [(shape0, x0), (shape1, x1)] = match extension {
             "npz" => read_npz(path)?,
             "safetensors" => read_safetensors(path)?,
             _ => {
-                return Err(TargetError::UserFormat {
+                return Err(PairsError::GivenFormat {
                     path: path.to_owned(),
                 });
             }
         };
-        let wrong = |name, expected: String, found: String| TargetError::UserArray {
+        let wrong = |name, expected: String, found: String| PairsError::GivenArray {
             path: path.to_owned(),
             name,
             expected,
@@ -59,17 +59,17 @@ impl UserPairs {
                 return Err(wrong(name, "finite numbers".into(), found));
             }
         }
-        Ok(UserPairs { x0, x1 })
+        Ok(GivenPairs { x0, x1 })
     }
 
     /// Divides the pairs into training and held-out ones: every `interval`-th is held out.
-    pub(super) fn split(self, dimension: usize, interval: usize) -> (UserPairs, UserPairs) {
+    pub(super) fn split(self, dimension: usize, interval: usize) -> (GivenPairs, GivenPairs) {
         let pick = |values: &[f32], held_out: bool| -> Vec<f32> {
             let rows = values.chunks_exact(dimension).enumerate();
             let chosen = rows.filter(|(i, _)| (i % interval == interval - 1) == held_out);
             chosen.flat_map(|(_, row)| row).copied().collect()
         };
-        let part = |held_out| UserPairs {
+        let part = |held_out| GivenPairs {
             x0: pick(&self.x0, held_out),
             x1: pick(&self.x1, held_out),
         };
@@ -79,9 +79,9 @@ impl UserPairs {
 
 type Matrix = (Vec<usize>, Vec<f32>);
 
-fn read_npz(path: &Path) -> Result<[Matrix; 2], TargetError> {
+fn read_npz(path: &Path) -> Result<[Matrix; 2], PairsError> {
     let mut file = NpzReader::open(path)?;
-    let mut array = |name| -> Result<Matrix, TargetError> {
+    let mut array = |name| -> Result<Matrix, PairsError> {
         let array = file.f64(name)?;
         Ok((
             array.shape,
@@ -91,19 +91,19 @@ fn read_npz(path: &Path) -> Result<[Matrix; 2], TargetError> {
     Ok([array("x0")?, array("x1")?])
 }
 
-fn read_safetensors(path: &Path) -> Result<[Matrix; 2], TargetError> {
-    let bytes = std::fs::read(path).map_err(|source| TargetError::Read {
+fn read_safetensors(path: &Path) -> Result<[Matrix; 2], PairsError> {
+    let bytes = std::fs::read(path).map_err(|source| PairsError::Read {
         path: path.to_owned(),
         source,
     })?;
-    let wrong = |name, found: String| TargetError::UserArray {
+    let wrong = |name, found: String| PairsError::GivenArray {
         path: path.to_owned(),
         name,
         expected: "an array of type F32 or F64 in a whole safetensors file".into(),
         found,
     };
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| wrong("x0", e.to_string()))?;
-    let array = |name| -> Result<Matrix, TargetError> {
+    let array = |name| -> Result<Matrix, PairsError> {
         let view = tensors
             .tensor(name)
             .map_err(|e| wrong(name, e.to_string()))?;
@@ -150,13 +150,13 @@ mod tests {
     #[test]
     fn reads_both_formats() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let expected = UserPairs {
+        let expected = GivenPairs {
             x0: vec![1.0, 2.0, 3.0, 4.0],
             x1: vec![0.5, 1.5, 2.5, 3.5],
         };
         let path = folder.path().join("pairs.npz");
         npz(&path, &expected.x0, &[0.5, 1.5, 2.5, 3.5], 2);
-        assert_eq!(UserPairs::read(&path, 2).expect("read"), expected);
+        assert_eq!(GivenPairs::read(&path, 2).expect("read"), expected);
         let path = folder.path().join("pairs.safetensors");
         let wide = [0.5f64, 1.5, 2.5, 3.5];
         let view = |dtype, bytes| TensorView::new(dtype, vec![2, 2], bytes).expect("view");
@@ -166,9 +166,9 @@ mod tests {
         ];
         let bytes = safetensors::serialize(tensors, None).expect("serialised");
         std::fs::write(&path, &bytes).expect("written");
-        assert_eq!(UserPairs::read(&path, 2).expect("read"), expected);
+        assert_eq!(GivenPairs::read(&path, 2).expect("read"), expected);
         std::fs::write(&path, &bytes[..bytes.len() - 3]).expect("cut");
-        assert!(UserPairs::read(&path, 2).is_err());
+        assert!(GivenPairs::read(&path, 2).is_err());
         let (train, held_out) = expected.clone().split(2, 2);
         assert_eq!((train.x0, held_out.x1), (vec![1.0, 2.0], vec![2.5, 3.5]));
     }
@@ -178,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("pairs.npz");
         let told = |path: &Path, dimension| {
-            UserPairs::read(path, dimension)
+            GivenPairs::read(path, dimension)
                 .expect_err("refused")
                 .to_string()
         };

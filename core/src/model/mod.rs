@@ -1,8 +1,21 @@
+//! A model: prior, coordinates, architecture and parameters, kept in one file.
+//!
+//! [`Model`] is what samples and scores configurations. Symbols and directions are those of the generating map
+//! `f: x0 -> x1` from prior to data: `log q(x1) = log p0(x0) - logdet(x0)`.
+
+mod checkpoint;
+mod error;
+mod prior;
+
+pub use checkpoint::FORMAT_VERSION;
+pub use error::ModelError;
+pub use prior::Prior;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{FlowError, Prior};
 use crate::coordinates::Coordinates;
+use crate::math::Streams;
 use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, PluginError};
 use crate::system::Topology;
 use crate::tensor::{DType, Device, Tensor};
@@ -51,11 +64,11 @@ pub struct Samples {
 
 /// A Boltzmann generator: a flow over the features of one molecule.
 pub struct Model {
-    pub(super) header: Header,
+    header: Header,
     /// Over the same parameters as `training_flow`, but without a gradient graph.
     flow: Flow,
     training_flow: Flow,
-    pub(super) parameters: Parameters,
+    parameters: Parameters,
     prior: Prior,
     device: Device,
 }
@@ -73,7 +86,7 @@ impl Model {
         temperature: f64,
         seed: u64,
         device: &Device,
-    ) -> Result<Model, FlowError> {
+    ) -> Result<Model, ModelError> {
         let plugin = plugin::flow(architecture)?;
         // With every default spelled out: a later version of the plugin may have others.
         let config = plugin.info().complete_config(&config.to_string())?;
@@ -82,7 +95,7 @@ impl Model {
             message: e.to_string(),
         })?;
         let header = Header {
-            format_version: super::FORMAT_VERSION,
+            format_version: FORMAT_VERSION,
             architecture: Architecture {
                 name: architecture.to_owned(),
                 version: plugin.info().version.clone(),
@@ -96,7 +109,7 @@ impl Model {
         Model::build(header, Parameters::new(device, DType::F32, seed))
     }
 
-    pub(super) fn build(header: Header, mut parameters: Parameters) -> Result<Model, FlowError> {
+    pub(super) fn build(header: Header, mut parameters: Parameters) -> Result<Model, ModelError> {
         let plugin = plugin::flow(&header.architecture.name)?;
         let features = header.coordinates.features();
         let config = header.architecture.config.to_string();
@@ -174,7 +187,7 @@ impl Model {
     ///
     /// # Errors
     /// What the architecture does wrong.
-    pub fn check(&self) -> Result<CheckReport, FlowError> {
+    pub fn check(&self) -> Result<CheckReport, ModelError> {
         let architecture = &self.header.architecture;
         Ok(plugin::flow(&architecture.name)?.check(
             &architecture.config.to_string(),
@@ -193,15 +206,21 @@ impl Model {
         }
     }
 
-    /// Draws `n` configurations, those with indices `first_index..first_index + n` of the stream that `seed` defines:
-    /// the same configurations come out however they are divided into calls (up to rounding of the f32 network).
+    /// Draws `n` configurations, those with indices `first_index..first_index + n` of `streams`, by a
+    /// seed alone those of [`Purpose::Samples`](crate::math::Purpose::Samples): the same configurations come out however they are divided into calls (up to rounding of the f32 network).
     ///
     /// A proposal whose features lie outside the domain of the coordinate map (a negative bond length, say) has
     /// `log_q = +inf`, hence weight 0.
     ///
     /// # Errors
     /// The architecture plugin or the device fails.
-    pub fn sample(&self, n: usize, seed: u64, first_index: u64) -> Result<Samples, FlowError> {
+    pub fn sample(
+        &self,
+        n: usize,
+        streams: impl Into<Streams>,
+        first_index: u64,
+    ) -> Result<Samples, ModelError> {
+        let streams = streams.into();
         let width = 3 * self.n_atoms();
         let mut positions = vec![0.0; n * width];
         let mut log_q = vec![0.0; n];
@@ -212,19 +231,19 @@ impl Model {
             .enumerate()
             .try_for_each(|(chunk, (positions, log_q))| {
                 let first = first_index + (chunk * rows) as u64;
-                self.sample_chunk(seed, first, positions, log_q)
+                self.sample_chunk(streams, first, positions, log_q)
             })?;
         Ok(Samples { positions, log_q })
     }
 
     fn sample_chunk(
         &self,
-        seed: u64,
+        streams: Streams,
         first_index: u64,
         positions: &mut [f64],
         log_q: &mut [f64],
-    ) -> Result<(), FlowError> {
-        let (features, log_z) = self.draw(seed, first_index, log_q.len())?;
+    ) -> Result<(), ModelError> {
+        let (features, log_z) = self.draw(streams, first_index, log_q.len())?;
         let features: Vec<f64> = features.into_iter().map(f64::from).collect();
         self.coordinates()
             .to_positions(&features, positions, log_q)?;
@@ -241,15 +260,15 @@ impl Model {
     pub(crate) fn sample_features(
         &self,
         n: usize,
-        seed: u64,
+        streams: Streams,
         first_index: u64,
-    ) -> Result<(Vec<f32>, Vec<f64>), FlowError> {
+    ) -> Result<(Vec<f32>, Vec<f64>), ModelError> {
         let rows = self.rows_per_call(n);
         let parts: Vec<_> = (0..n.div_ceil(rows))
             .into_par_iter()
             .map(|chunk| {
                 let done = chunk * rows;
-                self.draw(seed, first_index + done as u64, rows.min(n - done))
+                self.draw(streams, first_index + done as u64, rows.min(n - done))
             })
             .collect::<Result<_, _>>()?;
         let mut all = (Vec::with_capacity(n * self.prior.dimension()), Vec::new());
@@ -263,11 +282,11 @@ impl Model {
     /// One network call of [`Model::sample_features`].
     fn draw(
         &self,
-        seed: u64,
+        streams: Streams,
         first_index: u64,
         n: usize,
-    ) -> Result<(Vec<f32>, Vec<f64>), FlowError> {
-        let x0 = self.prior.sample(seed, first_index, n);
+    ) -> Result<(Vec<f32>, Vec<f64>), ModelError> {
+        let x0 = self.prior.sample(streams, first_index, n);
         let log_prior = self.prior.log_density(&x0);
         let x0 = Tensor::from_vec(x0, (n, self.prior.dimension()), &self.device)?;
         let (x1, log_det) = self.flow.forward(&x0)?;
@@ -282,10 +301,10 @@ impl Model {
     /// # Errors
     /// The length does not fit the molecule, a configuration is degenerate (coincident or collinear reference atoms), or
     /// the plugin or device fails.
-    pub fn log_density(&self, positions: &[f64]) -> Result<Vec<f64>, FlowError> {
+    pub fn log_density(&self, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
         let width = 3 * self.n_atoms();
         if !positions.len().is_multiple_of(width) {
-            return Err(FlowError::Length {
+            return Err(ModelError::Length {
                 n_atoms: self.n_atoms(),
                 found: positions.len(),
             });
@@ -300,7 +319,7 @@ impl Model {
         Ok(log_q)
     }
 
-    fn log_density_chunk(&self, positions: &[f64], log_q: &mut [f64]) -> Result<(), FlowError> {
+    fn log_density_chunk(&self, positions: &[f64], log_q: &mut [f64]) -> Result<(), ModelError> {
         let dimension = self.prior.dimension();
         let mut features = vec![0.0; log_q.len() * dimension];
         self.coordinates()
@@ -314,7 +333,7 @@ impl Model {
     }
 
     /// Log density of features (`[n, D]`) under the flow, without the coordinate map.
-    fn feature_log_density(&self, features: Vec<f32>) -> Result<Vec<f64>, FlowError> {
+    fn feature_log_density(&self, features: Vec<f32>) -> Result<Vec<f64>, ModelError> {
         let dimension = self.prior.dimension();
         let rows = features.len() / dimension;
         let x1 = Tensor::from_vec(features, (rows, dimension), &self.device)?;

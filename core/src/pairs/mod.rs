@@ -8,20 +8,20 @@
 //! ```
 //! A shard stores the data side only: the prior side comes from its seed again.
 
-mod pairs;
+mod given;
 mod shard;
-mod user;
+mod store;
 
-pub use pairs::{PairOptions, PairSummary, Pairs};
+pub use given::GivenPairs;
 pub use shard::{FORMAT_VERSION, Shard, ShardHeader};
-pub use user::UserPairs;
+pub use store::{PairOptions, PairSummary, Pairs};
 
 use std::path::PathBuf;
 
 /// What can go wrong with pairs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TargetError {
+pub enum PairsError {
     /// No pairs were asked for.
     #[error("0 pairs asked for: at least 1 is needed")]
     NoPairs,
@@ -56,7 +56,7 @@ pub enum TargetError {
     },
     /// The user's file of pairs does not have what it should.
     #[error("pairs '{}', array '{name}': expected {expected}, found {found}", path.display())]
-    UserArray {
+    GivenArray {
         /// The file.
         path: PathBuf,
         /// `x0` or `x1`.
@@ -68,7 +68,7 @@ pub enum TargetError {
     },
     /// The user's file is in no known format.
     #[error("pairs '{}': expected a .npz or .safetensors file with arrays x0 and x1", path.display())]
-    UserFormat {
+    GivenFormat {
         /// The file.
         path: PathBuf,
     },

@@ -1,22 +1,9 @@
-//! A model: prior, coordinates, architecture and parameters, kept in one file.
-//!
-//! [`Model`] is what samples and scores configurations. Symbols and directions are those of the generating map
-//! `f: x0 -> x1` from prior to data: `log q(x1) = log p0(x0) - logdet(x0)`.
-
-mod checkpoint;
-mod model;
-mod prior;
-
-pub use checkpoint::FORMAT_VERSION;
-pub use model::{Architecture, Header, Model, Samples};
-pub use prior::Prior;
-
 use std::path::PathBuf;
 
 /// What can go wrong with a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FlowError {
+pub enum ModelError {
     /// The file could not be read or written.
     #[error("{path}: {source}")]
     Io {

@@ -4,40 +4,30 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::shard::hash;
-use super::{FORMAT_VERSION, Shard, ShardHeader, TargetError, UserPairs};
+use super::{FORMAT_VERSION, GivenPairs, PairsError, Shard, ShardHeader};
 use crate::coordinates::FeatureKind;
-use crate::flow::{Model, Prior};
+use crate::math::{Purpose, Random, Streams};
+use crate::model::{Model, Prior};
 use crate::plugin::{self, Target};
 use crate::train::Dataset;
 
 /// Most pairs in a shard. Pairs are made shard by shard, and one shard at a time is read back.
 const SHARD: usize = 65_536;
-/// Prior points of validation pairs: far from those of any training pair.
-const VALIDATION_INDEX: u64 = 1 << 63;
 /// Of the user's pairs every so many-th is held out.
 const USER_HELD_OUT: usize = 20;
 /// How the user's own pairs are asked for.
 const FILE_PREFIX: &str = "file:";
 
-/// Streams of random numbers that must not coincide.
-#[derive(Clone, Copy)]
-enum Purpose {
-    Epoch = 1,
-    Rows = 2,
-    Noise = 3,
-}
-
 /// What pairs to make.
 #[derive(Clone, Debug)]
 pub struct PairOptions {
-    /// Name or path of a target plugin, or `file:PATH` for pairs of the user's own (see [`UserPairs`]).
+    /// Name or path of a target plugin, or `file:PATH` for pairs of the user's own (see [`GivenPairs`]).
     pub source: String,
     /// Configuration of the plugin.
     pub config: serde_json::Value,
@@ -83,7 +73,7 @@ enum Storage {
     /// As `Memory`, in the shards of a folder.
     Folder(PathBuf),
     /// Both sides as given.
-    Given(UserPairs),
+    Given(GivenPairs),
 }
 
 /// A shard in the order of an epoch.
@@ -103,21 +93,21 @@ impl Pairs {
         model: &Model,
         dataset: &Dataset,
         options: &PairOptions,
-    ) -> Result<Pairs, TargetError> {
+    ) -> Result<Pairs, PairsError> {
         let prior = model.prior().clone();
         if let Some(path) = options.source.strip_prefix(FILE_PREFIX) {
-            let given = UserPairs::read(Path::new(path), prior.dimension())?;
+            let given = GivenPairs::read(Path::new(path), prior.dimension())?;
             return Pairs::given(prior, given, options);
         }
         let target = plugin::target(&options.source)?.build(&options.config.to_string())?;
         let data = |first, count| {
             dataset
                 .training_features(model.coordinates(), first, count, 0.0)
-                .map_err(|e| TargetError::Data(Box::new(e)))
+                .map_err(|e| PairsError::Data(Box::new(e)))
         };
         let held_out = dataset
             .validation_features(model.coordinates())
-            .map_err(|e| TargetError::Data(Box::new(e)))?;
+            .map_err(|e| PairsError::Data(Box::new(e)))?;
         Pairs::from_source(prior, &target, data, held_out, options, SHARD)
     }
 
@@ -125,16 +115,16 @@ impl Pairs {
     fn from_source(
         prior: Prior,
         target: &Target,
-        data: impl Fn(usize, usize) -> Result<Vec<f32>, TargetError>,
+        data: impl Fn(usize, usize) -> Result<Vec<f32>, PairsError>,
         held_out: Vec<f32>,
         options: &PairOptions,
         most: usize,
-    ) -> Result<Pairs, TargetError> {
+    ) -> Result<Pairs, PairsError> {
         if options.count == 0 {
-            return Err(TargetError::NoPairs);
+            return Err(PairsError::NoPairs);
         }
         if let Some(directory) = &options.directory {
-            std::fs::create_dir_all(directory).map_err(|source| TargetError::Read {
+            std::fs::create_dir_all(directory).map_err(|source| PairsError::Read {
                 path: directory.clone(),
                 source,
             })?;
@@ -177,7 +167,7 @@ impl Pairs {
             }
         }
         let n = held_out.len() / prior.dimension().max(1);
-        let x0 = prior.sample(options.seed, VALIDATION_INDEX, n);
+        let x0 = prior.sample(Streams::new(Purpose::HeldOutPairs, options.seed), 0, n);
         let rows = target.pair(&x0, &held_out, prior.kinds())?;
         let x1 = gather(&held_out, &rows, prior.dimension());
         let storage = match &options.directory {
@@ -194,7 +184,7 @@ impl Pairs {
         })
     }
 
-    fn given(prior: Prior, given: UserPairs, options: &PairOptions) -> Result<Pairs, TargetError> {
+    fn given(prior: Prior, given: GivenPairs, options: &PairOptions) -> Result<Pairs, PairsError> {
         let dimension = prior.dimension();
         let (training, held_out) = given.split(dimension, USER_HELD_OUT);
         // A file with so few pairs that none is held out is validated on what it is trained on.
@@ -252,7 +242,7 @@ impl Pairs {
         count: usize,
         noise: f64,
         seed: u64,
-    ) -> Result<(Vec<f32>, Vec<f32>), TargetError> {
+    ) -> Result<(Vec<f32>, Vec<f32>), PairsError> {
         let dimension = self.prior.dimension();
         let mut x0 = Vec::with_capacity(count * dimension);
         let mut x1 = Vec::with_capacity(count * dimension);
@@ -268,10 +258,11 @@ impl Pairs {
             position += rows.len();
         }
         if noise > 0.0 && dimension > 0 {
+            let streams = Streams::new(Purpose::PairNoise, seed);
             x1.par_chunks_mut(dimension)
                 .enumerate()
                 .for_each(|(i, row)| {
-                    let mut random = random(seed, Purpose::Noise, (first + i) as u64);
+                    let mut random = streams.at((first + i) as u64);
                     for value in row {
                         *value += (noise * random.sample::<f64, _>(StandardNormal)) as f32;
                     }
@@ -284,7 +275,7 @@ impl Pairs {
     fn locate(&self, epoch: usize, mut offset: usize, seed: u64) -> (usize, usize) {
         let order = shuffled(
             self.bounds.len() - 1,
-            random(seed, Purpose::Epoch, epoch as u64),
+            Streams::new(Purpose::ShardOrder, seed).at(epoch as u64),
         );
         for &shard in &order {
             let size = self.range(shard as usize).len();
@@ -300,7 +291,7 @@ impl Pairs {
         self.bounds[shard]..self.bounds[shard + 1]
     }
 
-    fn load(&self, shard: usize, epoch: usize, seed: u64) -> Result<Arc<Loaded>, TargetError> {
+    fn load(&self, shard: usize, epoch: usize, seed: u64) -> Result<Arc<Loaded>, PairsError> {
         let key = (shard, epoch, seed);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let points = match current.as_ref() {
@@ -313,14 +304,17 @@ impl Pairs {
         let stream = (epoch * self.len() + range.start) as u64;
         let loaded = Arc::new(Loaded {
             key,
-            order: shuffled(range.len(), random(seed, Purpose::Rows, stream)),
+            order: shuffled(
+                range.len(),
+                Streams::new(Purpose::PairOrder, seed).at(stream),
+            ),
             points,
         });
         *current = Some(Arc::clone(&loaded));
         Ok(loaded)
     }
 
-    fn read(&self, shard: usize) -> Result<(Vec<f32>, Vec<f32>), TargetError> {
+    fn read(&self, shard: usize) -> Result<(Vec<f32>, Vec<f32>), PairsError> {
         let range = self.range(shard);
         let x1 = match &self.storage {
             Storage::Given(given) => return Ok((given.x0.clone(), given.x1.clone())),
@@ -331,7 +325,7 @@ impl Pairs {
                 let first = read.header.first_index;
                 if first != range.start as u64 || read.len() != range.len() {
                     let found = first..first.saturating_add(read.len() as u64);
-                    return Err(TargetError::Shard {
+                    return Err(PairsError::Shard {
                         path,
                         reason: format!("expected pairs {range:?}, found {found:?}"),
                     });
@@ -339,9 +333,11 @@ impl Pairs {
                 read.x1
             }
         };
-        let x0 = self
-            .prior
-            .sample(self.summary.seed, range.start as u64, range.len());
+        let x0 = self.prior.sample(
+            Streams::new(Purpose::Pairs, self.summary.seed),
+            range.start as u64,
+            range.len(),
+        );
         Ok((x0, x1))
     }
 }
@@ -352,9 +348,13 @@ fn pair(
     target: &Target,
     mut header: ShardHeader,
     unpaired: Vec<f32>,
-) -> Result<Shard, TargetError> {
+) -> Result<Shard, PairsError> {
     let n = unpaired.len() / prior.dimension().max(1);
-    let x0 = prior.sample(header.prior_seed, header.first_index, n);
+    let x0 = prior.sample(
+        Streams::new(Purpose::Pairs, header.prior_seed),
+        header.first_index,
+        n,
+    );
     let rows = target.pair(&x0, &unpaired, prior.kinds())?;
     let x1 = gather(&unpaired, &rows, prior.dimension());
     header.total_cost = squared_distance(&x0, &x1, prior.kinds());
@@ -403,18 +403,12 @@ fn squared_distance(x0: &[f32], x1: &[f32], kinds: &[FeatureKind]) -> f64 {
 }
 
 /// A permutation of `0..n`.
-fn shuffled(n: usize, mut random: ChaCha8Rng) -> Vec<u32> {
+fn shuffled(n: usize, mut random: Random) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     for i in (1..n).rev() {
         order.swap(i, random.random_range(0..=i));
     }
     order
-}
-
-fn random(seed: u64, purpose: Purpose, stream: u64) -> ChaCha8Rng {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(((purpose as u64) << 56) | stream);
-    random
 }
 
 #[cfg(test)]

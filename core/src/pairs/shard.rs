@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::TargetError;
+use super::PairsError;
 use crate::coordinates::FeatureKind;
+use crate::math::Fnv;
 use crate::system::write_atomically;
 
 /// Version of the shard format that this program reads and writes.
@@ -69,8 +70,8 @@ impl Shard {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), TargetError> {
-        let unusable = |reason: String| TargetError::Shard {
+    pub fn write(&self, path: &Path) -> Result<(), PairsError> {
+        let unusable = |reason: String| PairsError::Shard {
             path: path.to_owned(),
             reason,
         };
@@ -89,12 +90,12 @@ impl Shard {
     ///
     /// # Errors
     /// A missing, damaged or truncated file, one of another version, values that are not finite.
-    pub fn read(path: &Path) -> Result<Shard, TargetError> {
-        let unusable = |reason: String| TargetError::Shard {
+    pub fn read(path: &Path) -> Result<Shard, PairsError> {
+        let unusable = |reason: String| PairsError::Shard {
             path: path.to_owned(),
             reason,
         };
-        let bytes = std::fs::read(path).map_err(|source| TargetError::Read {
+        let bytes = std::fs::read(path).map_err(|source| PairsError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -110,7 +111,7 @@ impl Shard {
         let version = json.get("format_version").and_then(|v| v.as_u64());
         let version = version.ok_or_else(|| unusable("its header has no version".into()))?;
         if version != u64::from(FORMAT_VERSION) {
-            return Err(TargetError::FormatVersion {
+            return Err(PairsError::FormatVersion {
                 path: path.to_owned(),
                 expected: FORMAT_VERSION,
                 found: version,
@@ -148,13 +149,13 @@ pub(super) fn read_f32(bytes: &[u8]) -> Vec<f32> {
     numbers.iter().map(|&b| f32::from_le_bytes(b)).collect()
 }
 
-/// FNV-1a hash of the bits of `values`.
+/// Hash of the bits of `values`.
 pub(super) fn hash(values: &[f32]) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in values.iter().flat_map(|v| v.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut hash = Fnv::default();
+    for value in values {
+        hash.add(&value.to_le_bytes());
     }
-    format!("{hash:016x}")
+    format!("{:016x}", hash.finish())
 }
 
 #[cfg(test)]
@@ -198,7 +199,7 @@ pub(super) mod tests {
         for keep in [0, 7, 100, whole.len() - 1] {
             std::fs::write(&path, &whole[..keep]).expect("cut");
             let error = Shard::read(&path).expect_err("truncated");
-            assert!(matches!(error, TargetError::Shard { .. }), "{error}");
+            assert!(matches!(error, PairsError::Shard { .. }), "{error}");
         }
         let mut later = shard();
         later.header.format_version = 2;
