@@ -68,7 +68,9 @@ pub enum EnergyError {
         line: u32,
     },
     /// A force that this library cannot evaluate.
-    #[error("line {line}: the force \"{force}\" is not supported by this force field; supported are {supported}")]
+    #[error(
+        "line {line}: the force \"{force}\" is not supported by this force field; supported are {supported}"
+    )]
     UnsupportedForce {
         /// Type of the force.
         force: String,
@@ -176,7 +178,10 @@ impl EnergyError {
 
 fn in_openmm(path: &Path, source: &EnergyError) -> String {
     match source.is_for_openmm() {
-        true => format!("; OpenMM itself evaluates it: give openmm:{} as the energy", path.display()),
+        true => format!(
+            "; OpenMM itself evaluates it: give openmm:{} as the energy",
+            path.display()
+        ),
         false => String::new(),
     }
 }

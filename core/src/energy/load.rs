@@ -50,8 +50,13 @@ fn file_of(config: &str) -> Option<String> {
     const LARGEST: u64 = 256 << 20;
     let config: Value = serde_json::from_str(config).ok()?;
     let file = Path::new(config.get("file")?.as_str()?);
-    let size = std::fs::metadata(file).ok().filter(|file| file.is_file())?.len();
-    (size <= LARGEST).then(|| std::fs::read_to_string(file).ok()).flatten()
+    let size = std::fs::metadata(file)
+        .ok()
+        .filter(|file| file.is_file())?
+        .len();
+    (size <= LARGEST)
+        .then(|| std::fs::read_to_string(file).ok())
+        .flatten()
 }
 
 /// The energy of a plugin, with the bonds of the System XML that it reads.

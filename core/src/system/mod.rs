@@ -21,6 +21,7 @@ mod units;
 mod writer;
 
 pub use atomic_file::write_atomically;
+pub use elements::element;
 pub use error::SystemError;
 pub use geometry::{angle, distance, torsion};
 pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};

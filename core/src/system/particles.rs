@@ -126,7 +126,12 @@ impl Topology {
                     })
                 })
             })
-            .map(|bond| [bond.atoms[0].min(bond.atoms[1]), bond.atoms[0].max(bond.atoms[1])])
+            .map(|bond| {
+                [
+                    bond.atoms[0].min(bond.atoms[1]),
+                    bond.atoms[0].max(bond.atoms[1]),
+                ]
+            })
             .collect();
         bonds.sort_unstable();
         bonds.dedup();
@@ -151,7 +156,10 @@ impl Topology {
             return Ok(Vec::new());
         };
         let count = groups.iter().filter(differs).count();
-        let members: Vec<usize> = [first.heavy].into_iter().chain(first.hydrogens.iter().copied()).collect();
+        let members: Vec<usize> = [first.heavy]
+            .into_iter()
+            .chain(first.hydrogens.iter().copied())
+            .collect();
         let found: f64 = members.iter().map(|&atom| masses[atom]).sum();
         let expected: f64 = members.iter().map(|&atom| self.atoms[atom].mass).sum();
         let what = match first.hydrogens.len() {
@@ -188,19 +196,31 @@ impl Topology {
                 heavy,
                 hydrogens: match is_hydrogen(heavy) {
                     true => Vec::new(),
-                    false => neighbours[heavy].iter().copied().filter(|&a| is_hydrogen(a)).collect(),
+                    false => neighbours[heavy]
+                        .iter()
+                        .copied()
+                        .filter(|&a| is_hydrogen(a))
+                        .collect(),
                 },
             })
             .collect()
     }
 
     fn is_same_group(&self, group: &Group, masses: &[f64]) -> bool {
-        let members = || [group.heavy].into_iter().chain(group.hydrogens.iter().copied());
+        let members = || {
+            [group.heavy]
+                .into_iter()
+                .chain(group.hydrogens.iter().copied())
+        };
         if members().any(|atom| !is_known(masses[atom])) {
             return true;
         }
         // Each mass by itself must be possible for its element: no hydrogen of 12 u, no heavy atom with nothing left.
-        if group.hydrogens.iter().any(|&atom| masses[atom] > HEAVIEST_HYDROGEN) {
+        if group
+            .hydrogens
+            .iter()
+            .any(|&atom| masses[atom] > HEAVIEST_HYDROGEN)
+        {
             return false;
         }
         let found: f64 = members().map(|atom| masses[atom]).sum();
@@ -210,7 +230,8 @@ impl Topology {
                 _ => self.atoms[atom].mass,
             })
             .sum();
-        let hydrogens = group.hydrogens.len() + usize::from(self.atoms[group.heavy].atomic_number == 1);
+        let hydrogens =
+            group.hydrogens.len() + usize::from(self.atoms[group.heavy].atomic_number == 1);
         (0..=hydrogens).any(|deuterons| {
             let isotopes = deuterons == 0
                 || members().any(|atom| {
@@ -224,7 +245,11 @@ impl Topology {
     /// The same atoms in another order, beyond doubt: as many hydrogens, and the masses of all others as they are expected.
     fn is_other_order(&self, masses: &[f64]) -> bool {
         let is_hydrogen = |atom: usize| self.atoms[atom].atomic_number == 1;
-        let mut heavy: Vec<f64> = masses.iter().copied().filter(|m| *m > HEAVIEST_HYDROGEN).collect();
+        let mut heavy: Vec<f64> = masses
+            .iter()
+            .copied()
+            .filter(|m| *m > HEAVIEST_HYDROGEN)
+            .collect();
         let mut expected: Vec<f64> = (0..self.n_atoms())
             .filter(|&atom| !is_hydrogen(atom))
             .map(|atom| self.atoms[atom].mass)

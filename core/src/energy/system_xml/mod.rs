@@ -142,7 +142,10 @@ pub(super) fn bond_terms(text: &str) -> Vec<BondTerm> {
         return Vec::new();
     };
     let system = Element::new(document.root_element());
-    let Ok(masses) = system.child("Particles").map(|list| list.children().count()) else {
+    let Ok(masses) = system
+        .child("Particles")
+        .map(|list| list.children().count())
+    else {
         return Vec::new();
     };
     let mut terms = Vec::new();
@@ -160,7 +163,12 @@ pub(super) fn bond_terms(text: &str) -> Vec<BondTerm> {
             k: f64::INFINITY,
         })
     };
-    terms.extend(constraints.iter().flat_map(|list| list.children()).filter_map(constraint));
+    terms.extend(
+        constraints
+            .iter()
+            .flat_map(|list| list.children())
+            .filter_map(constraint),
+    );
     terms
 }
 

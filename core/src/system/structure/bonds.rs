@@ -38,7 +38,11 @@ pub(super) fn by_names(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
 fn template(residue: &str) -> String {
     let name = residue.to_ascii_uppercase();
     let name = match name.len() {
-        4 => name.strip_prefix(['N', 'C']).filter(|rest| is_biopolymer(rest)).unwrap_or(&name).to_owned(),
+        4 => name
+            .strip_prefix(['N', 'C'])
+            .filter(|rest| is_biopolymer(rest))
+            .unwrap_or(&name)
+            .to_owned(),
         _ => name,
     };
     match name.as_str() {
@@ -74,7 +78,11 @@ fn within_residues(raw: &Raw, of_residue: &BTreeMap<usize, Vec<usize>>) -> Vec<[
                 continue;
             }
             // The name is trimmed when it is read; writing to a string does not fail.
-            let _ = writeln!(text, "ATOM  {:5} {atom:<4} {name:<3} A{:4}       0.000   0.000   0.000", 1, 1);
+            let _ = writeln!(
+                text,
+                "ATOM  {:5} {atom:<4} {name:<3} A{:4}       0.000   0.000   0.000",
+                1, 1
+            );
             order.push(member);
         }
         text.push_str("TER\n");
@@ -103,14 +111,18 @@ fn between_residues(raw: &Raw, of_residue: &BTreeMap<usize, Vec<usize>>) -> Vec<
     const LONGEST: f64 = 0.2;
     let mut bonds = Vec::new();
     let find = |members: &[usize], names: &[&str]| {
-        members.iter().copied().find(|&atom| names.contains(&raw.atoms[atom].name.as_str()))
+        members
+            .iter()
+            .copied()
+            .find(|&atom| names.contains(&raw.atoms[atom].name.as_str()))
     };
     let pairs = of_residue.iter().zip(of_residue.iter().skip(1));
     for ((first, before), (second, after)) in pairs {
         let (a, b) = (&raw.residues[*first], &raw.residues[*second]);
         let standard = is_biopolymer(&a.residue.name) && is_biopolymer(&b.residue.name);
         let step = b.residue.id - a.residue.id;
-        let follows = a.residue.chain == b.residue.chain && (step == 1 || step == 0 && a.insertion != b.insertion);
+        let follows = a.residue.chain == b.residue.chain
+            && (step == 1 || step == 0 && a.insertion != b.insertion);
         for (from, to) in [(&["C"][..], "N"), (&["O3'", "O3*"], "P")] {
             if let (Some(from), Some(to)) = (find(before, from), find(after, &[to])) {
                 let length = norm(subtract(raw.position(from), raw.position(to)));
@@ -150,7 +162,9 @@ pub(super) fn by_distances(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
     let cell = raw.cell.and_then(Cell::new);
     let mut candidates: Vec<(f64, [usize; 2])> = Vec::new();
     for [a, b] in close_pairs(&positions, cell.as_ref(), 2.0 * largest + TOLERANCE) {
-        let (Some(ra), Some(rb)) = (radii[a], radii[b]) else { continue };
+        let (Some(ra), Some(rb)) = (radii[a], radii[b]) else {
+            continue;
+        };
         let mut difference = subtract(positions[b], positions[a]);
         if let Some(cell) = &cell {
             let shift = cell.nearest_image(difference);
@@ -166,9 +180,12 @@ pub(super) fn by_distances(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
     let mut count = vec![0; atoms.len()];
     let mut bonds = Vec::new();
     for (_, [a, b]) in candidates {
-        let full = [a, b].into_iter().any(|atom| count[atom] >= most_bonds(atoms[atom].atomic_number));
+        let full = [a, b]
+            .into_iter()
+            .any(|atom| count[atom] >= most_bonds(atoms[atom].atomic_number));
         // Two hydrogens are near each other in every methyl group.
-        let hydrogens = atoms[a].atomic_number == 1 && atoms[b].atomic_number == 1 && atoms.len() > 2;
+        let hydrogens =
+            atoms[a].atomic_number == 1 && atoms[b].atomic_number == 1 && atoms.len() > 2;
         if !full && !hydrogens {
             count[a] += 1;
             count[b] += 1;
@@ -183,7 +200,9 @@ pub(super) fn by_distances(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
 fn close_pairs(positions: &[[f64; 3]], cell: Option<&Cell>, reach: f64) -> Vec<[usize; 2]> {
     let n = positions.len();
     if n < 64 || cell.is_some() && n < 4000 {
-        return (0..n).flat_map(|a| (a + 1..n).map(move |b| [a, b])).collect();
+        return (0..n)
+            .flat_map(|a| (a + 1..n).map(move |b| [a, b]))
+            .collect();
     }
     let reach = reach.max(0.1);
     let place = |x: &[f64; 3]| x.map(|x| (x / reach).floor() as i64);

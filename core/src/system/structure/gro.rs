@@ -16,7 +16,11 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         let line = lines
             .next()
             .ok_or_else(|| format!("{index} of {count} atoms are there"))?;
-        let field = |from: usize, to: usize| line.get(from..to.min(line.len())).unwrap_or_default().trim();
+        let field = |from: usize, to: usize| {
+            line.get(from..to.min(line.len()))
+                .unwrap_or_default()
+                .trim()
+        };
         // The number of decimals is free; the distance of the points is the width of a column.
         let rest = line.get(20..).unwrap_or_default();
         let width = rest

@@ -55,10 +55,17 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         }
         let name = either("label_atom_id", "auth_atom_id");
         let residue_name = either("label_comp_id", "auth_comp_id");
-        let (chain, number) = (either("auth_asym_id", "label_asym_id"), either("auth_seq_id", "label_seq_id"));
+        let (chain, number) = (
+            either("auth_asym_id", "label_asym_id"),
+            either("auth_seq_id", "label_seq_id"),
+        );
         let residue = raw.enter(RawResidue {
             residue: Residue {
-                name: if residue_name.is_empty() { "UNK".to_owned() } else { residue_name.clone() },
+                name: if residue_name.is_empty() {
+                    "UNK".to_owned()
+                } else {
+                    residue_name.clone()
+                },
                 id: number.parse().unwrap_or(1),
                 chain: chain.clone(),
             },
@@ -71,7 +78,8 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         bonds_by.entry(key).or_insert(raw.atoms.len());
         raw.atoms.push(RawAtom {
             name,
-            label: get("type_symbol").map_or(Label::None, |symbol| Label::Symbol(symbol.to_owned())),
+            label: get("type_symbol")
+                .map_or(Label::None, |symbol| Label::Symbol(symbol.to_owned())),
             letters: None,
             residue,
             position,
@@ -90,7 +98,9 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         };
         let lengths = numbers(["length_a", "length_b", "length_c"]);
         let angles = numbers(["angle_alpha", "angle_beta", "angle_gamma"]);
-        raw.cell = lengths.zip(angles).and_then(|(l, a)| super::cell_vectors(l, a));
+        raw.cell = lengths
+            .zip(angles)
+            .and_then(|(l, a)| super::cell_vectors(l, a));
     }
     Ok(raw)
 }
@@ -102,7 +112,9 @@ fn within_components(tables: &HashMap<String, Table>, raw: &mut Raw) {
     };
     let mut named: HashMap<(usize, &str), usize> = HashMap::new();
     for (index, atom) in raw.atoms.iter().enumerate() {
-        named.entry((atom.residue, atom.name.as_str())).or_insert(index);
+        named
+            .entry((atom.residue, atom.name.as_str()))
+            .or_insert(index);
     }
     let mut bonds = Vec::new();
     for row in 0..table.rows() {
@@ -132,13 +144,22 @@ fn between_residues(table: &Table, atoms: &HashMap<[String; 5], usize>, raw: &mu
                 value.unwrap_or_default().to_owned()
             };
             let item = |auth: &str| {
-                get([format!("ptnr{k}_auth_{auth}"), format!("ptnr{k}_label_{auth}")])
+                get([
+                    format!("ptnr{k}_auth_{auth}"),
+                    format!("ptnr{k}_label_{auth}"),
+                ])
             };
             atoms.get(&[
                 item("asym_id"),
                 item("seq_id"),
-                get([format!("ptnr{k}_label_comp_id"), format!("ptnr{k}_auth_comp_id")]),
-                get([format!("ptnr{k}_label_atom_id"), format!("ptnr{k}_auth_atom_id")]),
+                get([
+                    format!("ptnr{k}_label_comp_id"),
+                    format!("ptnr{k}_auth_comp_id"),
+                ]),
+                get([
+                    format!("ptnr{k}_label_atom_id"),
+                    format!("ptnr{k}_auth_atom_id"),
+                ]),
                 get([format!("pdbx_ptnr{k}_label_alt_id"), String::new()]),
             ])
         };
@@ -162,12 +183,18 @@ fn tables(text: &str) -> Result<HashMap<String, Table>, String> {
     };
     while let Some(token) = tokens.get(at) {
         at += 1;
-        if token.word().is_some_and(|word| word.to_ascii_lowercase().starts_with("data_")) {
+        if token
+            .word()
+            .is_some_and(|word| word.to_ascii_lowercase().starts_with("data_"))
+        {
             blocks += 1;
             if blocks > 1 {
                 break;
             }
-        } else if token.word().is_some_and(|word| word.eq_ignore_ascii_case("loop_")) {
+        } else if token
+            .word()
+            .is_some_and(|word| word.eq_ignore_ascii_case("loop_"))
+        {
             let mut table = Table::default();
             let mut name = String::new();
             while let Some((category, item)) = tokens.get(at).and_then(category) {
@@ -229,10 +256,18 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 match lines.next() {
                     Some((_, line)) if line.starts_with(';') => break,
                     Some((_, line)) => value = value + "\n" + line,
-                    None => return Err(format!("the text that begins on line {} has no end", number + 1)),
+                    None => {
+                        return Err(format!(
+                            "the text that begins on line {} has no end",
+                            number + 1
+                        ));
+                    }
                 }
             }
-            tokens.push(Token { text: value, quoted: true });
+            tokens.push(Token {
+                text: value,
+                quoted: true,
+            });
             continue;
         }
         let mut rest = line.trim_start();
@@ -246,14 +281,30 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                     .char_indices()
                     .skip(1)
                     .find(|&(at, c)| {
-                        c == first && rest[at + 1..].chars().next().is_none_or(char::is_whitespace)
+                        c == first
+                            && rest[at + 1..]
+                                .chars()
+                                .next()
+                                .is_none_or(char::is_whitespace)
                     })
                     .ok_or_else(|| format!("line {}: a quote without an end", number + 1))?
                     .0;
-                (Token { text: rest[1..end].to_owned(), quoted: true }, &rest[end + 1..])
+                (
+                    Token {
+                        text: rest[1..end].to_owned(),
+                        quoted: true,
+                    },
+                    &rest[end + 1..],
+                )
             } else {
                 let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-                (Token { text: rest[..end].to_owned(), quoted: false }, &rest[end..])
+                (
+                    Token {
+                        text: rest[..end].to_owned(),
+                        quoted: false,
+                    },
+                    &rest[end..],
+                )
             };
             tokens.push(token);
             rest = after.trim_start();

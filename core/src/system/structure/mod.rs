@@ -144,7 +144,9 @@ const FORMATS_OF_SYMBOLS: [&str; 7] = ["XYZ", "SDF", "CML", "MMTF", "CIF", "Mold
 /// The atoms of a file, of its first frame or model.
 fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError> {
     chem::check_readable(path)?;
-    let is_cif = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("cif"));
+    let is_cif = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("cif"));
     let format = chem::format_of(path)?;
     let refused = |reason| SystemError::Format {
         path: path.to_owned(),
@@ -165,13 +167,20 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
         "MOL2" => mol2::read(&text()?).map_err(refused)?,
         "mmCIF" => mmcif::read(&text()?).map_err(refused)?,
         _ if is_cif && mmcif::is_mmcif(&text()?) => mmcif::read(&text()?).map_err(refused)?,
-        "SDF" if text()?.lines().nth(3).is_some_and(|line| line.contains("V3000")) => {
+        "SDF"
+            if text()?
+                .lines()
+                .nth(3)
+                .is_some_and(|line| line.contains("V3000")) =>
+        {
             return Err(refused(
-                "V3000 is not read; convert it to V2000 or MOL2 (obabel in.sdf -O out.mol2)".to_owned(),
+                "V3000 is not read; convert it to V2000 or MOL2 (obabel in.sdf -O out.mol2)"
+                    .to_owned(),
             ));
         }
         _ => {
-            let symbols = FORMATS_OF_SYMBOLS.contains(&format.split(' ').next().unwrap_or_default());
+            let symbols =
+                FORMATS_OF_SYMBOLS.contains(&format.split(' ').next().unwrap_or_default());
             let mut told = Vec::new();
             let raw = chem::call(&mut told, || {
                 let mut frame = chemfiles::Frame::new();
@@ -181,7 +190,10 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
             .map_err(refused)?;
             // chemfiles warns of every property that an atom or residue does not have.
             told.retain(|warning| !warning.contains("property"));
-            warnings.extend(told.into_iter().map(|told| format!("{}: {told}", path.display())));
+            warnings.extend(
+                told.into_iter()
+                    .map(|told| format!("{}: {told}", path.display())),
+            );
             raw
         }
     };
@@ -236,7 +248,10 @@ fn settle(
             residues.len() - 1
         });
         // A bead has the mass that the potential gives it, else none.
-        let known = particles.and_then(|p| p.masses.get(index)).copied().unwrap_or(atom.mass);
+        let known = particles
+            .and_then(|p| p.masses.get(index))
+            .copied()
+            .unwrap_or(atom.mass);
         let is_bead = element.number == 0 && known.is_finite();
         atoms.push(Atom {
             name: atom.name.clone(),
@@ -274,14 +289,23 @@ fn settle(
     let lonely = |atom: usize| known[atom].is_empty();
     let between = |[a, b]: [usize; 2]| part[a] != part[b];
     let attempts: [&dyn Fn([usize; 2]) -> bool; 2] =
-        [&|bond| bond.into_iter().any(lonely), &|bond| bond.into_iter().any(lonely) || between(bond)];
+        [&|bond| bond.into_iter().any(lonely), &|bond| {
+            bond.into_iter().any(lonely) || between(bond)
+        }];
     for wanted in attempts {
-        let missing: Vec<[usize; 2]> = guessed.iter().copied().filter(|&bond| wanted(bond)).collect();
+        let missing: Vec<[usize; 2]> = guessed
+            .iter()
+            .copied()
+            .filter(|&bond| wanted(bond))
+            .collect();
         let mut completed = topology.clone();
         completed.bonds = sorted(topology.bonds.iter().chain(&missing).copied());
         if completed.check(path).is_ok() {
             let added = completed.bonds.len() - topology.bonds.len();
-            notes.push(format!("{added} of {} bonds are guessed from distances", completed.bonds.len()));
+            notes.push(format!(
+                "{added} of {} bonds are guessed from distances",
+                completed.bonds.len()
+            ));
             return Ok(completed);
         }
     }
@@ -292,7 +316,10 @@ fn settle(
             "the bonds that the file names do not make one molecule of possible atoms; all are guessed from distances".to_owned(),
         );
     } else {
-        notes.push(format!("all {} bonds are guessed from distances", topology.bonds.len()));
+        notes.push(format!(
+            "all {} bonds are guessed from distances",
+            topology.bonds.len()
+        ));
     }
     Ok(topology)
 }
@@ -313,8 +340,14 @@ fn contradiction(
         matches!(number, 3 | 4 | 11..=13 | 19..=31 | 37..=50 | 55..=83)
     };
     let missing = |bond: &&[usize; 2]| topology.bonds.binary_search(bond).is_err();
-    let by_record = of_file.iter().filter(missing).find(|bond| !bond.iter().any(is_metal));
-    let by_name = of_names.iter().filter(missing).find(|bond| bond.iter().all(is_heavy));
+    let by_record = of_file
+        .iter()
+        .filter(missing)
+        .find(|bond| !bond.iter().any(is_metal));
+    let by_name = of_names
+        .iter()
+        .filter(missing)
+        .find(|bond| bond.iter().all(is_heavy));
     if let Some(&[a, b]) = by_record.or(by_name) {
         return Err(SystemError::ParticleBond {
             source_name: particles.source.to_owned(),
@@ -325,7 +358,10 @@ fn contradiction(
     }
     // A file that connects everything by records has all bonds.
     if connects(topology.n_atoms(), of_file)
-        && let Some(&[a, b]) = topology.bonds.iter().find(|bond| of_file.binary_search(bond).is_err())
+        && let Some(&[a, b]) = topology
+            .bonds
+            .iter()
+            .find(|bond| of_file.binary_search(bond).is_err())
     {
         notes.push(format!(
             "{} has a bond between {} and {} that the file does not name; it is taken",
@@ -347,7 +383,8 @@ fn cell_vectors(lengths: [f64; 3], angles: [f64; 3]) -> Option<[[f64; 3]; 3]> {
     let cy = c * (alpha.cos() - beta.cos() * gamma.cos()) / gamma.sin();
     let cz = (c * c - cx * cx - cy * cy).sqrt();
     let vectors = [[a, 0.0, 0.0], [bx, by, 0.0], [cx, cy, cz]];
-    let real = vectors.iter().flatten().all(|x| x.is_finite()) && [a, by, cz].iter().all(|&x| x > 0.3);
+    let real =
+        vectors.iter().flatten().all(|x| x.is_finite()) && [a, by, cz].iter().all(|&x| x > 0.3);
     real.then_some(vectors)
 }
 

@@ -30,11 +30,15 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         match section.as_str() {
             "ATOM" => {
                 let [id, name, x, y, z, kind, rest @ ..] = &fields[..] else {
-                    return Err(at("an atom has a number, a name, three coordinates and a type"));
+                    return Err(at(
+                        "an atom has a number, a name, three coordinates and a type",
+                    ));
                 };
                 let mut position = [0.0; 3];
                 for (x, text) in position.iter_mut().zip([x, y, z]) {
-                    *x = text.parse().map_err(|_| at(&format!("'{text}' is no coordinate")))?;
+                    *x = text
+                        .parse()
+                        .map_err(|_| at(&format!("'{text}' is no coordinate")))?;
                 }
                 if place.insert((*id).to_owned(), raw.atoms.len()).is_some() {
                     return Err(at(&format!("a second atom of number {id}")));
@@ -61,7 +65,10 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
                     return Err(at("a bond has a number and two atoms"));
                 };
                 let find = |id: &str| {
-                    place.get(id).copied().ok_or_else(|| at(&format!("a bond of atom {id}, which is not there")))
+                    place
+                        .get(id)
+                        .copied()
+                        .ok_or_else(|| at(&format!("a bond of atom {id}, which is not there")))
                 };
                 raw.bonds.push([find(a)?, find(b)?]);
             }
@@ -69,9 +76,14 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         }
     }
     // Types with a dot (C.3, N.am) are Sybyl's, and then all are; files of a force field have none.
-    let is_sybyl = raw.atoms.iter().any(|atom| matches!(&atom.label, Label::Type(kind) if kind.contains('.')))
+    let is_sybyl = raw
+        .atoms
+        .iter()
+        .any(|atom| matches!(&atom.label, Label::Type(kind) if kind.contains('.')))
         || raw.atoms.iter().zip(&sybyl).all(|(atom, symbol)| {
-            let Label::Type(kind) = &atom.label else { return false };
+            let Label::Type(kind) = &atom.label else {
+                return false;
+            };
             symbol.as_ref() == Some(kind) && atom.name.starts_with(kind.as_str())
         });
     if is_sybyl {
@@ -91,7 +103,10 @@ fn symbol(kind: &str) -> Option<String> {
         // Dummy atoms and lone pairs.
         "Du" | "LP" => Some("EP".to_owned()),
         _ => {
-            let proper = symbol.chars().next().is_some_and(|c| c.is_ascii_uppercase())
+            let proper = symbol
+                .chars()
+                .next()
+                .is_some_and(|c| c.is_ascii_uppercase())
                 && symbol.chars().skip(1).all(|c| c.is_ascii_lowercase());
             (proper && super::super::elements::lookup(symbol).is_some()).then(|| symbol.to_owned())
         }
@@ -102,7 +117,9 @@ fn symbol(kind: &str) -> Option<String> {
 fn residue(fields: &[&str]) -> Residue {
     let id = fields.first().and_then(|id| id.parse().ok()).unwrap_or(1);
     let name = fields.get(1).copied().unwrap_or("UNK");
-    let bare = name.strip_suffix(&id.to_string()).filter(|bare| !bare.is_empty());
+    let bare = name
+        .strip_suffix(&id.to_string())
+        .filter(|bare| !bare.is_empty());
     Residue {
         name: bare.unwrap_or(name).to_owned(),
         id,

@@ -18,8 +18,8 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
         let line = Columns(line.as_bytes());
         match line.text(0, 6).trim_end() {
             "ATOM" | "HETATM" if !model_is_over => {
-                let (serial, name, mut atom, residue) = atom(&line)
-                    .map_err(|reason| format!("line {}: {reason}", line_number + 1))?;
+                let (serial, name, mut atom, residue) =
+                    atom(&line).map_err(|reason| format!("line {}: {reason}", line_number + 1))?;
                 atom.residue = raw.enter(residue);
                 if let Some(serial) = serial {
                     by_serial.entry(serial).or_default().push(raw.atoms.len());
@@ -42,7 +42,10 @@ pub(super) fn read(text: &str) -> Result<Raw, String> {
     set_letters(&mut raw.atoms, &names);
     let mut unknown = 0;
     for (a, b) in conect {
-        match (by_serial.get(&a).map(Vec::as_slice), by_serial.get(&b).map(Vec::as_slice)) {
+        match (
+            by_serial.get(&a).map(Vec::as_slice),
+            by_serial.get(&b).map(Vec::as_slice),
+        ) {
             (Some(&[a]), Some(&[b])) if a != b => raw.bonds.push([a, b]),
             _ => unknown += 1,
         }
@@ -87,7 +90,11 @@ fn atom(line: &Columns) -> Result<(Option<i64>, [u8; 4], RawAtom, RawResidue), S
     let location = line.text(16, 17).trim().to_owned();
     let residue = RawResidue {
         residue: Residue {
-            name: if residue_name.is_empty() { "UNK".to_owned() } else { residue_name },
+            name: if residue_name.is_empty() {
+                "UNK".to_owned()
+            } else {
+                residue_name
+            },
             id: hybrid36(&line.text(22, 26)).unwrap_or(1),
             chain: line.text(21, 22).trim().to_owned(),
         },
@@ -196,7 +203,10 @@ mod tests {
     #[test]
     fn elements_in_and_beside_their_columns() {
         let line = |tail: &str| {
-            let line = format!("{:66}{tail}", "HETATM    1 CL1  LIG A   1       3.590  -0.714  -0.320  1.00  0.00");
+            let line = format!(
+                "{:66}{tail}",
+                "HETATM    1 CL1  LIG A   1       3.590  -0.714  -0.320  1.00  0.00"
+            );
             symbol(&Columns(line.as_bytes()))
         };
         for (tail, expected) in [

@@ -119,7 +119,11 @@ impl Raw {
         let mut raw = Raw::default();
         let mut residue_of = vec![None; frame.size()];
         for index in 0..source.residues_count() as usize {
-            for atom in source.residue(index).iter().flat_map(|residue| residue.atoms()) {
+            for atom in source
+                .residue(index)
+                .iter()
+                .flat_map(|residue| residue.atoms())
+            {
                 residue_of[atom] = Some(index);
             }
         }
@@ -136,11 +140,16 @@ impl Raw {
                         residue: Residue {
                             name: known.name(),
                             id: known.id().unwrap_or(1),
-                            chain: if chain.is_empty() { text("chainname") } else { chain },
+                            chain: if chain.is_empty() {
+                                text("chainname")
+                            } else {
+                                chain
+                            },
                         },
                         insertion: text("insertion_code"),
                         segment: text("segname"),
-                        standard: known.get("is_standard_pdb") == Some(chemfiles::Property::Bool(true)),
+                        standard: known.get("is_standard_pdb")
+                            == Some(chemfiles::Property::Bool(true)),
                     }
                 }
             };
@@ -173,7 +182,8 @@ impl Raw {
         if cell.shape() != chemfiles::CellShape::Infinite {
             let matrix = cell.matrix();
             // chemfiles stores the cell vectors as columns.
-            raw.cell = Some([0, 1, 2].map(|i| [0, 1, 2].map(|axis| matrix[axis][i] * NM_PER_ANGSTROM)));
+            raw.cell =
+                Some([0, 1, 2].map(|i| [0, 1, 2].map(|axis| matrix[axis][i] * NM_PER_ANGSTROM)));
         }
         raw
     }
