@@ -318,7 +318,12 @@ impl<K: Kind> Plugin<K> {
         let version = env!("CARGO_PKG_VERSION");
         Plugin {
             table,
-            info: Arc::new(info_of(&kind, RawTable::of(table), version, Origin::LinkedIn)),
+            info: Arc::new(info_of(
+                &kind,
+                RawTable::of(table),
+                version,
+                Origin::LinkedIn,
+            )),
         }
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
+use crate::coordinates::FeatureKind::{Circular, Real};
 use regflow_plugin::target::table;
 use regflow_plugin::{Budget, PairedPoints, Pairing, Points, TargetSource};
 use std::collections::BTreeMap;
-use crate::coordinates::FeatureKind::{Circular, Real};
 
 const N: usize = 300;
 
@@ -247,12 +247,22 @@ fn points_of_its_own<const OWN: bool>() {
     let rows = pairs.batch_rows(0, N, 0.0, 1).expect("batch");
     assert_eq!(sorted(&rows.x0) == sorted(&given), !OWN);
     for rows in [&rows, pairs.validation_rows()] {
-        let (log_q, log_det) = (rows.log_q.as_ref().expect("q"), rows.log_det.as_ref().expect("det"));
-        let each = rows.x0.chunks(2).zip(rows.x1.chunks(2)).zip(log_q.iter().zip(log_det));
+        let (log_q, log_det) = (
+            rows.log_q.as_ref().expect("q"),
+            rows.log_det.as_ref().expect("det"),
+        );
+        let each = rows
+            .x0
+            .chunks(2)
+            .zip(rows.x1.chunks(2))
+            .zip(log_q.iter().zip(log_det));
         assert_eq!(each.len(), log_q.len());
         for ((x0, x1), (log_q, log_det)) in each {
             assert_eq!(x1, [0.5 * x0[0], 0.5 * x0[1]]);
-            assert_eq!((*log_q, *log_det), (f64::from(x0[0] - x0[1]), f64::from(x0[1])));
+            assert_eq!(
+                (*log_q, *log_det),
+                (f64::from(x0[0] - x0[1]), f64::from(x0[1]))
+            );
         }
     }
     // Half the distance to the origin, with the shards' own prior side.
@@ -264,10 +274,16 @@ fn points_of_its_own<const OWN: bool>() {
     let in_memory = make(None);
     let batch = pairs.batch_rows(250, 2 * N, 0.0, 1).expect("batch");
     assert_eq!(again.batch_rows(250, 2 * N, 0.0, 1).expect("batch"), batch);
-    assert_eq!(in_memory.batch_rows(250, 2 * N, 0.0, 1).expect("batch"), batch);
+    assert_eq!(
+        in_memory.batch_rows(250, 2 * N, 0.0, 1).expect("batch"),
+        batch
+    );
     let noisy = pairs.batch_rows(250, 2 * N, 0.1, 1).expect("batch");
     assert_ne!(noisy.x1, batch.x1);
-    assert_eq!((noisy.x0, noisy.log_q, noisy.log_det), (batch.x0, batch.log_q, batch.log_det));
+    assert_eq!(
+        (noisy.x0, noisy.log_q, noisy.log_det),
+        (batch.x0, batch.log_q, batch.log_det)
+    );
     let shard = Shard::read(&Shard::path(folder.path(), 2)).expect("shard");
     assert_eq!(shard.x0.is_some(), OWN);
     // Each shard has a seed of its own, which the seed of the run decides.
