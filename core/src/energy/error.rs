@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::ForeignFormat;
 use crate::plugin::PluginError;
 
 /// An error of this module; each variant carries the facts needed to mend the input.
@@ -15,6 +16,40 @@ pub enum EnergyError {
         path: PathBuf,
         /// Reason given by the operating system.
         source: std::io::Error,
+    },
+    /// The file is another program's, and no System XML.
+    #[error("{} is {format}, not a potential: {}", path.display(), format.cure(path))]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        format: ForeignFormat,
+    },
+    /// The potential is of another molecule.
+    #[error(
+        "the potential describes {particles} particles, the molecule has {atoms} atoms: give the potential of this molecule, in \
+         its atom order"
+    )]
+    AtomCount {
+        /// Particles of the potential.
+        particles: usize,
+        /// Atoms of the molecule.
+        atoms: usize,
+    },
+    /// The masses of the potential are not those of the molecule in its order.
+    #[error(
+        "particle {particle} of the potential has mass {mass}, but atom {atom} of the molecule is {element}: give the potential \
+         of this molecule, in its atom order"
+    )]
+    AtomOrder {
+        /// Index from 0.
+        particle: usize,
+        /// Its mass, u.
+        mass: f64,
+        /// The atom in its place.
+        atom: String,
+        /// Its element.
+        element: String,
     },
     /// An error inside a file that could be read.
     #[error("{}: {source}", path.display())]

@@ -18,7 +18,8 @@ mod trajectory;
 mod units;
 mod writer;
 
-pub use atomic_file::write_atomically;
+pub(crate) use atomic_file::temporary_beside;
+pub use atomic_file::{check_writable, write_atomically};
 pub use error::SystemError;
 pub use geometry::{angle, distance, torsion};
 pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};

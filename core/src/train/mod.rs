@@ -8,6 +8,8 @@
 mod checkpoint;
 mod dataset;
 mod gradient;
+mod job;
+mod judgement;
 mod objective;
 mod optimiser;
 mod options;
@@ -23,6 +25,8 @@ use std::path::PathBuf;
 
 pub use checkpoint::Checkpoint;
 pub use dataset::Dataset;
+pub use job::{Input, Job, JobError, Trained};
+pub use judgement::{Judgement, SampledPopulation};
 pub use objective::{Objective, Regression, Regularisation};
 pub use options::{Stage, TrainOptions};
 pub use polish::PolishOptions;
@@ -35,7 +39,7 @@ pub use trainer::{Observer, Progress, Resources, Retreat, Summary, train};
 #[non_exhaustive]
 pub enum TrainError {
     /// An option is out of its range.
-    #[error("training option {name} = {found}: expected {expected}")]
+    #[error("`{name}` is {found}: expected {expected}")]
     Option {
         /// Name of the option.
         name: &'static str,
@@ -68,7 +72,7 @@ pub enum TrainError {
     /// Training diverged.
     #[error(
         "the {what} is {value} at step {step}: training has diverged, {retreats} times before as well; try a smaller \
-         --learning-rate (now {learning_rate:e}), a smaller --clip, or a larger --batch"
+         `learning_rate` (now {learning_rate:e}), a smaller `clip`, or a larger `batch`"
     )]
     Diverged {
         /// Loss or gradient.
@@ -91,7 +95,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A checkpoint is damaged, or none at all.
-    #[error("{} is not a usable checkpoint: {reason}; train without --resume to start anew", path.display())]
+    #[error("{} is not a usable checkpoint: {reason}; train without `resume` to start anew", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -101,7 +105,7 @@ pub enum TrainError {
     /// A checkpoint belongs to a run with other settings or data.
     #[error(
         "{} is the checkpoint of another run: its {name} began with {expected}, now it is {found}; resume with the same \
-         settings and files, or train without --resume to start anew",
+         settings and files, or train without `resume` to start anew",
         path.display()
     )]
     OtherRun {
@@ -120,6 +124,9 @@ pub enum TrainError {
     /// The energy failed.
     #[error(transparent)]
     Energy(#[from] crate::energy::EnergyError),
+    /// Populations could not be told.
+    #[error(transparent)]
+    Metric(#[from] crate::metric::MetricError),
     /// Samples could not be drawn by weight.
     #[error(transparent)]
     Sample(#[from] crate::sample::SampleError),

@@ -11,7 +11,7 @@ use super::optimiser::AdamW;
 use super::polish::Polish;
 use super::schedule::Schedule;
 use super::state::{Best, StageSummary, State};
-use super::{Objective, Stage, TrainError, TrainOptions};
+use super::{Judgement, Objective, Stage, TrainError, TrainOptions};
 use crate::energy::Energy;
 use crate::math::Fnv;
 use crate::model::Model;
@@ -74,6 +74,12 @@ pub trait Observer {
 
     /// A stage ended; the model has its best parameters.
     fn stage_ended(&mut self, _model: &Model, _summary: &StageSummary) {}
+
+    /// A fact about the run, in words: how many frames there are, say.
+    fn noted(&mut self, _text: &str) {}
+
+    /// Something that the run gets over, but that its user should mind.
+    fn warned(&mut self, _text: &str) {}
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Observer for F {
@@ -204,8 +210,16 @@ impl<'a> Run<'a> {
             if stopped {
                 break;
             }
-            let summary = self.summarise(stage, stopped_early);
+            let mut summary = self.summarise(stage, stopped_early);
             unflatten(self.model, &self.state.best)?;
+            match Judgement::of(self.model, self.resources.energy) {
+                Ok(judgement) => summary.samples = Some(judgement),
+                // The trained parameters are worth more than what is known of them.
+                Err(error) => observer.warned(&format!(
+                    "after the stage of {}: no fresh samples: {error}",
+                    stage.objective.name()
+                )),
+            }
             observer.stage_ended(self.model, &summary);
             self.state.advance(summary);
             self.save()?;
@@ -491,6 +505,7 @@ impl<'a> Run<'a> {
             retreats: position.retreats,
             clipped: (stage.objective == Objective::Polish)
                 .then(|| position.clipped / position.step.max(1) as f64),
+            samples: None,
         }
     }
 

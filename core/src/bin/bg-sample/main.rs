@@ -14,6 +14,7 @@ mod sample;
 mod score;
 mod stages;
 mod train;
+mod words;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -90,14 +91,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            let mut cause = error.source();
-            while let Some(source) = cause {
-                if !error.to_string().contains(&source.to_string()) {
-                    eprintln!("  because: {source}");
-                }
-                cause = source.source();
-            }
+            eprintln!("error: {}", words::message(error.as_ref()));
             ExitCode::FAILURE
         }
     }

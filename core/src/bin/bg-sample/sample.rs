@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 
+use regflow::metric::Populations;
 use regflow::sample::{Resampling, WeightedSamples, resample};
 use regflow::system::{ArrayData, NamedArray, TrajectoryWriter, write_npz};
 
-use crate::diagnostics::{self, Populations};
+use crate::diagnostics;
 use crate::figures::Figures;
 use crate::inputs::{self, EnergyArgument};
 use crate::{Common, Outcome};
@@ -90,7 +91,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     for warning in found.warnings() {
         figures.warn(warning);
     }
-    populations.add_weighted(&mut figures, &all.log_weight)?;
+    diagnostics::add_weighted(&mut figures, &populations, &all.log_weight)?;
     let path = |path: &PathBuf| path.display().to_string();
     figures.add("out", path(&arguments.out), path(&arguments.out));
     figures.add("sidecar", path(&sidecar), path(&sidecar));

@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use regflow::math::{Purpose, Streams};
+use regflow::metric::Populations;
 use regflow::sample::WeightedSamples;
 
-use crate::diagnostics::{self, Populations};
+use crate::diagnostics;
 use crate::figures::Figures;
 use crate::inputs::{self, EnergyArgument, FrameArguments};
 use crate::sample::write_sidecar;
@@ -50,7 +51,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     diagnostics::add(&mut figures, &scored.diagnostics(common.seed), source);
     let mut populations = Populations::new(model.topology());
     populations.extend(&positions);
-    populations.add_counted(&mut figures)?;
+    diagnostics::add_counted(&mut figures, &populations)?;
     figures.add(
         "out",
         arguments.out.display().to_string(),

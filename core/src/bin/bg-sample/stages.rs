@@ -1,10 +1,10 @@
 //! What a training run does: a recipe, the stages of a configuration file, or a single stage from the command line.
 
 use clap::ValueEnum;
-use regflow::train::{Objective, Recipe, Regression, Regularisation, Stage, TrainOptions};
+use regflow::train::{Job, Objective, Recipe, Regression, Regularisation, Stage};
 
 use crate::inputs::json_argument;
-use crate::{Common, Outcome};
+use crate::Outcome;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ObjectiveName {
@@ -28,11 +28,11 @@ enum RegularisationName {
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct StageArguments {
-    /// Ready-made stages: fast, default or best; default if there is neither --objective nor --stage
+    /// Ready-made stages: fast, default or best; if there is neither --objective nor --stage, default with --energy, else fast
     #[arg(long, conflicts_with_all = ["stages", "objective"])]
     recipe: Option<Recipe>,
-    /// One stage: JSON, or a file of it; give it once for each, or as `[[stage]]` in the --config file
-    #[arg(id = "stages", long = "stage", value_name = "JSON|FILE")]
+    /// One stage: JSON, or a file of it; give it once for each, or as `[[stages]]` in the --config file
+    #[arg(id = "stages", long = "stage", alias = "stages", value_name = "JSON|FILE")]
     stages: Vec<String>,
     /// What is minimised, in a run of a single stage
     #[arg(long, conflicts_with = "stages")]
@@ -80,7 +80,7 @@ pub struct StageArguments {
     #[arg(long, requires = "objective")]
     patience: Option<usize>,
     /// Part of the frames held out, in blocks of time
-    #[arg(long, default_value_t = TrainOptions::default().validation_fraction)]
+    #[arg(long, default_value_t = Job::default().validation_fraction)]
     validation_fraction: f64,
     /// Do not augment with permutations of equivalent hydrogens
     #[arg(long)]
@@ -88,33 +88,28 @@ pub struct StageArguments {
 }
 
 impl StageArguments {
-    pub fn options(&self, common: &Common) -> Outcome<TrainOptions> {
-        let mut options = TrainOptions {
-            stages: self.stages()?,
-            validation_fraction: self.validation_fraction,
-            symmetry: !self.no_symmetry,
-            seed: common.seed,
-        };
-        options.validate()?;
-        if let Some(seconds) = self.time_limit {
-            options.limit_time(seconds);
-            options.validate()?;
-        }
-        Ok(options)
+    /// Puts what is asked for into the job.
+    pub fn fill(&self, job: &mut Job) -> Outcome {
+        job.recipe = self.recipe;
+        job.stages = self.stages()?;
+        job.time_limit = self.time_limit;
+        job.validation_fraction = self.validation_fraction;
+        job.symmetry = !self.no_symmetry;
+        Ok(())
     }
 
-    fn stages(&self) -> Outcome<Vec<Stage>> {
+    fn stages(&self) -> Outcome<Option<Vec<Stage>>> {
         if let Some(objective) = self.objective {
-            return Ok(vec![self.single(objective)?]);
+            return Ok(Some(vec![self.single(objective)?]));
         }
         if self.stages.is_empty() {
-            return Ok(self.recipe.unwrap_or(Recipe::Default).stages());
+            return Ok(None);
         }
         let stage = |text: &String| {
-            serde_json::from_value(json_argument("--stage", Some(text))?)
+            serde_json::from_value(json_argument("--stage", text)?)
                 .map_err(|e| format!("--stage {text}: {e}").into())
         };
-        self.stages.iter().map(stage).collect()
+        self.stages.iter().map(stage).collect::<Outcome<_>>().map(Some)
     }
 
     fn single(&self, objective: ObjectiveName) -> Outcome<Stage> {
@@ -154,8 +149,11 @@ impl StageArguments {
                     .regularisation_weight
                     .unwrap_or(Regression::default().weight),
             },
-            polish: serde_json::from_value(json_argument("--polish", self.polish.as_deref())?)
-                .map_err(|e| format!("--polish: {e}"))?,
+            polish: match &self.polish {
+                None => default.polish,
+                Some(text) => serde_json::from_value(json_argument("--polish", text)?)
+                    .map_err(|e| format!("--polish: {e}"))?,
+            },
         })
     }
 }
