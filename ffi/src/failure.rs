@@ -10,7 +10,7 @@ use regflow_core::plugin::PluginError;
 use regflow_core::sample::{MoveError, SampleError};
 use regflow_core::system::SystemError;
 use regflow_core::tensor::TensorError;
-use regflow_core::train::TrainError;
+use regflow_core::train::{JobError, TrainError};
 
 /// What every function returns: `REGFLOW_SUCCESS` or one of the `REGFLOW_ERROR_` codes. Later versions may add codes.
 pub type Status = i32;
@@ -105,8 +105,11 @@ pub(crate) enum Failure {
         given: usize,
         needed: usize,
     },
-    #[error("argument `device`")]
-    Device(#[source] Box<TensorError>),
+    #[error("argument `{argument}`")]
+    Device {
+        argument: &'static str,
+        source: Box<TensorError>,
+    },
     #[error("argument `path`: cannot open \"{}\"", path.display())]
     Open {
         path: PathBuf,
@@ -133,12 +136,12 @@ pub(crate) enum Failure {
     Move(Box<MoveError>),
     #[error(transparent)]
     Weights(#[from] SampleError),
-    #[error("argument `topology`")]
+    #[error("argument `topology->path`")]
     Topology(#[source] Box<SystemError>),
     #[error("argument `config`")]
     Config(#[source] serde_json::Error),
     #[error(transparent)]
-    Train(Box<TrainError>),
+    Train(Box<JobError>),
 }
 
 impl From<MoveError> for Failure {
@@ -147,8 +150,8 @@ impl From<MoveError> for Failure {
     }
 }
 
-impl From<TrainError> for Failure {
-    fn from(error: TrainError) -> Self {
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
         Self::Train(Box::new(error))
     }
 }
@@ -190,7 +193,22 @@ fn energy(error: &EnergyError) -> Status {
     }
 }
 
-/// The code of a training run that fails.
+/// The code of a training run that cannot be begun, or fails.
+fn job(error: &JobError) -> Status {
+    match error {
+        JobError::Train(error) => training(error),
+        JobError::NeedsForces { source, .. } => match evaluation(source) {
+            REGFLOW_ERROR_CALLBACK => REGFLOW_ERROR_CALLBACK,
+            _ => REGFLOW_ERROR_ARGUMENT,
+        },
+        JobError::Output { .. } | JobError::Unfinished { .. } | JobError::Unsavable { .. } => {
+            REGFLOW_ERROR_IO
+        }
+        _ => REGFLOW_ERROR_ARGUMENT,
+    }
+}
+
+/// The code of the stages of a run.
 fn training(error: &TrainError) -> Status {
     match error {
         TrainError::Option { .. }
@@ -201,8 +219,14 @@ fn training(error: &TrainError) -> Status {
         TrainError::Flow(error) => match &**error {
             ModelError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
             ModelError::Plugin(error) => plugin(error),
+            // A model to go on from.
+            ModelError::Io { .. } | ModelError::System(_) => REGFLOW_ERROR_IO,
+            ModelError::NotAModel { .. }
+            | ModelError::FormatVersion { .. }
+            | ModelError::Architecture { .. } => loading(error),
             _ => REGFLOW_ERROR_COMPUTE,
         },
+        TrainError::ReadCheckpoint { .. } | TrainError::System(_) => REGFLOW_ERROR_IO,
         TrainError::Target(error) => match &**error {
             PairsError::Plugin(error) => plugin(error),
             PairsError::Data(error) => training(error),
@@ -216,6 +240,7 @@ fn training(error: &TrainError) -> Status {
 fn evaluation(error: &EnergyError) -> Status {
     match error {
         EnergyError::External(error) if error.is::<CallbackError>() => REGFLOW_ERROR_CALLBACK,
+        EnergyError::AtomCount { .. } | EnergyError::AtomOrder { .. } => REGFLOW_ERROR_ARGUMENT,
         _ => REGFLOW_ERROR_COMPUTE,
     }
 }
@@ -235,7 +260,7 @@ impl Failure {
             | Self::Config(_) => REGFLOW_ERROR_ARGUMENT,
             Self::Freed { .. } | Self::Busy { .. } => REGFLOW_ERROR_STATE,
             Self::Length { .. } | Self::Capacity { .. } => REGFLOW_ERROR_LENGTH,
-            Self::Device(error) => match **error {
+            Self::Device { source, .. } => match **source {
                 TensorError::UnknownDevice { .. } => REGFLOW_ERROR_ARGUMENT,
                 _ => REGFLOW_ERROR_DEVICE,
             },
@@ -252,7 +277,7 @@ impl Failure {
                 MoveError::Potential(error) => evaluation(error),
                 _ => REGFLOW_ERROR_ARGUMENT,
             },
-            Self::Train(error) => training(error),
+            Self::Train(error) => job(error),
             Self::Compute(_) | Self::Weights(_) => REGFLOW_ERROR_COMPUTE,
         }
     }

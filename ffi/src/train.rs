@@ -3,28 +3,22 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::offset_of;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::sync::Arc;
 
-use regflow_core::coordinates::{CoordinateKind, CoordinateOptions};
+use regflow_core::energy::Energy;
 use regflow_core::model::Model;
-use regflow_core::pairs::{PairOptions, Pairs};
-use regflow_core::plugin;
-use regflow_core::system::Topology;
 use regflow_core::tensor::Device;
-use regflow_core::train::{
-    self, Dataset, Objective, Observer, Progress as Step, Recipe, Resources, Retreat, Stage,
-    StageSummary, TrainError, TrainOptions,
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use regflow_core::train::{Input, Job, Observer, Progress as Step, Retreat, StageSummary};
+use serde_json::json;
 
-use crate::arguments::{self, Struct, check_length, output, structure, text, values};
+use crate::arguments::{Struct, check_length, output, structure, text, values};
 use crate::energy::EnergyHandle;
 use crate::failure::{Failure, Status};
 use crate::handle::{create, shared};
 use crate::library::log;
-use crate::model::{Content, ModelHandle};
+use crate::model::{Content, ModelHandle, device_named};
 use crate::status::guard;
+use crate::topology::TopologyDescription;
 use crate::units::Units;
 
 /// Is told how a training run gets on, and may stop it.
@@ -47,132 +41,64 @@ unsafe impl Struct for Progress {
     const FIRST_SIZE: usize = offset_of!(Progress, report) + size_of::<usize>();
 }
 
-/// What `config` holds.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    temperature: f64,
-    #[serde(default = "internal")]
-    coordinates: CoordinateKind,
-    #[serde(default)]
-    coordinate_options: CoordinateOptions,
-    #[serde(default = "nsf")]
-    architecture: String,
-    #[serde(default = "object")]
-    architecture_config: Value,
-    recipe: Option<String>,
-    stages: Option<Vec<Stage>>,
-    time_limit: Option<f64>,
-    validation_fraction: Option<f64>,
-    symmetry: Option<bool>,
-    #[serde(default)]
-    seed: u64,
-    #[serde(default = "ot")]
-    target: String,
-    #[serde(default = "object")]
-    target_config: Value,
-    pairs: Option<usize>,
+/// What training takes besides the molecule and its frames. Zeros stand for the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TrainingOptions {
+    /// `sizeof(regflow_train_options_t)`.
+    pub struct_size: usize,
+    /// Where the model computes: "cpu", or "cuda:0" for the first GPU. NULL: "cpu".
+    pub device: *const c_char,
+    /// Units of the frames. NULL: nm.
+    pub units: *const Units,
+    /// The molecule's energy, in any units. NULL: none. Needed by a polish alone.
+    pub energy: *const EnergyHandle,
+    /// Is told how the run gets on, and may stop it. NULL: nobody.
+    pub progress: *const Progress,
 }
 
-fn internal() -> CoordinateKind {
-    CoordinateKind::Internal
+// SAFETY: numbers and pointers, the first of them `struct_size`.
+unsafe impl Struct for TrainingOptions {
+    const NAME: &'static str = "regflow_train_options_t";
+    const FIRST_SIZE: usize = offset_of!(TrainingOptions, progress) + size_of::<usize>();
 }
 
-fn nsf() -> String {
-    "nsf".into()
+/// The options as Rust has them.
+struct Given {
+    device: Device,
+    units: Units,
+    energy: Option<Arc<dyn Energy>>,
+    progress: Option<Progress>,
 }
 
-fn ot() -> String {
-    "ot".into()
-}
-
-fn object() -> Value {
-    json!({})
-}
-
-impl Config {
-    fn options(&self) -> Result<TrainOptions, Failure> {
-        let range = |what: String, expected| Failure::Range {
-            argument: "config",
-            what,
-            expected,
+impl Given {
+    /// # Safety
+    /// `options` is NULL or points to a struct whose `struct_size` is right; its pointers are NULL or as `regflow_train` asks.
+    unsafe fn read(options: *const TrainingOptions) -> Result<Self, Failure> {
+        let mut given = Given {
+            device: Device::Cpu,
+            units: Units::MD,
+            energy: None,
+            progress: None,
         };
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            let what = format!("`temperature` is {}", self.temperature);
-            return Err(range(what, "a positive number of Kelvin"));
+        if options.is_null() {
+            return Ok(given);
         }
-        let stages = match (&self.recipe, &self.stages) {
-            (Some(_), Some(_)) => {
-                let what = "it has both `recipe` and `stages`".into();
-                return Err(range(what, "one of them"));
+        // SAFETY: the caller vouches for the struct and what it points to.
+        unsafe {
+            let options = structure("options", options)?;
+            given.device = device_named("options->device", options.device)?;
+            if !options.units.is_null() {
+                given.units = Units::read("options->units", options.units)?;
             }
-            (_, Some(stages)) => stages.clone(),
-            (recipe, None) => recipe
-                .as_deref()
-                .unwrap_or("default")
-                .parse::<Recipe>()
-                .map_err(|what| range(what, "one of these"))?
-                .stages(),
-        };
-        let default = TrainOptions::default();
-        let mut options = TrainOptions {
-            stages,
-            validation_fraction: self
-                .validation_fraction
-                .unwrap_or(default.validation_fraction),
-            symmetry: self.symmetry.unwrap_or(default.symmetry),
-            seed: self.seed,
-        };
-        options.validate()?;
-        if let Some(seconds) = self.time_limit {
-            options.limit_time(seconds);
-            options.validate()?;
+            if !options.energy.is_null() {
+                given.energy = Some(shared("options->energy", options.energy)?.energy());
+            }
+            if !options.progress.is_null() {
+                given.progress = Some(structure("options->progress", options.progress)?);
+            }
         }
-        Ok(options)
-    }
-
-    fn model(
-        &self,
-        topology: Topology,
-        dataset: &Dataset,
-        device: &Device,
-    ) -> Result<Model, TrainError> {
-        let circular = plugin::flow(&self.architecture)?.info().circular;
-        let options = CoordinateOptions {
-            circular,
-            ..self.coordinate_options.clone()
-        };
-        let coordinates = dataset.fit_coordinates(self.coordinates, &topology, &options)?;
-        let model = Model::new(
-            &self.architecture,
-            self.architecture_config.clone(),
-            coordinates,
-            topology,
-            self.temperature,
-            self.seed,
-            device,
-        )?;
-        model.check()?;
-        Ok(model)
-    }
-
-    fn pairs(
-        &self,
-        model: &Model,
-        dataset: &Dataset,
-        options: &TrainOptions,
-    ) -> Result<Option<Pairs>, TrainError> {
-        if !options.has(Objective::Regression) {
-            return Ok(None);
-        }
-        let pairs = PairOptions {
-            source: self.target.clone(),
-            config: self.target_config.clone(),
-            count: self.pairs.unwrap_or(dataset.n_training()),
-            directory: None,
-            seed: options.seed,
-        };
-        Ok(Some(Pairs::make(model, dataset, &pairs)?))
+        Ok(given)
     }
 }
 
@@ -205,6 +131,10 @@ impl Observer for Reporter {
         }
     }
 
+    fn resumed(&mut self, step: usize) {
+        log::info(&format!("resumed after step {step}"));
+    }
+
     fn retreated(&mut self, retreat: &Retreat) {
         log::warning(&format!(
             "training diverged at step {} ({} is {}): back to the last good state, learning rate times {}",
@@ -213,53 +143,77 @@ impl Observer for Reporter {
     }
 
     fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
+        let samples = summary.samples.as_ref();
         log::info(&format!(
-            "stage {} ended: validation {}, best at step {}",
+            "stage {} ended: validation {}, best at step {}; {}",
             summary.objective.name(),
             summary.validation,
-            summary.best_step
+            summary.best_step,
+            samples.map_or_else(String::new, ToString::to_string)
         ));
+    }
+
+    fn noted(&mut self, text: &str) {
+        log::info(text);
+    }
+
+    fn warned(&mut self, text: &str) {
+        log::warning(text);
     }
 }
 
 /// Trains a model on frames.
 ///
-/// `topology` is a structure file with atoms and bonds, such as a PDB, in the order of the frames. `frames` is
-/// `[n_frames][n_atoms][3]`, molecules whole, in the order of time and in the length of `units` (NULL: nm). `config` is a JSON object:
+/// `topology` is the molecule. `frames` is `[n_frames][n_atoms][3]`, molecules whole, atoms in the order of the topology, frames in
+/// the order of time. `config` is a JSON object, of which everything but the temperature may be left out:
 ///
-///     {"temperature": 300,             in K; all others may be left out
+///     {"temperature": 300,             K; that of the model with "start_from"
 ///      "coordinates": "internal",      or "gauge", "cartesian"
-///      "coordinate_options": {},       such as {"whiten": false}
-///      "architecture": "nsf", "architecture_config": {},
+///      "coordinate_options": {},       "whiten" (true), "z_matrix", "gauge_atoms"
+///      "architecture": "nsf",          name of a plugin, or path of its library
+///      "architecture_config": {},      its own settings
+///      "start_from": "m.safetensors",  instead of these four: go on from a model
 ///      "recipe": "default",            or "fast", "best", or instead of it
 ///      "stages": [{"objective": "likelihood", "steps": 2000}],
 ///      "time_limit": 600,              seconds, divided among the stages
-///      "validation_fraction": 0.1, "symmetry": true, "seed": 0,
-///      "target": "ot", "target_config": {}, "pairs": 10000}       for regression
+///      "validation_fraction": 0.1,     part of the frames held out, in blocks of time
+///      "symmetry": true,               permute equivalent hydrogens
+///      "seed": 0,
+///      "target": "ot", "target_config": {}, "pairs": 10000, "pairs_dir": "pairs",       for regression
+///      "accept_long_bonds": false,     bonds above 0.35 nm: of coarse-grained beads
+///      "out": "m.safetensors",         model file, written when the run is done
+///      "curve": "m.csv",               training curve; beside "out" without it
+///      "checkpoint": "m.checkpoint",   where the run is saved; beside "out" without it
+///      "checkpoint_every": 60,         seconds
+///      "resume": false}                continue from the checkpoint
 ///
-/// with the stages that a configuration file of `bg-sample train` has. `energy` is needed by a polish alone, and may be NULL;
-/// one that has no forces, such as a callback, needs `"polish": {"forces": false}` in its stage. `progress` may be NULL; if it
-/// stops the run, the model has the best parameters so far. On success `*model` is a new model that the caller ends
-/// with `regflow_model_free`; on failure it is NULL. What happens meanwhile is written to the log.
+/// with the stages that a configuration file of `bg-sample train` has; without recipe and stages it is "default" with an energy,
+/// and "fast", which has no polish, without. The checks, the defaults and the model's training record are those of
+/// `bg-sample train`. `options` may be NULL: frames in nm, on the CPU, without an energy. An energy is needed by a polish alone; one
+/// that has no forces, such as a callback without them, needs `"polish": {"forces": false}` in its stage.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology cannot be read;
-/// `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
-/// training diverges. Safe to call from any thread. Since 1.
+/// On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. If the progress
+/// function stops the run, or something fails when there are parameters worth keeping already, the model has the best ones so
+/// far: the training record (`regflow_model_describe`) says so under `summary` and `failure`, and a checkpoint stays for
+/// `resume`. What happens meanwhile is written to the log.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`, among others for frames or an energy that do not fit the topology; `REGFLOW_ERROR_LENGTH`;
+/// `REGFLOW_ERROR_IO` if a file cannot be read or written; `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing
+/// or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the
+/// energy was freed; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
 ///
 /// # Safety
-/// The strings are NUL-terminated; `energy` is NULL or was not freed; `frames` may be read for its length, `units` and `progress`
-/// are NULL or may be read for their `struct_size`; `model` may be written to.
+/// `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its
+/// length; `options` is NULL or may be read for its `struct_size`, and what it points to is as documented there, an energy one that
+/// was not freed; `model` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_train(
-    topology: *const c_char,
+    topology: *const TopologyDescription,
     config: *const c_char,
-    energy: *const EnergyHandle,
     n_frames: usize,
     frames: *const f64,
     frames_length: usize,
-    units: *const Units,
-    device: *const c_char,
-    progress: *const Progress,
+    options: *const TrainingOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
     guard("regflow_train", || {
@@ -267,81 +221,29 @@ pub unsafe extern "C" fn regflow_train(
         let handle = unsafe { output("model", model) }?;
         *handle = std::ptr::null_mut();
         // SAFETY: the caller vouches for the other pointers.
-        let (topology, config, frames, device, energy, units, progress) = unsafe {
+        let (topology, config, frames, given) = unsafe {
             (
-                text("topology", topology)?,
+                TopologyDescription::read("topology", topology)?,
                 text("config", config)?,
                 values("frames", frames, frames_length)?,
-                text("device", device)?,
-                match energy.is_null() {
-                    true => None,
-                    false => Some(shared("energy", energy)?.energy()),
-                },
-                match units.is_null() {
-                    true => Units::MD,
-                    false => Units::read("units", units)?,
-                },
-                match progress.is_null() {
-                    true => None,
-                    false => Some(structure("progress", progress)?),
-                },
+                Given::read(options)?,
             )
         };
-        let config: Config = serde_json::from_str(config).map_err(Failure::Config)?;
-        let options = config.options()?;
-        let device = arguments::device(device)?;
-        let topology = Topology::read(Path::new(topology))
-            .map_err(|error| Failure::Topology(Box::new(error)))?;
+        let job: Job = serde_json::from_str(config).map_err(Failure::Config)?;
         check_length(
             "frames_length",
             frames_length,
             n_frames,
             3 * topology.n_atoms(),
         )?;
-        if let Some(energy) = &energy
-            && energy.n_atoms() != topology.n_atoms()
-        {
-            return Err(Failure::Range {
-                argument: "energy",
-                what: format!("it has {} atoms", energy.n_atoms()),
-                expected: "as many as the topology",
-            });
-        }
-        if let Some(at) = frames.iter().position(|x| !x.is_finite()) {
-            return Err(Failure::Range {
-                argument: "frames",
-                what: format!(
-                    "frame {} has a coordinate that is {}",
-                    at / (3 * topology.n_atoms()),
-                    frames[at]
-                ),
-                expected: "finite coordinates",
-            });
-        }
-        let frames = frames.iter().map(|x| x * units.length).collect();
-        let dataset = Dataset::new(frames, &topology, &options)?;
-        let mut trained = config.model(topology, &dataset, &device)?;
-        let pairs = config.pairs(&trained, &dataset, &options)?;
-        let resources = Resources {
-            pairs: pairs.as_ref(),
-            energy: energy.as_deref(),
-            checkpoint: None,
+        let input = Input {
+            topology,
+            positions: frames.iter().map(|x| x * given.units.length).collect(),
+            energy: given.energy.as_deref(),
+            device: given.device.clone(),
         };
-        let summary = train::train(
-            &mut trained,
-            &dataset,
-            resources,
-            &options,
-            &mut Reporter(progress),
-        )?;
-        trained.set_training_record(json!({
-            "options": options,
-            "summary": summary,
-            "frames": { "training": dataset.n_training(), "validation": dataset.n_validation() },
-            "target": pairs.as_ref().map(|pairs| pairs.describe()),
-            "regflow_version": env!("CARGO_PKG_VERSION"),
-        }));
-        *handle = create(Content::new(trained));
+        let trained = job.run(input, &mut Reporter(given.progress))?;
+        *handle = create(Content::new(trained.model));
         Ok(())
     })
 }

@@ -52,9 +52,17 @@ impl ForeignFormat {
             return Some(Self::Charmm);
         }
         let gromacs = start.lines().map(str::trim).any(|line| {
-            let directive = line.strip_prefix('[').and_then(|rest| rest.split(']').next());
+            let directive = line
+                .strip_prefix('[')
+                .and_then(|rest| rest.split(']').next());
             directive.is_some_and(|name| {
-                let sections = ["defaults", "moleculetype", "atomtypes", "system", "molecules"];
+                let sections = [
+                    "defaults",
+                    "moleculetype",
+                    "atomtypes",
+                    "system",
+                    "molecules",
+                ];
                 sections.contains(&name.trim())
             }) || line.starts_with("#include") && line.contains(".itp")
         });
@@ -140,16 +148,28 @@ mod tests {
         ] {
             let error = crate::energy::load(write(name, text).to_str().unwrap());
             let error = error.err().unwrap().to_string();
-            for part in [name, words, "createSystem", "XmlSerializer.serialize(system)"] {
+            for part in [
+                name,
+                words,
+                "createSystem",
+                "XmlSerializer.serialize(system)",
+            ] {
                 assert!(error.contains(part), "{name}: {error}");
             }
             assert_eq!(error.lines().count(), 5, "{error}");
         }
         // Files that are meant to be a System keep the errors of one.
-        for (name, text) in [("s.xml", "<System/>"), ("s.top", "<?xml version=\"1.0\"?><Sys"), ("s.dat", "hello")] {
+        for (name, text) in [
+            ("s.xml", "<System/>"),
+            ("s.top", "<?xml version=\"1.0\"?><Sys"),
+            ("s.dat", "hello"),
+        ] {
             let error = crate::energy::load(write(name, text).to_str().unwrap());
             let error = error.err().unwrap().to_string();
-            assert!(!error.contains("XmlSerializer.serialize("), "{name}: {error}");
+            assert!(
+                !error.contains("XmlSerializer.serialize("),
+                "{name}: {error}"
+            );
         }
     }
 }

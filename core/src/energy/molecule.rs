@@ -50,7 +50,13 @@ fn misplaced(masses: &[f64], topology: &Topology) -> Option<usize> {
         if is_hydrogen(i) {
             return masses[i] > HEAVY;
         }
-        let group = || neighbours[i].iter().copied().filter(|&j| is_hydrogen(j)).chain([i]);
+        let group = || {
+            neighbours[i]
+                .iter()
+                .copied()
+                .filter(|&j| is_hydrogen(j))
+                .chain([i])
+        };
         let found: f64 = group().map(|j| masses[j]).sum();
         let expected: f64 = group().map(|j| atoms[j].mass).sum();
         masses[i] < HEAVY && (found - expected).abs() > TOLERANCE
@@ -99,8 +105,7 @@ mod tests {
     }
 
     fn dipeptide() -> (Topology, Vec<f64>) {
-        let data =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
         let topology = Topology::read(&data.join("topology.pdb")).unwrap();
         let energy = ForceField::from_system_xml(&data.join("system.xml")).unwrap();
         let masses = energy.masses().unwrap().to_vec();
@@ -148,10 +153,14 @@ mod tests {
                 assert_eq!(found, None, "{a} {b}");
             } else {
                 let found = found.unwrap_or_else(|| panic!("{a} {b} passed"));
-                assert!(found.contains(&topology.describe(a)), "{found}");
+                let places = [a, b].map(|i| topology.describe(i));
+                assert!(places.iter().any(|place| found.contains(place)), "{found}");
             }
         }
         let shorter = told(&masses[1..], &topology).unwrap();
-        assert!(shorter.contains("21") && shorter.contains("22"), "{shorter}");
+        assert!(
+            shorter.contains("21") && shorter.contains("22"),
+            "{shorter}"
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::{Basin, Estimate, MetricError, block_populations, default_basins, weighted_populations};
+use super::{
+    Basin, Estimate, MetricError, block_populations, default_basins, weighted_populations,
+};
 use crate::system::{Topology, torsion};
 
 /// Backbone torsions of many configurations, and how often they are in which of [`default_basins`].
@@ -44,7 +46,12 @@ impl Populations {
             return Ok(Vec::new());
         }
         let (torsions, n) = (&self.torsions, self.atoms.len());
-        self.named(weighted_populations(&self.basins, torsions, n, log_weights)?)
+        self.named(weighted_populations(
+            &self.basins,
+            torsions,
+            n,
+            log_weights,
+        )?)
     }
 
     /// Populations of the frames of a trajectory by name, with errors from so many blocks of time; none without basins.
@@ -72,8 +79,7 @@ mod tests {
 
     #[test]
     fn are_those_of_the_torsions_of_each_configuration() {
-        let data =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
         let topology = Topology::read(&data.join("topology.pdb")).unwrap();
         let options = crate::system::ReadOptions {
             stride: 100,
@@ -93,7 +99,10 @@ mod tests {
             .collect();
         let count = positive.iter().filter(|&&p| p).count() as f64;
         let of = |found: Vec<(&str, Estimate)>| {
-            let (_, found) = found.iter().find(|(name, _)| name.contains("phi>0")).unwrap();
+            let (_, found) = found
+                .iter()
+                .find(|(name, _)| name.contains("phi>0"))
+                .unwrap();
             found.value
         };
         let expected = count / frames.len() as f64;

@@ -5,6 +5,7 @@
 
 mod atomic_file;
 mod chem;
+mod element;
 mod error;
 mod extent;
 mod geometry;
@@ -20,6 +21,7 @@ mod writer;
 
 pub(crate) use atomic_file::temporary_beside;
 pub use atomic_file::{check_writable, write_atomically};
+pub use element::element;
 pub use error::SystemError;
 pub use geometry::{angle, distance, torsion};
 pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};

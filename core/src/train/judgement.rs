@@ -112,7 +112,10 @@ impl fmt::Display for Judgement {
                 Some(value) => {
                     let error = number(p.weighted_error, 4);
                     let basin = &p.basin;
-                    write!(f, "{separator}{basin} {value:.4} +- {error} (unweighted {raw})")?;
+                    write!(
+                        f,
+                        "{separator}{basin} {value:.4} +- {error} (unweighted {raw})"
+                    )?;
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Judgement, Objective};
 use super::optimiser::Weights;
 use super::polish::Buffer;
+use super::{Judgement, Objective};
 
 /// What a stage reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -92,6 +92,12 @@ pub fn add_weighted(figures: &mut Figures, all: &Populations, log_weights: &[f64
     Ok(())
 }
 
+/// Adds the populations of samples as the model draws them: `equal` has one 0 for each.
+pub fn add_drawn(figures: &mut Figures, all: &Populations, equal: &[f64]) -> Outcome {
+    add_populations(figures, all.weighted(equal)?, "unweighted");
+    Ok(())
+}
+
 /// Adds the populations of the frames of a trajectory.
 pub fn add_counted(figures: &mut Figures, all: &Populations) -> Outcome {
     add_populations(

@@ -27,18 +27,25 @@ pub struct Arguments {
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    inputs::output("--out", &arguments.out)?;
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
     let energy = arguments.energy.load(common, &topology)?;
-    let positions = arguments.frames.read(&topology, selection)?;
-    let n = positions.len() / (3 * topology.n_atoms());
-    let mut energies = vec![0.0; n];
-    let mut forces = Vec::new();
-    if arguments.forces {
-        forces.resize(positions.len(), 0.0);
-        energy.energies_and_forces(&positions, &mut energies, &mut forces)?;
-    } else {
-        energy.energies(&positions, &mut energies)?;
-    }
+    let (mut energies, mut forces) = (Vec::new(), Vec::new());
+    arguments
+        .frames
+        .read_in_pieces(&topology, selection, |positions| {
+            let mut found = vec![0.0; positions.len() / (3 * topology.n_atoms())];
+            if arguments.forces {
+                let start = forces.len();
+                forces.resize(start + positions.len(), 0.0);
+                energy.energies_and_forces(&positions, &mut found, &mut forces[start..])?;
+            } else {
+                energy.energies(&positions, &mut found)?;
+            }
+            energies.extend(found);
+            Ok(())
+        })?;
+    let n = energies.len();
     let shape = [n, topology.n_atoms(), 3];
     let mut arrays = vec![NamedArray {
         name: "energy",

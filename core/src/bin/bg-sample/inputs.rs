@@ -53,6 +53,34 @@ impl FrameArguments {
     pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
         self.range.read(&self.trajectory, topology, selection)
     }
+
+    /// Reads the frames in pieces of `[n, N, 3]` in nm, one after the other, so that the memory does not grow with their number.
+    pub fn read_in_pieces(
+        &self,
+        topology: &Topology,
+        selection: Option<AtomSelection>,
+        mut piece: impl FnMut(Vec<f64>) -> Outcome,
+    ) -> Outcome {
+        let mut trajectory = self.range.open(&self.trajectory, topology, selection)?;
+        loop {
+            let frames = trajectory.read_chunk(PIECE)?;
+            if frames.is_empty() {
+                break;
+            }
+            piece(frames.positions)?;
+        }
+        warn(&trajectory);
+        Ok(())
+    }
+}
+
+/// Frames in a piece of a trajectory.
+const PIECE: usize = 16384;
+
+fn warn(trajectory: &Trajectory) {
+    for warning in trajectory.warnings() {
+        eprintln!("warning: {warning}");
+    }
 }
 
 impl FrameRange {
@@ -74,6 +102,18 @@ impl FrameRange {
         topology: &Topology,
         selection: Option<AtomSelection>,
     ) -> Outcome<Vec<f64>> {
+        let mut trajectory = self.open(files, topology, selection)?;
+        let frames = trajectory.read_all()?;
+        warn(&trajectory);
+        Ok(frames.positions)
+    }
+
+    fn open(
+        &self,
+        files: &[PathBuf],
+        topology: &Topology,
+        selection: Option<AtomSelection>,
+    ) -> Outcome<Trajectory> {
         let mut options = ReadOptions {
             start: self.start,
             stop: self.stop,
@@ -85,12 +125,7 @@ impl FrameRange {
         if self.accept_long_bonds {
             options.longest_bond = f64::INFINITY;
         }
-        let mut trajectory = Trajectory::open(files, topology, &options)?;
-        let frames = trajectory.read_all()?;
-        for warning in trajectory.warnings() {
-            eprintln!("warning: {warning}");
-        }
-        Ok(frames.positions)
+        Ok(Trajectory::open(files, topology, &options)?)
     }
 }
 
@@ -123,7 +158,9 @@ impl OptionalEnergy {
     /// The potential, checked against the molecule.
     pub fn load(&self, common: &Common, topology: &Topology) -> Outcome<Option<Box<dyn Energy>>> {
         let source = self.source.as_ref();
-        source.map(|source| load(source, common, topology)).transpose()
+        source
+            .map(|source| load(source, common, topology))
+            .transpose()
     }
 }
 

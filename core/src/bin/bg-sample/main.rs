@@ -12,6 +12,7 @@ mod process;
 mod progress;
 mod sample;
 mod score;
+mod scores;
 mod stages;
 mod train;
 mod words;

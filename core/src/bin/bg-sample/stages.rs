@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use regflow::train::{Job, Objective, Recipe, Regression, Regularisation, Stage};
 
-use crate::inputs::json_argument;
 use crate::Outcome;
+use crate::inputs::json_argument;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ObjectiveName {
@@ -32,7 +32,12 @@ pub struct StageArguments {
     #[arg(long, conflicts_with_all = ["stages", "objective"])]
     recipe: Option<Recipe>,
     /// One stage: JSON, or a file of it; give it once for each, or as `[[stages]]` in the --config file
-    #[arg(id = "stages", long = "stage", alias = "stages", value_name = "JSON|FILE")]
+    #[arg(
+        id = "stages",
+        long = "stage",
+        alias = "stages",
+        value_name = "JSON|FILE"
+    )]
     stages: Vec<String>,
     /// What is minimised, in a run of a single stage
     #[arg(long, conflicts_with = "stages")]
@@ -109,7 +114,11 @@ impl StageArguments {
             serde_json::from_value(json_argument("--stage", text)?)
                 .map_err(|e| format!("--stage {text}: {e}").into())
         };
-        self.stages.iter().map(stage).collect::<Outcome<_>>().map(Some)
+        self.stages
+            .iter()
+            .map(stage)
+            .collect::<Outcome<_>>()
+            .map(Some)
     }
 
     fn single(&self, objective: ObjectiveName) -> Outcome<Stage> {
