@@ -143,13 +143,11 @@ impl Observer for Reporter {
     }
 
     fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
-        let samples = summary.samples.as_ref();
         log::info(&format!(
-            "stage {} ended: validation {}, best at step {}; {}",
+            "stage {} ended: validation {}, best at step {}",
             summary.objective.name(),
             summary.validation,
-            summary.best_step,
-            samples.map_or_else(String::new, ToString::to_string)
+            summary.best_step
         ));
     }
 

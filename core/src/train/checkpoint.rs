@@ -219,7 +219,6 @@ mod tests {
             stopped_early: true,
             retreats: 0,
             clipped: None,
-            samples: None,
         });
         state.buffer = Buffer {
             features: vec![1.0, 2.0],

@@ -9,7 +9,6 @@ mod checkpoint;
 mod dataset;
 mod gradient;
 mod job;
-mod judgement;
 mod objective;
 mod optimiser;
 mod options;
@@ -25,8 +24,7 @@ use std::path::PathBuf;
 
 pub use checkpoint::Checkpoint;
 pub use dataset::Dataset;
-pub use job::{Input, Job, JobError, Trained};
-pub use judgement::{Judgement, SampledPopulation};
+pub use job::{FreshSamples, Input, Job, JobError, SampledPopulation, Trained};
 pub use objective::{Objective, Regression, Regularisation};
 pub use options::{Stage, TrainOptions};
 pub use polish::PolishOptions;

@@ -142,10 +142,7 @@ impl Stage {
             let ok = (0.0..1.0).contains(&value);
             check(ok, name, value, "0 or more, below 1")?;
         }
-        for (name, value) in [
-            ("weight_decay", self.weight_decay),
-            ("noise", self.noise),
-        ] {
+        for (name, value) in [("weight_decay", self.weight_decay), ("noise", self.noise)] {
             let ok = value >= 0.0 && value.is_finite();
             check(ok, name, value, "0 or more")?;
         }

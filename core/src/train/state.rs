@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Objective;
 use super::optimiser::Weights;
 use super::polish::Buffer;
-use super::{Judgement, Objective};
 
 /// What a stage reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,8 +29,6 @@ pub struct StageSummary {
     pub retreats: usize,
     /// Mean part of the weight of a polish's samples that clipping took away.
     pub clipped: Option<f64>,
-    /// What fresh samples of the parameters that were kept showed; of stages that came to their end.
-    pub samples: Option<Judgement>,
 }
 
 /// The best parameters of a stage so far.

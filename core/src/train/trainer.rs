@@ -11,7 +11,7 @@ use super::optimiser::AdamW;
 use super::polish::Polish;
 use super::schedule::Schedule;
 use super::state::{Best, StageSummary, State};
-use super::{Judgement, Objective, Stage, TrainError, TrainOptions};
+use super::{Objective, Stage, TrainError, TrainOptions};
 use crate::energy::Energy;
 use crate::math::Fnv;
 use crate::model::Model;
@@ -210,16 +210,8 @@ impl<'a> Run<'a> {
             if stopped {
                 break;
             }
-            let mut summary = self.summarise(stage, stopped_early);
+            let summary = self.summarise(stage, stopped_early);
             unflatten(self.model, &self.state.best)?;
-            match Judgement::of(self.model, self.resources.energy) {
-                Ok(judgement) => summary.samples = Some(judgement),
-                // The trained parameters are worth more than what is known of them.
-                Err(error) => observer.warned(&format!(
-                    "after the stage of {}: no fresh samples: {error}",
-                    stage.objective.name()
-                )),
-            }
             observer.stage_ended(self.model, &summary);
             self.state.advance(summary);
             self.save()?;
@@ -505,7 +497,6 @@ impl<'a> Run<'a> {
             retreats: position.retreats,
             clipped: (stage.objective == Objective::Polish)
                 .then(|| position.clipped / position.step.max(1) as f64),
-            samples: None,
         }
     }
 

@@ -117,14 +117,12 @@ impl Observer for Reporter {
 
     fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
         (self.loss, self.ess) = (None, None);
-        let samples = summary.samples.as_ref();
         self.say(&format!(
-            "{}: {} steps, {:.0} s, validation {:.4}; {}",
+            "{}: {} steps, {:.0} s, validation {:.4}",
             summary.objective.name(),
             summary.steps,
             summary.seconds,
             summary.validation,
-            samples.map_or_else(String::new, ToString::to_string)
         ));
     }
 

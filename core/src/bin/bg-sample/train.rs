@@ -185,6 +185,15 @@ fn figures(job: &Job, trained: &Trained) -> Figures {
         figures.add("steps", steps, steps.to_string());
     } else {
         add_summary(&mut figures, summary);
+        let ess = trained.samples.last().and_then(|found| found.ess_per_n);
+        if let Some(ess) = ess {
+            figures.add("ess_per_n", ess, format!("{ess:.4} (of fresh samples)"));
+        }
+        figures.add(
+            "stage_samples",
+            json!(trained.samples),
+            "see above; in the model's record",
+        );
         let parameters = trained.model.parameters().n_values();
         figures.add("parameters", parameters, parameters.to_string());
     }
@@ -218,10 +227,6 @@ fn add_summary(figures: &mut Figures, summary: &Summary) {
             last.stopped_early,
             last.stopped_early.to_string(),
         );
-        let samples = last.samples.as_ref();
-        if let Some(ess) = samples.and_then(|samples| samples.ess_per_n) {
-            figures.add("ess_per_n", ess, format!("{ess:.4} (of fresh samples)"));
-        }
     }
     let retreats: usize = summary.stages.iter().map(|s| s.retreats).sum();
     if retreats > 0 {

@@ -9,6 +9,7 @@ mod checks;
 mod curve;
 mod error;
 mod run;
+mod samples;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use crate::coordinates::{CoordinateKind, CoordinateOptions};
 
 pub use error::JobError;
 pub use run::{Input, Trained};
+pub use samples::{FreshSamples, SampledPopulation};
 
 /// Architecture of a new model.
 const ARCHITECTURE: &str = "nsf";

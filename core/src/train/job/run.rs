@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::curve::Curve;
-use super::{ARCHITECTURE, COORDINATES, Job, JobError, checks};
+use super::{ARCHITECTURE, COORDINATES, FreshSamples, Job, JobError, checks};
 use crate::coordinates::CoordinateOptions;
 use crate::energy::Energy;
 use crate::metric::Populations;
@@ -43,6 +43,8 @@ pub struct Trained {
     pub model: Model,
     /// What its stages reached; `stopped` tells whether the observer ended the run.
     pub summary: Summary,
+    /// What fresh samples showed after each stage that came to its end.
+    pub samples: Vec<FreshSamples>,
     /// What the user should mind.
     pub warnings: Vec<String>,
     /// What ended the run, or kept the model from being written, once there was something worth keeping.
@@ -90,6 +92,8 @@ impl Job {
 
         let mut recorder = Recorder {
             curve: None,
+            energy,
+            samples: Vec::new(),
             warnings: Vec::new(),
             observer,
         };
@@ -126,10 +130,11 @@ impl Job {
         if let Some(refusals) = energy.and_then(Energy::refusals) {
             recorder.warned(&refusals.to_string());
         }
-        let warnings = recorder.warnings;
+        let (warnings, samples) = (recorder.warnings, recorder.samples);
         model.set_training_record(json!({
             "options": options,
             "summary": summary,
+            "stage_samples": samples,
             "frames": {
                 "training": dataset.n_training(),
                 "validation": dataset.n_validation(),
@@ -143,6 +148,7 @@ impl Job {
         let mut trained = Trained {
             model,
             summary,
+            samples,
             warnings,
             failure: None,
             out: None,
@@ -255,9 +261,11 @@ fn check_savable(model: &Model, out: &Path) -> Result<(), JobError> {
     Ok(())
 }
 
-/// Writes the curve, gathers warnings, and passes everything on.
+/// Writes the curve, draws samples after each stage, gathers warnings, and passes everything on.
 struct Recorder<'a> {
     curve: Option<Curve>,
+    energy: Option<&'a dyn Energy>,
+    samples: Vec<FreshSamples>,
     warnings: Vec<String>,
     observer: &'a mut dyn Observer,
 }
@@ -300,6 +308,15 @@ impl Observer for Recorder<'_> {
 
     fn stage_ended(&mut self, model: &Model, summary: &StageSummary) {
         self.observer.stage_ended(model, summary);
+        let stage = summary.objective.name();
+        match FreshSamples::of(model, self.energy) {
+            Ok(samples) => {
+                self.noted(&format!("{stage}: {samples}"));
+                self.samples.push(samples);
+            }
+            // The trained parameters are worth more than what is known of them.
+            Err(error) => self.warned(&format!("after the stage of {stage}: {error}")),
+        }
     }
 
     fn noted(&mut self, text: &str) {

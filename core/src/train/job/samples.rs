@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
 use crate::energy::Energy;
 use crate::math::{Purpose, Streams};
 use crate::metric::Populations;
 use crate::model::Model;
 use crate::sample::WeightedSamples;
+use crate::train::TrainError;
 
 /// Samples that are drawn.
 const SAMPLES: usize = 10_000;
@@ -17,7 +17,7 @@ const SAMPLES: usize = 10_000;
 /// Figures of fresh samples of a model. Weights need an energy; what needs weights is absent without one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Judgement {
+pub struct FreshSamples {
     /// Number of samples.
     pub n: usize,
     /// Kish's effective sample size over N.
@@ -46,18 +46,18 @@ pub struct SampledPopulation {
     pub weighted_error: Option<f64>,
 }
 
-impl Judgement {
+impl FreshSamples {
     /// Draws samples of `model`, the same ones every time, and weighs them where there is an energy.
     ///
     /// # Errors
     /// The model or the energy fails.
-    pub fn of(model: &Model, energy: Option<&dyn Energy>) -> Result<Judgement, TrainError> {
+    pub fn of(model: &Model, energy: Option<&dyn Energy>) -> Result<FreshSamples, TrainError> {
         let drawn = model.sample(SAMPLES, Streams::new(Purpose::StageSamples, 0), 0)?;
         let mut populations = Populations::new(model.topology());
         populations.extend(&drawn.positions);
         let raw = populations.weighted(&vec![0.0; SAMPLES])?;
         let finite = |value: f64| value.is_finite().then_some(value);
-        let mut judgement = Judgement {
+        let mut judged = FreshSamples {
             n: SAMPLES,
             ess_per_n: None,
             ess_per_n_trimmed: None,
@@ -74,26 +74,26 @@ impl Judgement {
                 .collect(),
         };
         let Some(energy) = energy else {
-            return Ok(judgement);
+            return Ok(judged);
         };
         let mut energies = vec![0.0; SAMPLES];
         energy.energies(&drawn.positions, &mut energies)?;
         let mut samples = WeightedSamples::new(model.temperature());
         samples.extend(&drawn.log_q, &energies);
         let found = samples.diagnostics(0);
-        judgement.ess_per_n = finite(found.ess);
-        judgement.ess_per_n_trimmed = finite(found.ess_trimmed);
-        judgement.k_hat = found.k_hat;
+        judged.ess_per_n = finite(found.ess);
+        judged.ess_per_n_trimmed = finite(found.ess_trimmed);
+        judged.k_hat = found.k_hat;
         let weighted = populations.weighted(&samples.log_weight)?;
-        for (population, (_, found)) in judgement.populations.iter_mut().zip(weighted) {
+        for (population, (_, found)) in judged.populations.iter_mut().zip(weighted) {
             population.weighted = finite(found.value);
             population.weighted_error = finite(found.error);
         }
-        Ok(judgement)
+        Ok(judged)
     }
 }
 
-impl fmt::Display for Judgement {
+impl fmt::Display for FreshSamples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |value: Option<f64>, digits: usize| {
             value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
