@@ -240,7 +240,6 @@ fn training(error: &TrainError) -> Status {
 fn evaluation(error: &EnergyError) -> Status {
     match error {
         EnergyError::External(error) if error.is::<CallbackError>() => REGFLOW_ERROR_CALLBACK,
-        EnergyError::AtomCount { .. } | EnergyError::AtomOrder { .. } => REGFLOW_ERROR_ARGUMENT,
         _ => REGFLOW_ERROR_COMPUTE,
     }
 }

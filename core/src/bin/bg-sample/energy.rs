@@ -28,8 +28,11 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     inputs::output("--out", &arguments.out)?;
-    let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = arguments.energy.load(common, &topology)?;
+    let energy = arguments.energy.open(common)?;
+    let potential = (arguments.energy.source.as_str(), energy.as_ref());
+    let (topology, selection) = arguments
+        .frames
+        .molecule(&arguments.topology, Some(potential))?;
     let (mut energies, mut forces) = (Vec::new(), Vec::new());
     arguments
         .frames

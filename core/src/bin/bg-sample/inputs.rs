@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use regflow::energy::{self, Energy};
 use regflow::model::Model;
-use regflow::system::{self, AtomSelection, ReadOptions, Topology, Trajectory};
+use regflow::system::{
+    self, AtomSelection, ReadOptions, Structure, StructureOptions, Topology, Trajectory,
+};
 use regflow::tensor::{self, Device};
 
 use crate::{Common, Outcome};
@@ -44,9 +46,14 @@ pub struct FrameRange {
 }
 
 impl FrameArguments {
-    /// The topology file's molecule, and which of its atoms are selected.
-    pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
-        self.range.topology(path)
+    /// The structure file's molecule, and which of its atoms are selected; of a potential with its name, the molecule that it
+    /// is of.
+    pub fn molecule(
+        &self,
+        path: &Path,
+        potential: Option<(&str, &dyn Energy)>,
+    ) -> Outcome<(Topology, Option<AtomSelection>)> {
+        self.range.molecule(path, potential)
     }
 
     /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
@@ -84,15 +91,27 @@ fn warn(trajectory: &Trajectory) {
 }
 
 impl FrameRange {
-    /// The topology file's molecule, and which of its atoms are selected.
-    pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
-        Ok(match &self.selection {
-            None => (Topology::read(path)?, None),
-            Some(selection) => {
-                let (topology, atoms) = Topology::read_selection(path, selection)?;
-                (topology, Some(atoms))
-            }
-        })
+    /// As [`FrameArguments::molecule`].
+    fn molecule(
+        &self,
+        path: &Path,
+        potential: Option<(&str, &dyn Energy)>,
+    ) -> Outcome<(Topology, Option<AtomSelection>)> {
+        let options = StructureOptions {
+            selection: self.selection.as_deref(),
+            particles: potential.map(|(source, energy)| energy.particles(source)),
+        };
+        let found = Structure::read(path, &options)?;
+        if let Some((source, energy)) = potential
+            && energy.n_atoms() != found.topology.n_atoms()
+        {
+            // What else there is to say of it has been said.
+            check(source, energy, &found.topology)?;
+        }
+        for warning in found.warnings {
+            eprintln!("warning: {warning}");
+        }
+        Ok((found.topology, found.selection))
     }
 
     /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
@@ -139,9 +158,16 @@ pub struct EnergyArgument {
 }
 
 impl EnergyArgument {
+    /// The potential alone.
+    pub fn open(&self, common: &Common) -> Outcome<Box<dyn Energy>> {
+        Ok(energy::load_with(&self.source, common.precision.into())?)
+    }
+
     /// The potential, checked against the molecule.
     pub fn load(&self, common: &Common, topology: &Topology) -> Outcome<Box<dyn Energy>> {
-        load(&self.source, common, topology)
+        let potential = self.open(common)?;
+        check(&self.source, potential.as_ref(), topology)?;
+        Ok(potential)
     }
 }
 
@@ -155,19 +181,28 @@ pub struct OptionalEnergy {
 }
 
 impl OptionalEnergy {
+    /// The potential alone.
+    pub fn open(&self, common: &Common) -> Outcome<Option<Box<dyn Energy>>> {
+        self.given().map(|given| given.open(common)).transpose()
+    }
+
     /// The potential, checked against the molecule.
     pub fn load(&self, common: &Common, topology: &Topology) -> Outcome<Option<Box<dyn Energy>>> {
-        let source = self.source.as_ref();
-        source
-            .map(|source| load(source, common, topology))
-            .transpose()
+        let given = self.given();
+        given.map(|given| given.load(common, topology)).transpose()
+    }
+
+    fn given(&self) -> Option<EnergyArgument> {
+        let source = self.source.clone()?;
+        Some(EnergyArgument { source })
     }
 }
 
-fn load(source: &str, common: &Common, topology: &Topology) -> Outcome<Box<dyn Energy>> {
-    let potential = energy::load_with(source, common.precision.into())?;
-    energy::check_molecule(potential.as_ref(), topology).map_err(|e| format!("{source}: {e}"))?;
-    Ok(potential)
+fn check(source: &str, potential: &dyn Energy, topology: &Topology) -> Outcome {
+    for note in energy::check_molecule(potential, source, topology)? {
+        eprintln!("warning: {note}");
+    }
+    Ok(())
 }
 
 /// What the engine behind a potential could not evaluate, in words.
@@ -189,7 +224,7 @@ pub fn selected_atoms(
     let Some(path) = structure else {
         return Ok(None);
     };
-    let (selected, atoms) = range.topology(path)?;
+    let (selected, atoms) = range.molecule(path, None)?;
     let elements = |t: &Topology| t.atoms.iter().map(|a| a.atomic_number).collect::<Vec<_>>();
     if elements(model) == elements(&selected) {
         return Ok(atoms);

@@ -86,8 +86,9 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let job = arguments.job(common)?;
     job.validate(arguments.energy.source.is_some())?;
     let device = inputs::device(common)?;
-    let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = arguments.energy.load(common, &topology)?;
+    let energy = arguments.energy.open(common)?;
+    let potential = arguments.energy.source.as_deref().zip(energy.as_deref());
+    let (topology, selection) = arguments.frames.molecule(&arguments.topology, potential)?;
     if energy.is_none() {
         eprintln!("no energy: no polish, and no weights that judge a stage");
     }

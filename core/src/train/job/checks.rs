@@ -63,14 +63,16 @@ pub(super) fn frames(job: &Job, topology: &Topology, positions: &[f64]) -> Resul
     Ok(())
 }
 
-/// Checks that the energy is that of the molecule, and has the forces that a stage needs, on the first frame.
+/// Checks that the energy is that of the molecule, and has the forces that a stage needs, on the first frame;
+/// what differs without harm is returned in words.
 pub(super) fn energy(
     energy: &dyn Energy,
     topology: &Topology,
     options: &TrainOptions,
     first: &[f64],
-) -> Result<(), JobError> {
-    check_molecule(energy, topology)?;
+) -> Result<Vec<String>, JobError> {
+    let notes = check_molecule(energy, "the energy", topology)
+        .map_err(|source| JobError::OtherMolecule(Box::new(source)))?;
     let mut needy = options.stages.iter().enumerate();
     let needy = needy.find(|(_, s)| s.objective == Objective::Polish && s.polish.forces);
     if let Some((index, stage)) = needy {
@@ -83,7 +85,7 @@ pub(super) fn energy(
                 source: Box::new(source),
             })?;
     }
-    Ok(())
+    Ok(notes)
 }
 
 /// Checks that a model which is gone on from is that of the molecule, at its temperature.

@@ -102,6 +102,9 @@ pub enum JobError {
         /// Why.
         source: Box<SystemError>,
     },
+    /// The energy is that of another molecule, or of another order of atoms.
+    #[error(transparent)]
+    OtherMolecule(Box<SystemError>),
     /// A model of this molecule and architecture cannot be kept in a file.
     #[error("`out` {}: this model could not be written and read again: {source}", path.display())]
     Unsavable {

@@ -82,9 +82,9 @@ impl Job {
         let trained_at = start.as_ref().map(Model::temperature);
         // Validated: one of them is there.
         let temperature = self.temperature.or(trained_at).unwrap_or(f64::NAN);
-        let mut mean_energy = None;
+        let (mut mean_energy, mut notes) = (None, Vec::new());
         if let (Some(energy), Some(first)) = (energy, positions.get(..3 * topology.n_atoms())) {
-            checks::energy(energy, &topology, &options, first)?;
+            notes = checks::energy(energy, &topology, &options, first)?;
             mean_energy = Some(mean_reduced_energy(energy, &positions, temperature)?);
         }
         let populations = frame_populations(&topology, &positions)?;
@@ -97,6 +97,7 @@ impl Job {
             warnings: Vec::new(),
             observer,
         };
+        notes.iter().for_each(|note| recorder.warned(note));
         recorder.noted(&format!(
             "{} training and {} validation frames{}",
             dataset.n_training(),
