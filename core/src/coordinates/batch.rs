@@ -16,7 +16,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    fn at(self, configuration: usize) -> CoordinatesError {
+    pub(super) fn at(self, configuration: usize) -> CoordinatesError {
         match self {
             Self::NotFinite => CoordinatesError::NotFinite { configuration },
             Self::Collapsed(atoms) => CoordinatesError::Collapsed {

@@ -6,6 +6,8 @@
 mod checkpoint;
 mod error;
 mod prior;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::FORMAT_VERSION;
 pub use error::ModelError;
@@ -37,8 +39,8 @@ pub struct Architecture {
     pub config: serde_json::Value,
 }
 
-/// Everything about a model but its parameters; stored as JSON in the model file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Everything about a model but its parameters.
+#[derive(Clone, Debug)]
 pub struct Header {
     /// Version of the file format.
     pub format_version: u32,
