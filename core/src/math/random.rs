@@ -74,6 +74,8 @@ purposes! {
     Orientation = 23,
     /// Points and parameters of numerical checks.
     Check = 24,
+    /// Prior points by which the two directions of a map are compared.
+    Consistency = 25,
 }
 
 /// The streams of one seed and purpose. A seed alone is that of the user's own samples.

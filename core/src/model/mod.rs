@@ -4,12 +4,14 @@
 //! `f: x0 -> x1` from prior to data: `log q(x1) = log p0(x0) - logdet(x0)`.
 
 mod checkpoint;
+mod consistency;
 mod error;
 mod prior;
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::FORMAT_VERSION;
+pub use consistency::Consistency;
 pub use error::ModelError;
 pub use prior::Prior;
 

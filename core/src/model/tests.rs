@@ -88,3 +88,64 @@ fn a_model_of_many_atoms_is_saved_and_loaded() {
     let [a, b] = [&model, &copy].map(|model| model.sample(2, 1, 0).unwrap());
     assert_eq!((a.positions, a.log_q), (b.positions, b.log_q));
 }
+
+/// A RealNVP of four atoms whose parameters are normal numbers of this standard deviation.
+fn disturbed(deviation: f64) -> Model {
+    use rand::{RngExt, SeedableRng};
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(4);
+    let mut normal = || random.sample::<f64, _>(rand_distr::StandardNormal);
+    let rest = [0.0, 0.0, 0.0, 0.15, 0.0, 0.0, 0.2, 0.14, 0.0, 0.3, 0.2, 0.1];
+    let frames: Vec<f64> = (0..200)
+        .flat_map(|_| rest.map(|x| x + 0.01 * normal()))
+        .collect();
+    let options = crate::coordinates::CoordinateOptions::default();
+    let kind = crate::coordinates::CoordinateKind::Gauge;
+    let coordinates = Coordinates::fit(kind, &chain(4), &frames, &options).unwrap();
+    let config = json!({"couplings": 12, "hidden": 8, "blocks": 1});
+    let model = Model::new("realnvp", config, coordinates, chain(4), 300.0, 1, &Device::Cpu).unwrap();
+    let names: Vec<(String, Vec<usize>)> = model
+        .parameters()
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.dims().to_vec()))
+        .collect();
+    for (name, dims) in names {
+        let count = dims.iter().product();
+        let values: Vec<f32> = (0..count).map(|_| (deviation * normal()) as f32).collect();
+        let value = Tensor::from_vec(values, dims, &Device::Cpu).unwrap();
+        model.parameters().set(&name, &value).unwrap();
+    }
+    model
+}
+
+#[test]
+fn directions_that_tell_different_densities_are_found() {
+    for (deviation, sound) in [(0.1, true), (4.0, false)] {
+        let model = disturbed(deviation);
+        let found = model.consistency(1000, 3).unwrap();
+        assert_eq!(found.is_sound(), sound, "{found:?}");
+        assert_eq!(found.warning().is_none(), sound);
+        assert_eq!(found, model.consistency(1000, 3).unwrap());
+        // What the user sees of it: samples of another seed, scored.
+        let drawn = model.sample(1000, 9, 0).unwrap();
+        let scored = model.log_density(&drawn.positions).unwrap();
+        let mut differences: Vec<f64> = drawn
+            .log_q
+            .iter()
+            .zip(&scored)
+            .map(|(a, b)| (a - b).abs())
+            .filter(|d| !d.is_nan())
+            .collect();
+        differences.sort_unstable_by(f64::total_cmp);
+        let seen = differences[differences.len() * 9 / 10];
+        assert_eq!(seen <= Consistency::TOLERANCE, sound, "{seen} {found:?}");
+        if !sound {
+            let moves = crate::sample::Metropolis::new(
+                std::sync::Arc::new(model),
+                &crate::sample::MoveOptions::default(),
+            );
+            let refused = moves.map(|_| ()).unwrap_err().to_string();
+            let figure = format!("{:.2} nats", found.error);
+            assert!(refused.contains("cannot make exact moves"), "{refused} {figure}");
+        }
+    }
+}

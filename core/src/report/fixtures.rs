@@ -103,6 +103,13 @@ pub(super) fn evaluation(residues: usize, frames: usize, n: usize) -> Evaluation
                 })
                 .collect(),
         },
+        consistency: Consistency {
+            n: 1000,
+            error: 2e-5,
+            median: 4e-6,
+            largest: 3e-3,
+            round_trip: 1e-5,
+        },
         basins: vec![
             basin("ALA2 alpha", 0.42, 0.005),
             basin("ALA2 beta", 0.561, 0.005),

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::coordinates::{CoordinatesError, Frame};
 use crate::energy::Energy;
 use crate::math::{Purpose, Random, Streams};
-use crate::model::{Model, ModelError, Samples};
+use crate::model::{Consistency, Model, ModelError, Samples};
 use crate::system::kt;
 
 pub use error::MoveError;
@@ -36,6 +36,9 @@ pub use options::{MoveOptions, Placement};
 const ENERGY_BATCH: usize = 1024;
 /// unless they have more coordinates than this (128 MB).
 const ENERGY_BATCH_COORDINATES: usize = 1 << 24;
+
+/// Fresh samples by which the two directions of a model are compared before it makes moves.
+const CHECKED: usize = 256;
 
 /// How often moves were accepted, over all walkers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,12 +74,21 @@ impl Metropolis {
     /// Moves with `model`.
     ///
     /// # Errors
-    /// A model in `cartesian` coordinates, whose density is not one of shapes; options that do not fit the model.
+    /// A model in `cartesian` coordinates, whose density is not one of shapes; options that do not fit the model; a model whose
+    /// density by the inverse map, which moves need, differs from that by the map: see [`Consistency`].
     pub fn new(model: Arc<Model>, options: &MoveOptions) -> Result<Self, MoveError> {
         let layout = Layout::new(&model, options)?;
         let temperature = options.temperature.unwrap_or(model.temperature());
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(MoveError::Temperature { found: temperature });
+        }
+        let consistency = model.consistency(CHECKED, options.seed)?;
+        if !consistency.is_sound() {
+            return Err(MoveError::Inconsistent {
+                error: consistency.error,
+                largest: consistency.largest,
+                most: Consistency::TOLERANCE,
+            });
         }
         Ok(Metropolis {
             batch: options.batch.max(1).next_multiple_of(layout.n_walkers),
