@@ -54,7 +54,7 @@ pub use error::{CoordinatesError, ZMatrixError};
 pub use frame::Frame;
 pub use internal::ZMatrix;
 pub use regflow_plugin::{Feature, FeatureKind};
-pub use source::{ConfigurationSource, FrameStore};
+pub use source::{ConfigurationSource, Configurations, FrameStore};
 pub(crate) use storage::{Arrays, CoordinateSettings};
 
 /// The kinds of coordinates; named `cartesian`, `gauge`, `internal` in configuration files.
@@ -163,7 +163,7 @@ impl Coordinates {
         Self::fit_to(
             kind,
             topology,
-            &source::Array { positions, n_atoms },
+            &Configurations { positions, n_atoms },
             options,
         )
     }
@@ -284,19 +284,46 @@ impl Coordinates {
         log_volume: &mut [f64],
     ) -> Result<(), CoordinatesError> {
         self.check_lengths(positions, features, log_volume)?;
+        let (shape, map) = (self.shape_of_features(), self.map());
+        batch::run(shape, positions, features, log_volume, |x, z, scratch| {
+            batch::features(map, x, z, scratch)
+        })
+    }
+
+    /// As [`Coordinates::to_features`], but a configuration that is not finite or has no features gets features 0 and a `log_volume` of
+    /// NaN, and the others theirs.
+    ///
+    /// # Errors
+    /// Arrays of the wrong length.
+    pub fn to_features_where_defined(
+        &self,
+        positions: &[f64],
+        features: &mut [f64],
+        log_volume: &mut [f64],
+    ) -> Result<(), CoordinatesError> {
+        self.check_lengths(positions, features, log_volume)?;
         let map = self.map();
-        let shape = batch::Shape {
+        batch::run(
+            self.shape_of_features(),
+            positions,
+            features,
+            log_volume,
+            |x, z, scratch| {
+                let mapped = batch::features(map, x, z, scratch);
+                Ok(mapped.unwrap_or_else(|_| {
+                    z.fill(0.0);
+                    f64::NAN
+                }))
+            },
+        )
+    }
+
+    fn shape_of_features(&self) -> batch::Shape {
+        batch::Shape {
             input: 3 * self.n_atoms,
             output: self.n_features(),
-            scratch: map.scratch_len(),
-        };
-        batch::run(shape, positions, features, log_volume, |x, z, scratch| {
-            if x.iter().all(|x| x.is_finite()) {
-                map.to_features(x, z, scratch)
-            } else {
-                Err(batch::Fault::NotFinite)
-            }
-        })
+            scratch: self.map().scratch_len(),
+        }
     }
 
     /// Positions of a batch of features: the inverse of [`Coordinates::to_features`], in the same shapes.

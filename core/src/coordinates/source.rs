@@ -19,13 +19,16 @@ pub trait ConfigurationSource: Sync {
     fn copy(&self, index: usize, positions: &mut [f64]);
 }
 
-/// An array `[n, 3N]` of positions, nm.
-pub(super) struct Array<'a> {
+/// Configurations in an array.
+#[derive(Clone, Copy, Debug)]
+pub struct Configurations<'a> {
+    /// `[n, N, 3]`, nm.
     pub positions: &'a [f64],
+    /// N.
     pub n_atoms: usize,
 }
 
-impl ConfigurationSource for Array<'_> {
+impl ConfigurationSource for Configurations<'_> {
     fn n(&self) -> usize {
         self.positions.len() / (3 * self.n_atoms)
     }
@@ -197,7 +200,7 @@ mod tests {
     #[test]
     fn passes_hand_out_every_row_once_and_name_the_first_fault() {
         let positions: Vec<f64> = (0..3 * 5000).map(f64::from).collect();
-        let source = Array {
+        let source = Configurations {
             positions: &positions,
             n_atoms: 1,
         };

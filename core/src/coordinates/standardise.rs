@@ -349,7 +349,7 @@ impl Symmetric {
 mod tests {
     use super::*;
 
-    use crate::coordinates::source::Array;
+    use crate::coordinates::Configurations;
 
     /// Fits to an array `[n, width]`, `width` a multiple of 3.
     fn fit(
@@ -359,7 +359,7 @@ mod tests {
         whiten: bool,
     ) -> Result<Standardise, CoordinatesError> {
         let rows = Rows {
-            source: &Array {
+            source: &Configurations {
                 positions: data,
                 n_atoms: width / 3,
             },

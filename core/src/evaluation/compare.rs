@@ -206,9 +206,8 @@ impl Sets<'_> {
         }
         progress(metric.label, 2.0 / 3.0);
         let [a, b] = self.reference.halves(&space.reference, dimension);
-        let half = |(points, blocks): &(&[f64], Blocks)| {
-            PointSet::series(points, dimension, n, blocks)
-        };
+        let half =
+            |(points, blocks): &(&[f64], Blocks)| PointSet::series(points, dimension, n, blocks);
         metric.floor = Some(distance(&half(&a)?, &half(&b)?)?);
         Ok(metric)
     }

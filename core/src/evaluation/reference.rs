@@ -131,8 +131,9 @@ impl Reference {
 
     /// Frames of the shorter of the two halves.
     pub(super) fn half(&self) -> usize {
-        let [a, b] = self.halves(&vec![0.0; self.n()], 1);
-        a.0.len().min(b.0.len())
+        let all = vec![0.0; self.n()];
+        let [(a, _), (b, _)] = self.halves(&all, 1);
+        a.len().min(b.len())
     }
 }
 

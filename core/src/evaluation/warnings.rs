@@ -238,9 +238,15 @@ mod tests {
             ..CONSISTENT
         };
         let found = tell(wrong, &settled);
-        assert!(found[0].contains("3.50 nats") && found[0].contains("383.0"), "{found:?}");
+        assert!(
+            found[0].contains("3.50 nats") && found[0].contains("383.0"),
+            "{found:?}"
+        );
         let found = tell(CONSISTENT, &[vec![part(0.1)], vec![part(0.3)]]);
-        assert!(found.len() == 1 && found[0].contains("not settled"), "{found:?}");
+        assert!(
+            found.len() == 1 && found[0].contains("not settled"),
+            "{found:?}"
+        );
     }
 
     #[test]

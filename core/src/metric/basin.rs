@@ -321,10 +321,11 @@ mod tests {
 
     #[test]
     fn empty_and_full_basins_have_errors() {
-        let basins = [("right", 0.0, 180.0), ("left", -180.0, 0.0)].map(|(name, lower, upper)| Basin {
-            name: name.to_owned(),
-            ranges: vec![TorsionRange::degrees(0, lower, upper)],
-        });
+        let basins =
+            [("right", 0.0, 180.0), ("left", -180.0, 0.0)].map(|(name, lower, upper)| Basin {
+                name: name.to_owned(),
+                ranges: vec![TorsionRange::degrees(0, lower, upper)],
+            });
         let n = 400;
         let torsions = vec![1.0; n];
         let weighted = weighted_populations(&basins, &torsions, 1, &vec![0.0; n]).unwrap();

@@ -176,7 +176,14 @@ mod tests {
         assert_eq!((first, second), (0..500, 500..1003));
         assert_eq!((of_first.len(), of_second.len()), (10, 11));
         assert_eq!(of_second.n(), 503);
-        assert_eq!((blocks.block_of(0), blocks.block_of(499), blocks.block_of(500)), (0, 9, 10));
+        assert_eq!(
+            (
+                blocks.block_of(0),
+                blocks.block_of(499),
+                blocks.block_of(500)
+            ),
+            (0, 9, 10)
+        );
         // No run ends near the middle: a block does.
         let halves = Blocks::of_runs(&[900, 100], 20).halves().unwrap();
         assert_eq!(halves[0].0, 0..500);

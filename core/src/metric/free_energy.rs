@@ -1,8 +1,6 @@
 use super::average::delta_method;
 use super::basin::{check_torsions, membership};
-use super::{
-    Basin, Blocks, Estimate, MetricError, check_length, relative_weights, tells_errors,
-};
+use super::{Basin, Blocks, Estimate, MetricError, check_length, relative_weights, tells_errors};
 
 /// Differences of free energy `-ln(p_to / p_from)`, in kT, for pairs `[from, to]` of basins in weighted independent samples; errors by
 /// the delta method, infinite where the weights do not [tell](tells_errors) one; `torsions` and `log_weights` as in
@@ -115,7 +113,9 @@ mod tests {
         assert!((weighted[1].value + 3f64.ln()).abs() < 1e-12);
         assert!(weighted.iter().all(|e| (e.error - error).abs() < 1e-12));
         // In blocks of one, the same up to (n - 1) / n.
-        let blocks = block_free_energy_differences(&halves(), &pairs, &torsions, 1, &Blocks::equal(n, n)).unwrap();
+        let blocks =
+            block_free_energy_differences(&halves(), &pairs, &torsions, 1, &Blocks::equal(n, n))
+                .unwrap();
         assert!((blocks[0].value - 3f64.ln()).abs() < 1e-12);
         assert!((blocks[0].error / error - 1.0).abs() < 1.0 / n as f64);
     }

@@ -17,8 +17,7 @@ pub fn tells_errors(log_weights: &[f64]) -> bool {
     let Some((weights, _)) = relative_weights(log_weights) else {
         return false;
     };
-    effective(&weights) >= FEWEST_EFFECTIVE
-        && k_hat(log_weights).is_none_or(|k| k <= LARGEST_K_HAT)
+    effective(&weights) >= FEWEST_EFFECTIVE && k_hat(log_weights).is_none_or(|k| k <= LARGEST_K_HAT)
 }
 
 /// As [`tells_errors`], of numbers of draws that are given as weights.

@@ -305,7 +305,10 @@ mod tests {
         let independent = PointSet::independent(&a, 2, N).unwrap();
         let resampled = PointSet::resampled(&a, 2, &[3; N]).unwrap();
         let found = wasserstein_2(&resampled, &independent, &[true; 2]).unwrap();
-        assert!(found.value > 0.1 && found.error == f64::INFINITY, "{found:?}");
+        assert!(
+            found.value > 0.1 && found.error == f64::INFINITY,
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -256,7 +256,9 @@ mod tests {
         assert!((found.w1.error / exact - 1.0).abs() < 4.0 / 400f64.sqrt());
         assert_eq!(wasserstein(&series, &uniform(&values)).w1, 0.0);
         // As block_average: 7 values in 3 blocks are 2, 2 and 3.
-        let uneven = Distribution::series(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &Blocks::equal(7, 3)).unwrap();
+        let uneven =
+            Distribution::series(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &Blocks::equal(7, 3))
+                .unwrap();
         assert_eq!(uneven.units, [0, 0, 1, 1, 2, 2, 2]);
     }
 
@@ -269,7 +271,10 @@ mod tests {
         let found = wasserstein_with_errors(&one, &uniform(&values), 1);
         // From 9 to 0, ..., 199.
         assert!((found.w1.value - (45.0 + 190.0 * 191.0 / 2.0) / 200.0).abs() < 1e-9);
-        assert_eq!((found.w1.error, found.w2.error), (f64::INFINITY, f64::INFINITY));
+        assert_eq!(
+            (found.w1.error, found.w2.error),
+            (f64::INFINITY, f64::INFINITY)
+        );
     }
 
     #[test]

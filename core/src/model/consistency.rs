@@ -91,7 +91,11 @@ impl Model {
         let (x1, log_det) = self.flow.forward(&start)?;
         let (back, inverse_log_det) = self.flow.inverse(&x1)?;
         let back = back.flatten_all()?.to_vec1::<f32>()?;
-        let forward = self.prior.log_density(&x0).into_iter().zip(to_f64(&log_det)?);
+        let forward = self
+            .prior
+            .log_density(&x0)
+            .into_iter()
+            .zip(to_f64(&log_det)?);
         let inverse = self
             .prior
             .log_density(&back)
@@ -103,7 +107,10 @@ impl Model {
             .map(|((p, d), (q, e))| or_infinite(((p - d) - (q + e)).abs()));
         let trips = x0.chunks_exact(dimension).zip(back.chunks_exact(dimension));
         let trips = trips.map(|(from, to)| or_infinite(self.farthest(from, to)));
-        Ok(log_q.zip(trips).map(|(log_q, trip)| [log_q, trip]).collect())
+        Ok(log_q
+            .zip(trips)
+            .map(|(log_q, trip)| [log_q, trip])
+            .collect())
     }
 
     /// Largest difference of two prior points; NaN if one has a NaN.

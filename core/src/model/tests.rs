@@ -102,7 +102,16 @@ fn disturbed(deviation: f64) -> Model {
     let kind = crate::coordinates::CoordinateKind::Gauge;
     let coordinates = Coordinates::fit(kind, &chain(4), &frames, &options).unwrap();
     let config = json!({"couplings": 12, "hidden": 8, "blocks": 1});
-    let model = Model::new("realnvp", config, coordinates, chain(4), 300.0, 1, &Device::Cpu).unwrap();
+    let model = Model::new(
+        "realnvp",
+        config,
+        coordinates,
+        chain(4),
+        300.0,
+        1,
+        &Device::Cpu,
+    )
+    .unwrap();
     let names: Vec<(String, Vec<usize>)> = model
         .parameters()
         .iter()
@@ -145,7 +154,10 @@ fn directions_that_tell_different_densities_are_found() {
             );
             let refused = moves.map(|_| ()).unwrap_err().to_string();
             let figure = format!("{:.2} nats", found.error);
-            assert!(refused.contains("cannot make exact moves"), "{refused} {figure}");
+            assert!(
+                refused.contains("cannot make exact moves"),
+                "{refused} {figure}"
+            );
         }
     }
 }

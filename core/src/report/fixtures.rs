@@ -7,6 +7,7 @@ use crate::evaluation::{
     BasinRow, Curve, Evaluation, FreeEnergyRow, Marginal, Metric, RamaPair, Sample, Torsions,
 };
 use crate::metric::{Estimate, ess_per_n, ess_per_n_trimmed, k_hat};
+use crate::model::Consistency;
 use crate::sample::Diagnostics;
 
 /// Basins of phi and psi in degrees, with their shares and widths.

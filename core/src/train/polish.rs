@@ -12,6 +12,7 @@ use super::TrainError;
 use super::dataset::Dataset;
 use super::objective::Batch;
 use super::options::check;
+use crate::coordinates::Configurations;
 use crate::energy::Energy;
 use crate::math::{Purpose, Streams};
 use crate::metric::ess_per_n;
@@ -139,8 +140,11 @@ impl<'a> Polish<'a> {
         seed: u64,
     ) -> Result<Self, TrainError> {
         let held_out = dataset.validation_points(model.coordinates())?;
-        let mean =
-            crate::sample::mean_reduced_energy(energy, &held_out.positions, model.temperature())?;
+        let frames = Configurations {
+            positions: &held_out.positions,
+            n_atoms: model.n_atoms(),
+        };
+        let mean = crate::sample::mean_reduced_energy(energy, &frames, model.temperature())?;
         Ok(Polish {
             model,
             dataset,

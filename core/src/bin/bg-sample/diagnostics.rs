@@ -1,7 +1,7 @@
 //! How far weighted configurations can be trusted, in figures and in words.
 
 use rayon::prelude::*;
-use regflow::metric::{self, Basin, Estimate};
+use regflow::metric::{self, Basin, Blocks, Estimate};
 use regflow::sample::Diagnostics;
 use regflow::system::{Topology, torsion};
 use serde_json::{Map, Value, json};
@@ -156,13 +156,14 @@ impl Populations {
         Ok(())
     }
 
-    /// Adds the populations of the frames of a trajectory.
-    pub fn add_counted(&self, figures: &mut Figures) -> Outcome {
+    /// Adds the populations of the frames of a trajectory, of which there are `lengths` in each run.
+    pub fn add_counted(&self, figures: &mut Figures, lengths: &[usize]) -> Outcome {
         if self.basins.is_empty() {
             return Ok(());
         }
+        let blocks = Blocks::of_runs(lengths, BLOCKS);
         let populations =
-            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), BLOCKS)?;
+            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), &blocks)?;
         let (object, text) = self.describe(&populations);
         let text = format!("{text} (frames, error from blocks of time)");
         figures.add("populations", object, text);

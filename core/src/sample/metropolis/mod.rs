@@ -22,10 +22,10 @@ use std::sync::Arc;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinates::{CoordinatesError, Frame};
+use crate::coordinates::Frame;
 use crate::energy::Energy;
 use crate::math::{Purpose, Random, Streams};
-use crate::model::{Consistency, Model, ModelError, Samples};
+use crate::model::{Consistency, Model, Samples};
 use crate::system::kt;
 
 pub use error::MoveError;
@@ -289,7 +289,10 @@ impl Metropolis {
             .map(|x| Frame::of(x, self.layout.frame))
             .collect();
         self.statistics.network_calls += 1;
-        let log_q = densities(&self.model, &molecules)?;
+        // No density for a configuration without features (atoms in one place or on a line).
+        let mut log_q = self.model.score(&molecules)?;
+        let undefined = log_q.iter_mut().filter(|log_q| log_q.is_nan());
+        undefined.for_each(|log_q| *log_q = f64::NEG_INFINITY);
         Ok(Current { frames, log_q })
     }
 
@@ -386,29 +389,6 @@ fn ratio(current: f64, proposal: f64) -> f64 {
         f64::NEG_INFINITY
     } else {
         ratio
-    }
-}
-
-/// Log densities; `-inf` for a configuration without features (atoms in one place or on a line).
-fn densities(model: &Model, molecules: &[f64]) -> Result<Vec<f64>, ModelError> {
-    let degenerate = |error: &ModelError| {
-        let ModelError::Coordinates(error) = error else {
-            return false;
-        };
-        matches!(
-            error,
-            CoordinatesError::Collapsed { .. } | CoordinatesError::Collinear { .. }
-        )
-    };
-    match model.log_density(molecules) {
-        Err(error) if degenerate(&error) => molecules
-            .chunks_exact(3 * model.n_atoms())
-            .map(|molecule| match model.log_density(molecule) {
-                Err(error) if degenerate(&error) => Ok(f64::NEG_INFINITY),
-                other => other.map(|log_q| log_q[0]),
-            })
-            .collect(),
-        other => other,
     }
 }
 
