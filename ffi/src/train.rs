@@ -200,7 +200,9 @@ impl Config {
         dataset: &Dataset,
         device: &Device,
     ) -> Result<Model, TrainError> {
-        let circular = plugin::flow(&self.architecture)?.info().circular;
+        let circular = plugin::find::<plugin::Flow>(&self.architecture)?
+            .info()
+            .circular;
         let options = CoordinateOptions {
             circular,
             ..self.coordinate_options.clone()

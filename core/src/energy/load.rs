@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{Energy, EnergyError, ForceField, Precision};
-use crate::plugin;
+use crate::plugin::{self, PluginEnergy};
 
 /// The potential that `source` names:
 /// - `system.xml`: an OpenMM System XML, evaluated by [`ForceField`];
@@ -38,7 +38,9 @@ pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, 
         });
     }
     let config = json_config(config)?;
-    Ok(Box::new(plugin::energy(&plugin)?.build(&config)?))
+    Ok(Box::new(
+        plugin::find::<PluginEnergy>(&plugin)?.build(&config)?,
+    ))
 }
 
 /// Name or path of the plugin, and its configuration.
@@ -54,10 +56,12 @@ fn plugin_source(source: &str) -> Option<(String, &str)> {
         let file = format!("{stem}{DLL_SUFFIX}");
         let (name, config) = rest.split_once(':').unwrap_or((rest, ""));
         let named = format!("{file}:{name}");
-        return Some(match is_name(name) && plugin::energy(&named).is_ok() {
-            true => (named, config),
-            false => (file, rest),
-        });
+        return Some(
+            match is_name(name) && plugin::find::<PluginEnergy>(&named).is_ok() {
+                true => (named, config),
+                false => (file, rest),
+            },
+        );
     }
     let (name, config) = source.split_once(':')?;
     is_name(name).then(|| (name.into(), config))

@@ -96,7 +96,7 @@ impl Model {
             values.insert(name.to_owned(), value);
         }
         let parameters = Parameters::from_values(device, DType::F32, values);
-        let model = Model::build(header, parameters).map_err(|error| match error {
+        let model = Model::of_file(header, parameters).map_err(|error| match error {
             ModelError::Plugin(source) => ModelError::Architecture {
                 path: path.to_owned(),
                 source: Box::new(source),

@@ -251,7 +251,7 @@ impl Arguments {
         seed: u64,
         device: &Device,
     ) -> Outcome<Model> {
-        let architecture = plugin::flow(&self.architecture)?;
+        let architecture = plugin::find::<plugin::Flow>(&self.architecture)?;
         let coordinates = dataset.fit_coordinates(
             self.coordinates,
             &topology,

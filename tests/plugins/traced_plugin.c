@@ -1,0 +1,3 @@
+/* affine.c, which leaves a trace when it is loaded. */
+#include "affine.c"
+#include "tracer.c"
