@@ -1,5 +1,7 @@
 //! Frames for training: split by time, augmented by exact symmetries, turned into features batch by batch.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
@@ -25,6 +27,8 @@ pub struct Dataset {
     training: Vec<u32>,
     validation: Vec<u32>,
     seed: u64,
+    /// The epoch in use, and its order.
+    order: Mutex<Option<(usize, Arc<Vec<u32>>)>>,
 }
 
 /// Configurations and their features.
@@ -71,6 +75,7 @@ impl Dataset {
             training,
             validation,
             seed: options.seed,
+            order: Mutex::new(None),
         })
     }
 
@@ -221,12 +226,21 @@ impl Dataset {
         }
     }
 
-    fn epoch_order(&self, epoch: usize) -> Vec<u32> {
+    /// Frames in the order of an epoch. That of the last one asked for is kept: a step takes few of its frames.
+    fn epoch_order(&self, epoch: usize) -> Arc<Vec<u32>> {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, order)) = kept.as_ref()
+            && *of == epoch
+        {
+            return Arc::clone(order);
+        }
         let mut order = self.training.clone();
         let mut random = self.random(Purpose::FrameOrder, epoch as u64);
         for i in (1..order.len()).rev() {
             order.swap(i, random.random_range(0..=i));
         }
+        let order = Arc::new(order);
+        *kept = Some((epoch, Arc::clone(&order)));
         order
     }
 
