@@ -160,8 +160,11 @@ std::string FixRegflow::load()
 
 std::string FixRegflow::open_model()
 {
+  regflow_load_options_t options = {};
+  options.struct_size = sizeof options;
+  options.device = device.c_str();
   regflow_model_t *opened = nullptr;
-  std::string reason = failure(regflow_model_load(path.c_str(), device.c_str(), &opened));
+  std::string reason = failure(regflow_model_load(path.c_str(), &options, &opened));
   model.reset(opened);
   std::size_t n = 0;
   if (reason.empty()) reason = failure(regflow_model_n_atoms(opened, &n));

@@ -156,8 +156,11 @@ void RegFlowForceImpl::initialize(ContextImpl& context) {
         fail("the batch size must be at least 1, found " + std::to_string(settings.getBatchSize()));
 
     checkIntegrator(context.getIntegrator());
+    regflow_load_options_t options = {};
+    options.struct_size = sizeof options;
+    options.device = settings.getDevice().c_str();
     regflow_model_t* loaded = nullptr;
-    check(regflow_model_load(settings.getModelFile().c_str(), settings.getDevice().c_str(), &loaded));
+    check(regflow_model_load(settings.getModelFile().c_str(), &options, &loaded));
     model.reset(loaded);
     size_t nAtoms = 0;
     check(regflow_model_n_atoms(model.get(), &nAtoms));

@@ -5,6 +5,7 @@
 
 mod atomic_file;
 mod chem;
+mod element;
 mod error;
 mod extent;
 mod geometry;
@@ -19,6 +20,7 @@ mod units;
 mod writer;
 
 pub use atomic_file::write_atomically;
+pub use element::element;
 pub use error::SystemError;
 pub use geometry::{angle, distance, torsion};
 pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};
