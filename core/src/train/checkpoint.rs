@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ use crate::system::write_atomically;
 const FORMAT_VERSION: u32 = 2;
 /// Key of the JSON header in the file's metadata.
 const HEADER_KEY: &str = "regflow_checkpoint";
+/// Before the names of the best weights' arrays.
+const BEST: &str = "best.";
 /// Before the names of an objective's arrays.
 const OBJECTIVE: &str = "objective.";
 
@@ -48,6 +51,17 @@ enum Values<'a> {
     U64(&'a [u64]),
 }
 
+impl<'a> Values<'a> {
+    fn view(&self) -> Result<TensorView<'a>, SafeTensorError> {
+        let (dtype, size, bytes) = match *self {
+            Values::F32(values) => (Dtype::F32, values.len(), bytemuck::cast_slice(values)),
+            Values::F64(values) => (Dtype::F64, values.len(), bytemuck::cast_slice(values)),
+            Values::U64(values) => (Dtype::U64, values.len(), bytemuck::cast_slice(values)),
+        };
+        TensorView::new(dtype, vec![size], bytes)
+    }
+}
+
 /// Writes the state.
 pub(super) fn save(path: &Path, run: &Fingerprint, state: &State) -> Result<(), TrainError> {
     let broken = |reason: String| TrainError::Checkpoint {
@@ -58,24 +72,13 @@ pub(super) fn save(path: &Path, run: &Fingerprint, state: &State) -> Result<(), 
         format_version: FORMAT_VERSION,
         run: run.clone(),
         position: state.position.clone(),
-        steps: [state.weights.step, state.good.step],
+        steps: [state.weights.step, state.best.step],
     };
     let header = serde_json::to_string(&header).map_err(|e| broken(e.to_string()))?;
-    let mut views = Vec::new();
-    let mut add = |name: String, array: Values| {
-        let (dtype, size, bytes) = match array {
-            Values::F32(values) => (Dtype::F32, values.len(), bytemuck::cast_slice(values)),
-            Values::F64(values) => (Dtype::F64, values.len(), bytemuck::cast_slice(values)),
-            Values::U64(values) => (Dtype::U64, values.len(), bytemuck::cast_slice(values)),
-        };
-        TensorView::new(dtype, vec![size], bytes)
-            .map(|view| views.push((name, view)))
-            .map_err(|e| broken(e.to_string()))
-    };
-    add("best".to_owned(), Values::F32(&state.best))?;
-    for (prefix, weights) in [("", &state.weights), ("good.", &state.good)] {
+    let mut arrays = Vec::new();
+    for (prefix, weights) in [("", &state.weights), (BEST, &state.best)] {
         for (name, values) in named(weights) {
-            add(format!("{prefix}{name}"), Values::F32(values))?;
+            arrays.push((format!("{prefix}{name}"), Values::F32(values)));
         }
     }
     for (name, array) in &state.objective {
@@ -84,8 +87,13 @@ pub(super) fn save(path: &Path, run: &Fingerprint, state: &State) -> Result<(), 
             Array::F64(values) => Values::F64(values),
             Array::U64(values) => Values::U64(values),
         };
-        add(format!("{OBJECTIVE}{name}"), values)?;
+        arrays.push((format!("{OBJECTIVE}{name}"), values));
     }
+    let views = arrays
+        .into_iter()
+        .map(|(name, values)| Ok((name, values.view()?)))
+        .collect::<Result<Vec<_>, SafeTensorError>>()
+        .map_err(|e| broken(e.to_string()))?;
     let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(e.to_string()))?;
     write_atomically(path, |file| file.write_all(&bytes))?;
@@ -176,8 +184,7 @@ pub(super) fn load(
     }
     Ok(State {
         weights: weights("", header.steps[0])?,
-        good: weights("good.", header.steps[1])?,
-        best: floats("best")?,
+        best: weights(BEST, header.steps[1])?,
         objective,
         position: header.position,
     })
@@ -226,6 +233,7 @@ mod tests {
             best_step: 2,
             stopped_early: true,
             overfitted: true,
+            returns: 1,
             retreats: 0,
             diverged: None,
             clipped: None,

@@ -248,3 +248,36 @@ impl Dataset {
         Streams::new(purpose, self.seed).at(stream)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::tests::case;
+
+    #[test]
+    fn an_epoch_is_shuffled_once() {
+        let Dataset { training, .. } = &case(3).dataset;
+        let n = training.len();
+        let dataset = case(3).dataset;
+        let first = dataset.epoch_order(0);
+        assert!(Arc::ptr_eq(&first, &dataset.epoch_order(0)));
+        let second = dataset.epoch_order(1);
+        assert!(first != second);
+        assert_eq!(dataset.epoch_order(0), first);
+        for order in [first, second] {
+            let mut sorted = order.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(&sorted, training);
+        }
+        // The sequence is the same for any division into steps, across the end of an epoch and out of order.
+        let model = case(3).model;
+        let features = |first, count| {
+            dataset
+                .training_features(model.coordinates(), first, count, 0.1)
+                .unwrap()
+        };
+        let whole = features(n - 20, 40);
+        let parts = [(n + 10, 10), (n - 20, 15), (n - 5, 15)].map(|(a, b)| features(a, b));
+        assert_eq!(whole, [&parts[1][..], &parts[2], &parts[0]].concat());
+    }
+}

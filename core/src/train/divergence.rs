@@ -38,20 +38,10 @@ pub(super) struct Watch {
     lowest: Option<[f64; 2]>,
 }
 
-/// Where the losses stand.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Level {
-    /// Near the lowest: a state to come back to.
-    Good,
-    /// Above it, by no more than large steps may do.
-    Fair,
-    /// Beyond that; the median of the last losses.
-    Exploded(f64),
-}
-
 impl Watch {
-    /// Takes in a finite loss, above its floor, of a model with so many features.
-    pub fn observe(&mut self, loss: f64, features: usize) -> Level {
+    /// Takes in a finite loss, above its floor, of a model with so many features; the median of the last losses if they have
+    /// exploded.
+    pub fn observe(&mut self, loss: f64, features: usize) -> Option<f64> {
         self.recent.push(loss);
         if self.recent.len() > WINDOW {
             self.recent.remove(0);
@@ -59,19 +49,14 @@ impl Watch {
         // The first loss is that before the first step, and the level from which to tell whether the first steps were too large.
         let [lowest, deviation] = *self.lowest.get_or_insert([loss, 0.0]);
         if self.recent.len() < FEWEST {
-            return Level::Fair;
+            return None;
         }
         let level = median(self.recent.clone());
         if level < lowest {
             self.lowest = Some([level, self.deviation()]);
-            return Level::Good;
         }
         let most = (DEVIATIONS * deviation).max(PER_FEATURE * features as f64);
-        match level - lowest {
-            rise if rise > most => Level::Exploded(level),
-            rise if rise > 0.25 * most => Level::Fair,
-            _ => Level::Good,
-        }
+        (level > lowest + most).then_some(level)
     }
 
     /// Median of the last losses, if there are any.
@@ -109,48 +94,44 @@ mod tests {
 
     use super::*;
 
-    /// Levels of a course of losses with normal noise, of a model with 60 features.
-    fn watch(course: impl Fn(f64) -> f64, noise: f64, steps: usize) -> (Watch, Vec<Level>) {
+    /// A course of losses with normal noise, of a model with 60 features: the step at which they have exploded, if they do.
+    fn watch(course: impl Fn(f64) -> f64, noise: f64, steps: usize) -> (Watch, Option<usize>) {
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(4);
         let mut watch = Watch::default();
-        let levels = (0..steps).map(|step| {
+        let exploded = (0..steps).position(|step| {
             let normal: f64 = random.sample(StandardNormal);
-            watch.observe(course(step as f64) + noise * normal, 60)
+            let loss = course(step as f64) + noise * normal;
+            watch.observe(loss, 60).is_some()
         });
-        let levels = levels.collect();
-        (watch, levels)
-    }
-
-    fn exploded(levels: &[Level]) -> Option<usize> {
-        levels.iter().position(|l| matches!(l, Level::Exploded(_)))
+        (watch, exploded)
     }
 
     #[test]
     fn a_falling_or_resting_loss_has_not_exploded() {
-        let (watch, levels) = watch(|t| 80.0 + 10.0 * (-t / 100.0).exp(), 0.25, 5000);
-        assert_eq!(exploded(&levels), None);
-        assert!((watch.deviation() / 0.25 - 1.0).abs() < 0.6);
-        assert_eq!(levels[4999], Level::Good);
+        let (falling, exploded) = watch(|t| 80.0 + 10.0 * (-t / 100.0).exp(), 0.25, 5000);
+        assert_eq!(exploded, None);
+        assert!((falling.deviation() / 0.25 - 1.0).abs() < 0.6);
+        assert!((falling.level().unwrap() - 80.0).abs() < 0.4);
         // Nor one with a tenth of outliers, whatever they are.
         let spikes = |t: f64| if t % 10.0 == 3.0 { 1e30 } else { 80.0 };
-        assert_eq!(exploded(&super::tests::watch(spikes, 0.25, 1000).1), None);
+        assert_eq!(watch(spikes, 0.25, 1000).1, None);
     }
 
     #[test]
     fn one_that_rises_has() {
-        // By 5 nats, 20 deviations, within a few steps of half a window above it.
-        let jump = |t: f64| if t < 500.0 { 80.0 } else { 86.0 };
-        let at = exploded(&watch(jump, 0.25, 1000).1).unwrap();
+        // By 8 nats, more than 20 deviations, within a few steps of half a window above it.
+        let jump = |t: f64| if t < 500.0 { 80.0 } else { 88.0 };
+        let at = watch(jump, 0.25, 1000).1.unwrap();
         assert!((507..512).contains(&at), "{at}");
         // At once, in a run whose first step was far too large.
         let lost = |t: f64| if t < 1.0 { 80.0 } else { 1e9 };
-        assert_eq!(exploded(&watch(lost, 0.25, 100).1), Some(FEWEST - 1));
+        assert_eq!(watch(lost, 0.25, 100).1, Some(FEWEST - 1));
         // Slowly.
-        assert!(exploded(&watch(|t| 80.0 + 0.01 * t, 0.25, 1000).1).is_some());
+        assert!(watch(|t| 80.0 + 0.02 * t, 0.25, 1000).1.is_some());
         // After a retreat the level to compare with is still the lowest.
         let (mut watch, _) = watch(|_| 80.0, 0.25, 50);
         watch.retreat();
-        let levels: Vec<Level> = (0..10).map(|_| watch.observe(90.0, 60)).collect();
-        assert_eq!(exploded(&levels), Some(FEWEST - 1));
+        let exploded = (0..10).position(|_| watch.observe(90.0, 60).is_some());
+        assert_eq!(exploded, Some(FEWEST - 1));
     }
 }

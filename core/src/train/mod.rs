@@ -80,7 +80,7 @@ pub enum TrainError {
     Diverged {
         /// What showed it.
         found: Box<Divergence>,
-        /// Times that the stage has gone back to its last good state.
+        /// Times that the stage has gone back to its best state.
         retreats: usize,
     },
     /// There is no checkpoint, or it cannot be read.

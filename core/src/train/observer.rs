@@ -46,7 +46,7 @@ pub struct Progress {
     pub forward_ess: Option<f64>,
 }
 
-/// A stage diverged and went back to its last good state.
+/// A stage diverged and went back to its best state.
 #[derive(Clone, Debug)]
 pub struct Retreat {
     /// Loss, the loss of recent steps, or norm of the gradient.
@@ -70,6 +70,10 @@ pub trait Observer {
 
     /// Training diverged and goes on from an earlier state.
     fn retreated(&mut self, _retreat: &Retreat) {}
+
+    /// The validations of a stage no longer improved: it goes on from its best state, that after the step `best` over all stages,
+    /// with `rate_factor` of its learning rate.
+    fn returned(&mut self, _best: usize, _rate_factor: f64) {}
 
     /// A stage ended, whether its budget was used up or not, as the summary says; the model has its best parameters. What this
     /// returns is kept with the summary, also in the checkpoint.

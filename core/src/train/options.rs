@@ -59,7 +59,8 @@ pub struct Stage {
     pub ema: f64,
     /// Steps between two validations; 0: twenty in a stage.
     pub validation_every: usize,
-    /// Validations without improvement after which the stage ends; 0: never.
+    /// Validations without improvement after which the stage ends; 0: never. After half of them it goes back to its best state,
+    /// with half the learning rate.
     pub patience: usize,
 }
 

@@ -99,7 +99,9 @@ pub struct StageSummary {
     pub stopped_early: bool,
     /// Whether the training loss fell meanwhile: the frames were being memorised.
     pub overfitted: bool,
-    /// Times that it diverged and went back to the last good state.
+    /// Times that it went back to its best state, at half the learning rate, because its validations no longer improved.
+    pub returns: usize,
+    /// Times that it did so because it had diverged.
     pub retreats: usize,
     /// What showed that it diverged once more, after which it was given up.
     pub diverged: Option<Divergence>,
@@ -144,8 +146,9 @@ pub(super) struct Position {
     /// Loss of the last step.
     pub loss: f64,
     pub watch: Watch,
-    /// What the learning rate is multiplied by after divergence.
+    /// What the learning rate is multiplied by after a return.
     pub rate_factor: f64,
+    pub returns: usize,
     pub retreats: usize,
     /// The stages that are done.
     pub done: Vec<StageSummary>,
@@ -156,10 +159,8 @@ pub(super) struct Position {
 pub(super) struct State {
     pub position: Position,
     pub weights: Weights,
-    /// Weights at the last validation that showed no divergence.
-    pub good: Weights,
-    /// Parameters of `position.best`.
-    pub best: Vec<f32>,
+    /// Weights at `position.best`, whose average is what was judged.
+    pub best: Weights,
     /// What the objective of the stage keeps.
     pub objective: Arrays,
 }
@@ -173,8 +174,7 @@ impl State {
                 rate_factor: 1.0,
                 ..Position::default()
             },
-            good: weights.clone(),
-            best: weights.parameters.clone(),
+            best: weights.clone(),
             weights,
             objective: Arrays::new(),
         }
@@ -182,7 +182,7 @@ impl State {
 
     /// Ends the stage: the next one starts from its best parameters.
     pub fn advance(&mut self, summary: StageSummary) {
-        let mut next = State::new(std::mem::take(&mut self.best));
+        let mut next = State::new(std::mem::take(&mut self.best.average));
         let position = &self.position;
         next.position.stage = position.stage + 1;
         next.position.steps_before = position.steps_before + position.step;
@@ -200,7 +200,14 @@ impl State {
         done.chain(now).any(|step| step > 0)
     }
 
-    /// Keeps the averaged parameters if they are the best so far.
+    /// Goes back to the best weights of the stage, at half the learning rate.
+    pub fn go_back(&mut self) {
+        self.weights.clone_from(&self.best);
+        self.position.rate_factor *= 0.5;
+        self.position.watch.retreat();
+    }
+
+    /// Keeps the weights if their average is the best so far.
     pub fn keep(&mut self, judgement: Judgement) {
         let found = Best {
             judgement,
@@ -212,7 +219,7 @@ impl State {
             Some(best) if !found.judgement.is_better_than(&best.judgement) => best.age += 1,
             kept => {
                 *kept = Some(found);
-                self.best.clone_from(&self.weights.average);
+                self.best.clone_from(&self.weights);
             }
         }
     }

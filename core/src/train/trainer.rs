@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::checkpoint;
 use super::dataset::Dataset;
-use super::divergence::{Divergence, Level};
+use super::divergence::Divergence;
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::gradient::{flatten, loss_and_gradient, unflatten};
 use super::objectives::{Arrays, At, Context, Running};
@@ -18,7 +18,7 @@ use crate::model::Model;
 
 /// Validations in a stage whose interval is not given.
 const VALIDATIONS: usize = 20;
-/// Times that a stage may go back to its last good state.
+/// Times that a stage may diverge and go back to its best state.
 const MOST_RETREATS: usize = 5;
 
 /// Trains `model` in place; at the end it has the averaged parameters that were best in the last stage.
@@ -80,7 +80,7 @@ enum End {
 
 /// What a step came to.
 enum Outcome {
-    Sound { loss: f64, gradient_norm: f64, level: Level },
+    Sound { loss: f64, gradient_norm: f64 },
     Diverged { what: &'static str, value: f64 },
 }
 
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
         {
             stages.push(self.summarise(stage, &End::Interrupted, None));
         }
-        unflatten(self.model, &self.state.best)?;
+        unflatten(self.model, &self.state.best.average)?;
         Ok(Summary {
             stages,
             planned: self.options.stages.len(),
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
                 retreats: summary.retreats,
             });
         }
-        unflatten(self.model, &self.state.best)?;
+        unflatten(self.model, &self.state.best.average)?;
         summary.noted = observer.stage_ended(self.model, &summary);
         self.state.advance(summary);
         self.save()?;
@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
                 every => step.is_multiple_of(every) || fraction >= 1.0,
             };
             let judged = match outcome {
-                Outcome::Sound { level, .. } if due => Some(self.validate(current, level)?),
+                Outcome::Sound { .. } if due => Some(self.validate(current)?),
                 _ => None,
             };
             if due {
@@ -278,7 +278,6 @@ impl<'a> Run<'a> {
                 Outcome::Sound {
                     loss,
                     gradient_norm,
-                    ..
                 } => {
                     let position = &self.state.position;
                     flow = observer.step(&Progress {
@@ -296,9 +295,8 @@ impl<'a> Run<'a> {
                     });
                 }
             }
-            let age = self.state.position.best.as_ref().map_or(0, |best| best.age);
-            if stage.patience > 0 && age >= stage.patience {
-                return Ok((End::Early, flow));
+            if let Some(end) = self.patience(stage, judged.is_some(), observer)? {
+                return Ok((end, flow));
             }
             if fraction >= 1.0 {
                 return Ok((End::Done, flow));
@@ -332,8 +330,7 @@ impl<'a> Run<'a> {
             });
         }
         let features = self.model.prior().dimension();
-        let level = position.watch.observe(loss - batch.floor, features);
-        if let Level::Exploded(value) = level {
+        if let Some(value) = position.watch.observe(loss - batch.floor, features) {
             return Ok(Outcome::Diverged {
                 what: "median loss of the last steps",
                 value: value + batch.floor,
@@ -351,16 +348,12 @@ impl<'a> Run<'a> {
         Ok(Outcome::Sound {
             loss,
             gradient_norm,
-            level,
         })
     }
 
-    /// Judges the averaged parameters; keeps them where they are the best so far, and the state as one to go back to.
-    fn validate(&mut self, current: &mut Current, level: Level) -> Result<Judgement, TrainError> {
+    /// Judges the averaged parameters, and keeps the weights where they are the best so far.
+    fn validate(&mut self, current: &mut Current) -> Result<Judgement, TrainError> {
         let judgement = self.judge(current)?;
-        if level == Level::Good && judgement.validation.is_finite() {
-            self.state.good.clone_from(&self.state.weights);
-        }
         self.state.keep(judgement.clone());
         Ok(judgement)
     }
@@ -368,26 +361,49 @@ impl<'a> Run<'a> {
     fn judge(&mut self, current: &mut Current) -> Result<Judgement, TrainError> {
         let weights = &self.state.weights;
         unflatten(self.model, &weights.average)?;
-        let judgement = current.objective.judge(self.state.position.validations)?;
+        let judgement = current.objective.judge()?;
         unflatten(self.model, &weights.parameters)?;
         Ok(judgement)
     }
 
-    /// Goes back to the last good state, with half the learning rate.
+    /// Ends a stage whose patience is used up. When half of it is, the stage goes on from its best state at half the learning
+    /// rate: what is left of it is better spent on smaller steps from there.
+    fn patience(
+        &mut self,
+        stage: &Stage,
+        judged: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<End>, TrainError> {
+        let best = self.state.position.best.as_ref();
+        let (age, step) = best.map_or((0, 0), |best| (best.age, best.step));
+        if stage.patience == 0 || !judged {
+            return Ok(None);
+        }
+        if age >= stage.patience {
+            return Ok(Some(End::Early));
+        }
+        if age == stage.patience.div_ceil(2) {
+            self.state.position.returns += 1;
+            self.state.go_back();
+            unflatten(self.model, &self.state.weights.parameters)?;
+            let position = &self.state.position;
+            observer.returned(position.steps_before + step, position.rate_factor);
+        }
+        Ok(None)
+    }
+
+    /// Goes back after divergence.
     fn retreat(&mut self, found: Divergence) -> Result<Retreat, TrainError> {
-        let position = &mut self.state.position;
-        position.retreats += 1;
-        position.rate_factor *= 0.5;
-        position.watch.retreat();
-        let retreat = Retreat {
+        self.state.position.retreats += 1;
+        self.state.go_back();
+        unflatten(self.model, &self.state.weights.parameters)?;
+        let position = &self.state.position;
+        Ok(Retreat {
             what: found.what,
             value: found.value,
             step: position.steps_before + position.step,
             rate_factor: position.rate_factor,
-        };
-        self.state.weights.clone_from(&self.state.good);
-        unflatten(self.model, &self.state.weights.parameters)?;
-        Ok(retreat)
+        })
     }
 
     fn summarise(&self, stage: &Stage, end: &End, clipped: Option<f64>) -> StageSummary {
@@ -406,6 +422,7 @@ impl<'a> Run<'a> {
             best_step: best.map_or(0, |best| best.step),
             stopped_early,
             overfitted: stopped_early && levels.is_some_and(|(then, now)| now < then),
+            returns: position.returns,
             retreats: position.retreats,
             diverged: match end {
                 End::Diverged(found) => Some(found.clone()),

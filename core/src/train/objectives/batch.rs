@@ -30,6 +30,11 @@ impl Batch {
         Batch { taken, ..self }
     }
 
+    /// The same with what its loss would be at best, up to a constant.
+    pub fn with_floor(self, floor: f64) -> Self {
+        Batch { floor, ..self }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows
@@ -42,7 +47,6 @@ impl Batch {
             range.start * width..range.end * width
         };
         Rows {
-            first: range.start,
             columns: self.columns.iter().map(|c| &c[part(c)]).collect(),
         }
     }
@@ -50,16 +54,10 @@ impl Batch {
 
 /// Some rows of a [`Batch`].
 pub(in crate::train) struct Rows<'a> {
-    first: usize,
     columns: Vec<&'a [f32]>,
 }
 
 impl<'a> Rows<'a> {
-    /// Index of the first of them in the batch.
-    pub fn first(&self) -> usize {
-        self.first
-    }
-
     /// The numbers of a column.
     pub fn column(&self, index: usize) -> &'a [f32] {
         self.columns[index]

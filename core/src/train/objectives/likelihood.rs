@@ -68,7 +68,7 @@ impl Running for Likely<'_> {
         sum_f64(&self.terms.negative_log_density(&x0, &log_det)?)
     }
 
-    fn judge(&mut self, _: usize) -> Result<Judgement, TrainError> {
+    fn judge(&mut self) -> Result<Judgement, TrainError> {
         Ok(Judgement::by_loss(mean_loss(
             self.model,
             self,

@@ -91,8 +91,8 @@ pub(super) trait Running: Sync {
         Ok((sum, value))
     }
 
-    /// What the model as it is, with averaged parameters, is worth; `round` counts the validations of the stage.
-    fn judge(&mut self, round: usize) -> Result<Judgement, TrainError>;
+    /// What the model as it is, with averaged parameters, is worth.
+    fn judge(&mut self) -> Result<Judgement, TrainError>;
 
     /// All that its next batch depends on beside the weights and the [`At`]: kept in the checkpoint.
     fn state(&self) -> Arrays {
@@ -335,9 +335,9 @@ impl<'de> Deserialize<'de> for Objective {
         let name = rest.remove(KEY);
         let mut unknown = rest.keys().filter(|key| !Objective::NAMES.contains(&key.as_str()));
         if let Some(key) = unknown.next() {
-            let known = Stage::entries().join(", ");
+            let known = Stage::entries().join("`, `");
             return Err(D::Error::custom(format!(
-                "unknown field `{key}` in a stage, expected {KEY}, {known}, or the name of its objective"
+                "unknown field `{key}` in a stage, expected `{KEY}`, `{known}`, or the name of its objective"
             )));
         }
         let name = match name {

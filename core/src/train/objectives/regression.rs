@@ -111,7 +111,7 @@ impl Running for Regressed<'_> {
         Ok((loss + (regulariser * self.settings.weight)?)?)
     }
 
-    fn judge(&mut self, _: usize) -> Result<Judgement, TrainError> {
+    fn judge(&mut self) -> Result<Judgement, TrainError> {
         Ok(Judgement::by_loss(mean_loss(
             self.model,
             self,

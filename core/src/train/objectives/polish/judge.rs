@@ -63,12 +63,11 @@ impl Judge {
         })
     }
 
-    /// Judges the model as it is; `round` counts the validations.
+    /// Judges the model as it is, by the same prior points every time: of two validations the difference counts.
     pub fn judge(
         &self,
         target: &Target,
         terms: &Terms,
-        round: usize,
     ) -> Result<Judgement, TrainError> {
         let model = target.model;
         let losses = by_chunk(model, &self.held_out, |rows| {
@@ -87,7 +86,7 @@ impl Judge {
 
         let n = self.samples;
         let streams = Streams::new(Purpose::Validation, self.seed);
-        let drawn = model.sample(n, streams, (round * n) as u64)?;
+        let drawn = model.sample(n, streams, 0)?;
         let mut energies = vec![0.0; n];
         target.energy.energies(&drawn.positions, &mut energies)?;
         let mut samples = WeightedSamples::new(model.temperature());

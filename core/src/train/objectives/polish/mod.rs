@@ -3,11 +3,10 @@
 //! Every batch is a mixture of data, of weighted samples (drawn from a buffer with probabilities proportional to their
 //! clipped weights) and of plain samples. Data and weighted samples stand for the target `p`, so that their rows give the
 //! forward divergence `KL(p || q)`; plain samples stand for the flow, and give the reverse one, `KL(q || p)`. With forces all
-//! rows have the same path gradient ([`path`]): the two divergences differ in the points alone (Vaitl et al., arXiv 2403.15881).
+//! rows have the same path gradient: the two divergences differ in the points alone (Vaitl et al., arXiv 2403.15881).
 
 mod buffer;
 mod judge;
-mod path;
 mod running;
 mod score;
 #[cfg(test)]
