@@ -13,7 +13,7 @@ use regflow_core::plugin;
 use regflow_core::system::Topology;
 use regflow_core::tensor::Device;
 use regflow_core::train::{
-    self, Dataset, Objective, Observer, Progress as Step, Recipe, Resources, Retreat, Stage,
+    self, Dataset, Observer, Progress as Step, Recipe, Resources, Retreat, Stage,
     StageSummary, TrainError, TrainOptions,
 };
 use serde::Deserialize;
@@ -227,7 +227,7 @@ impl Config {
         dataset: &Dataset,
         options: &TrainOptions,
     ) -> Result<Option<Pairs>, TrainError> {
-        if !options.has(Objective::Regression) {
+        if !options.needs().pairs {
             return Ok(None);
         }
         let pairs = PairOptions {
@@ -277,13 +277,14 @@ impl Observer for Reporter {
         ));
     }
 
-    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
+    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) -> Option<Value> {
         log::info(&format!(
             "stage {} ended: validation {}, best at step {}",
-            summary.objective.name(),
-            summary.validation,
+            summary.objective,
+            summary.after.validation,
             summary.best_step
         ));
+        None
     }
 }
 
@@ -396,6 +397,7 @@ fn run(
         &options,
         &mut Reporter(given.progress),
     )?;
+    summary.warnings().iter().for_each(|text| log::warning(text));
     trained.set_training_record(json!({
         "options": options,
         "summary": summary,
