@@ -7,7 +7,9 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::{TrainError, TrainOptions};
-use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
+use crate::coordinates::{
+    ConfigurationSource, CoordinateKind, CoordinateOptions, Coordinates, FrameStore,
+};
 use crate::math::{Fnv, Purpose, Random, Streams};
 use crate::system::{Rotor, Topology};
 
@@ -21,7 +23,7 @@ const MOST_VALIDATION: usize = 4096;
 
 /// Frames of one molecule, divided into training and validation frames.
 pub struct Dataset {
-    positions: Vec<f64>,
+    frames: FrameStore,
     width: usize,
     rotors: Vec<Rotor>,
     training: Vec<u32>,
@@ -40,7 +42,7 @@ pub(super) struct Points {
 }
 
 impl Dataset {
-    /// Divides `positions` (`[n, N, 3]`, nm, in the order of time) into blocks and holds some of them out.
+    /// [`Dataset::from_store`] of `positions` (`[n, N, 3]`, nm, in the order of time).
     ///
     /// # Errors
     /// Fewer than 40 frames.
@@ -49,8 +51,23 @@ impl Dataset {
         topology: &Topology,
         options: &TrainOptions,
     ) -> Result<Dataset, TrainError> {
+        let mut frames = FrameStore::new(topology.n_atoms());
+        frames.extend(&positions);
+        drop(positions);
+        Dataset::from_store(frames, topology, options)
+    }
+
+    /// Divides frames, which are in the order of time, into blocks and holds some of them out.
+    ///
+    /// # Errors
+    /// Fewer than 40 frames.
+    pub fn from_store(
+        frames: FrameStore,
+        topology: &Topology,
+        options: &TrainOptions,
+    ) -> Result<Dataset, TrainError> {
         let width = 3 * topology.n_atoms();
-        let n = positions.len() / width;
+        let n = frames.n();
         if n < FEWEST_FRAMES {
             return Err(TrainError::TooFewFrames {
                 found: n,
@@ -65,7 +82,7 @@ impl Dataset {
         };
         let (validation, training) = (0..n as u32).partition(|&frame| is_held_out(frame as usize));
         Ok(Dataset {
-            positions,
+            frames,
             width,
             rotors: if options.symmetry {
                 topology.rotors()
@@ -99,16 +116,12 @@ impl Dataset {
         topology: &Topology,
         options: &CoordinateOptions,
     ) -> Result<Coordinates, TrainError> {
-        let mut positions = vec![0.0; self.training.len() * self.width];
-        positions
-            .par_chunks_mut(self.width)
-            .zip(&self.training)
-            .enumerate()
-            .for_each(|(draw, (row, &frame))| {
-                row.copy_from_slice(self.frame(frame));
-                self.permute(row, &mut self.random(Purpose::Fit, draw as u64));
-            });
-        Ok(Coordinates::fit(kind, topology, &positions, options)?)
+        Ok(Coordinates::fit_to(
+            kind,
+            topology,
+            &TrainingFrames(self),
+            options,
+        )?)
     }
 
     /// Features of `count` training frames, `[count, D]`: those from `first` on of an endless sequence in which every epoch
@@ -179,8 +192,8 @@ impl Dataset {
     /// A number that changes with the frames and with how they are divided and augmented.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hash = Fnv::default();
-        for value in &self.positions {
-            hash.add(&value.to_le_bytes());
+        for frame in 0..self.frames.n() {
+            hash.add(bytemuck::cast_slice(self.frames.configuration(frame)));
         }
         for frame in self.validation.iter().chain([&(self.rotors.len() as u32)]) {
             hash.add(&frame.to_le_bytes());
@@ -202,7 +215,7 @@ impl Dataset {
             .enumerate()
             .try_for_each(|(i, (row, &frame))| {
                 let mut random = self.random(purpose, (first_draw + i) as u64);
-                row.copy_from_slice(self.frame(frame));
+                self.frames.copy(frame as usize, row);
                 self.permute(row, &mut random);
                 coordinates.augment(row, &mut random)
             })?;
@@ -213,10 +226,6 @@ impl Dataset {
             positions,
             features,
         })
-    }
-
-    fn frame(&self, frame: u32) -> &[f64] {
-        &self.positions[frame as usize * self.width..][..self.width]
     }
 
     fn permute(&self, positions: &mut [f64], random: &mut Random) {
@@ -246,6 +255,23 @@ impl Dataset {
 
     fn random(&self, purpose: Purpose, stream: u64) -> Random {
         Streams::new(purpose, self.seed).at(stream)
+    }
+}
+
+/// The training frames in the order of time, each with one exact symmetry applied, the same in every pass.
+struct TrainingFrames<'a>(&'a Dataset);
+
+impl ConfigurationSource for TrainingFrames<'_> {
+    fn n(&self) -> usize {
+        self.0.training.len()
+    }
+
+    fn copy(&self, index: usize, positions: &mut [f64]) {
+        let Self(dataset) = self;
+        dataset
+            .frames
+            .copy(dataset.training[index] as usize, positions);
+        dataset.permute(positions, &mut dataset.random(Purpose::Fit, index as u64));
     }
 }
 

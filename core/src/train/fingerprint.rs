@@ -24,18 +24,12 @@ pub(super) fn fingerprint(
     for value in initial {
         parameters.add(&value.to_le_bytes());
     }
-    let mut coordinates = Fnv::default();
-    coordinates.add(
-        json(serde_json::to_value(model.coordinates()))
-            .to_string()
-            .as_bytes(),
-    );
     let mut run = Fingerprint::from([
         (
             "architecture".into(),
             json(serde_json::to_value(&model.header().architecture)),
         ),
-        ("coordinates".into(), coordinates.finish().into()),
+        ("coordinates".into(), model.coordinates().fingerprint().into()),
         ("temperature".into(), model.temperature().into()),
         ("frames".into(), dataset.fingerprint().into()),
         ("initial parameters".into(), parameters.finish().into()),

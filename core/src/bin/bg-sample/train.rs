@@ -96,11 +96,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let device = inputs::device(common)?;
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
     let energy = arguments.energy.load(common, &topology)?;
-    let positions = arguments.frames.read(&topology, selection)?;
+    let (frames, _) = arguments.frames.store(&topology, selection)?;
     let mean_energy =
-        regflow::sample::mean_reduced_energy(energy.as_ref(), &positions, arguments.temperature)?;
+        regflow::sample::mean_reduced_energy(energy.as_ref(), &frames, arguments.temperature)?;
 
-    let dataset = Dataset::new(positions, &topology, &options)?;
+    let dataset = Dataset::from_store(frames, &topology, &options)?;
     eprintln!(
         "{} training and {} validation frames; mean reduced energy {mean_energy:.3}",
         dataset.n_training(),

@@ -6,6 +6,7 @@ use super::score::{Scored, Target};
 use super::PolishOptions;
 use crate::math::{Purpose, Streams};
 use crate::model::Model;
+use crate::coordinates::Configurations;
 use crate::sample::{Resampling, draw, mean_reduced_energy};
 use crate::tensor::{Tensor, Var};
 use crate::train::dataset::Dataset;
@@ -53,7 +54,11 @@ impl<'a> Polish<'a> {
         } = context;
         let energy = context.energy()?;
         let held_out = dataset.validation_points(model.coordinates())?;
-        let mean = mean_reduced_energy(energy, &held_out.positions, model.temperature())?;
+        let frames = Configurations {
+            positions: &held_out.positions,
+            n_atoms: model.n_atoms(),
+        };
+        let mean = mean_reduced_energy(energy, &frames, model.temperature())?;
         let target = Target::new(model, energy, settings, mean);
         Ok(Polish {
             judge: Judge::new(&held_out, &target, settings, seed)?,
