@@ -13,8 +13,8 @@ use regflow_core::plugin;
 use regflow_core::system::Topology;
 use regflow_core::tensor::Device;
 use regflow_core::train::{
-    self, Dataset, Observer, Progress as Step, Recipe, Resources, Retreat, Stage,
-    StageSummary, TrainError, TrainOptions,
+    self, Dataset, Observer, Progress as Step, Recipe, Resources, Retreat, Stage, StageSummary,
+    TrainError, TrainOptions,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -280,9 +280,7 @@ impl Observer for Reporter {
     fn stage_ended(&mut self, _: &Model, summary: &StageSummary) -> Option<Value> {
         log::info(&format!(
             "stage {} ended: validation {}, best at step {}",
-            summary.objective,
-            summary.after.validation,
-            summary.best_step
+            summary.objective, summary.after.validation, summary.best_step
         ));
         None
     }
@@ -397,7 +395,10 @@ fn run(
         &options,
         &mut Reporter(given.progress),
     )?;
-    summary.warnings().iter().for_each(|text| log::warning(text));
+    summary
+        .warnings()
+        .iter()
+        .for_each(|text| log::warning(text));
     trained.set_training_record(json!({
         "options": options,
         "summary": summary,

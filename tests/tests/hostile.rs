@@ -266,7 +266,12 @@ fn stages_that_make_no_sense() {
         &["--stage", "nowhere.json"],
     );
     assert_names(
-        &train(&["--objective", "likelihood", "--objective-config", r#"{"data": 0.5}"#]),
+        &train(&[
+            "--objective",
+            "likelihood",
+            "--objective-config",
+            r#"{"data": 0.5}"#,
+        ]),
         &["--objective-config", "settings of likelihood", "`data`"],
     );
     assert_names(

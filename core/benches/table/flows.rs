@@ -12,7 +12,9 @@ use regflow::model::{Model, ModelError};
 use regflow::pairs::{PairOptions, Pairs};
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::{self, Device, Tensor};
-use regflow::train::{Dataset, Objective, Progress, Regression, Resources, Stage, TrainOptions, train};
+use regflow::train::{
+    Dataset, Objective, Progress, Regression, Resources, Stage, TrainOptions, train,
+};
 use regflow_plugin::abi::op;
 use serde_json::json;
 

@@ -242,7 +242,10 @@ mod tests {
         state.objective = Arrays::from([
             ("features".into(), Array::F32(vec![1.0, 2.0])),
             ("nothing".into(), Array::F32(vec![])),
-            ("log_weight".into(), Array::F64(vec![f64::NEG_INFINITY, 0.1])),
+            (
+                "log_weight".into(),
+                Array::F64(vec![f64::NEG_INFINITY, 0.1]),
+            ),
             ("drawn".into(), Array::U64(vec![u64::MAX - 3])),
         ]);
         state

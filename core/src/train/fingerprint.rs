@@ -29,7 +29,10 @@ pub(super) fn fingerprint(
             "architecture".into(),
             json(serde_json::to_value(&model.header().architecture)),
         ),
-        ("coordinates".into(), model.coordinates().fingerprint().into()),
+        (
+            "coordinates".into(),
+            model.coordinates().fingerprint().into(),
+        ),
         ("temperature".into(), model.temperature().into()),
         ("frames".into(), dataset.fingerprint().into()),
         ("initial parameters".into(), parameters.finish().into()),

@@ -136,7 +136,10 @@ impl TrainError {
     /// Whether it is about the file in which the run is kept, and not about the run.
     fn is_of_checkpoint(&self) -> bool {
         use TrainError::{Checkpoint, OtherRun, ReadCheckpoint, System};
-        matches!(self, System(_) | ReadCheckpoint { .. } | Checkpoint { .. } | OtherRun { .. })
+        matches!(
+            self,
+            System(_) | ReadCheckpoint { .. } | Checkpoint { .. } | OtherRun { .. }
+        )
     }
 }
 

@@ -77,7 +77,11 @@ pub trait Observer {
 
     /// A stage ended, whether its budget was used up or not, as the summary says; the model has its best parameters. What this
     /// returns is kept with the summary, also in the checkpoint.
-    fn stage_ended(&mut self, _model: &Model, _summary: &StageSummary) -> Option<serde_json::Value> {
+    fn stage_ended(
+        &mut self,
+        _model: &Model,
+        _summary: &StageSummary,
+    ) -> Option<serde_json::Value> {
         None
     }
 }
@@ -128,7 +132,9 @@ impl Summary {
             }
         }
         if let Some(failure) = &self.failure {
-            warnings.push(format!("training ended early, with the best so far: {failure}"));
+            warnings.push(format!(
+                "training ended early, with the best so far: {failure}"
+            ));
         }
         let left = self.planned.saturating_sub(self.stages.len());
         if left > 0 && !self.stopped {

@@ -49,7 +49,16 @@ fn case_at(seed: u64, stride: usize, temperature: f64) -> Case {
         .fit_coordinates(CoordinateKind::Internal, &topology, &options)
         .unwrap();
     let config = json!({ "couplings": 2, "hidden": 16, "blocks": 1 });
-    let model = Model::new("nsf", config, coordinates, topology, temperature, 1, &Device::Cpu).unwrap();
+    let model = Model::new(
+        "nsf",
+        config,
+        coordinates,
+        topology,
+        temperature,
+        1,
+        &Device::Cpu,
+    )
+    .unwrap();
     disturb(&model, 0.05, seed);
     Case {
         dataset,
@@ -177,7 +186,11 @@ fn a_run_that_is_stopped_and_resumed_has_the_bits_of_one_that_is_not() {
         assert_eq!(summary.stopped, stop < 17);
         // What was noted of the stages that are done is not lost.
         let done = [7, 12, 17].iter().filter(|&&end| stop >= end).count();
-        let noted: Vec<_> = summary.stages.iter().filter_map(|s| s.noted.clone()).collect();
+        let noted: Vec<_> = summary
+            .stages
+            .iter()
+            .filter_map(|s| s.noted.clone())
+            .collect();
         assert_eq!(noted, [json!(7), json!(12), json!(17)][..done]);
         assert!(observer.before <= done);
         resume = true;
@@ -245,7 +258,11 @@ fn likelihood_stage(steps: usize) -> Stage {
     }
 }
 
-fn run(case: &mut Case, energy: Option<&dyn Energy>, stages: Vec<Stage>) -> Result<Summary, TrainError> {
+fn run(
+    case: &mut Case,
+    energy: Option<&dyn Energy>,
+    stages: Vec<Stage>,
+) -> Result<Summary, TrainError> {
     let options = TrainOptions {
         stages,
         ..TrainOptions::default()
@@ -255,7 +272,13 @@ fn run(case: &mut Case, energy: Option<&dyn Energy>, stages: Vec<Stage>) -> Resu
         ..Resources::default()
     };
     let mut observer = |_: &Progress| ControlFlow::Continue(());
-    train(&mut case.model, &case.dataset, resources, &options, &mut observer)
+    train(
+        &mut case.model,
+        &case.dataset,
+        resources,
+        &options,
+        &mut observer,
+    )
 }
 
 #[test]
@@ -279,8 +302,14 @@ fn a_stage_that_diverges_for_good_does_not_take_the_others_work_with_it() {
     let last = &summary.stages[1];
     assert!(last.diverged.is_some() && last.retreats == 5 && last.best_step == 0);
     let warnings = summary.warnings().join("\n");
-    assert!(warnings.contains("stage 2 (likelihood) diverged for good"), "{warnings}");
-    assert!(warnings.contains("1 of 3 stages were left out"), "{warnings}");
+    assert!(
+        warnings.contains("stage 2 (likelihood) diverged for good"),
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains("1 of 3 stages were left out"),
+        "{warnings}"
+    );
 }
 
 #[test]
@@ -361,9 +390,17 @@ fn an_energy_that_fails_loses_no_model() {
         let energy = failing(left);
         let stages = vec![likelihood_stage(20), polish_stage(50), polish_stage(50)];
         let summary = run(&mut case, Some(&energy), stages).unwrap();
-        assert!(summary.failure.as_ref().unwrap().contains("calls"), "{summary:?}");
+        assert!(
+            summary.failure.as_ref().unwrap().contains("calls"),
+            "{summary:?}"
+        );
         assert!(!summary.stopped);
-        if summary.stages.iter().skip(1).all(|stage| stage.best_step == 0) {
+        if summary
+            .stages
+            .iter()
+            .skip(1)
+            .all(|stage| stage.best_step == 0)
+        {
             assert!(flatten(&case.model).unwrap() == expected);
         }
     }
@@ -396,17 +433,29 @@ fn a_polish_may_leave_the_frames_for_another_target() {
     let energy = super::tests::case(3).energy;
     let summary = run(&mut case, Some(&energy), vec![polish]).unwrap();
     let stage = &summary.stages[0];
-    assert_eq!((stage.retreats, stage.diverged.is_none()), (0, true), "{stage:?}");
+    assert_eq!(
+        (stage.retreats, stage.diverged.is_none()),
+        (0, true),
+        "{stage:?}"
+    );
     let [before, after] = [&stage.before, &stage.after];
     assert!(after.validation > before.validation + 1.0, "{stage:?}");
     assert!(after.score < 0.5 * before.score, "{stage:?}");
     assert!(after.ess > before.ess, "{stage:?}");
     // Basins before and after, raw and reweighted.
     for judged in [before, after] {
-        let names: Vec<&str> = judged.populations.iter().map(|p| p.basin.as_str()).collect();
+        let names: Vec<&str> = judged
+            .populations
+            .iter()
+            .map(|p| p.basin.as_str())
+            .collect();
         assert_eq!(names, ["ALA2 alpha", "ALA2 beta", "ALA2 phi>0"]);
         let sum = |of: fn(&Population) -> f64| judged.populations.iter().map(of).sum::<f64>();
-        for sum in [sum(|p| p.raw.value), sum(|p| p.reweighted.value), sum(|p| p.held_out)] {
+        for sum in [
+            sum(|p| p.raw.value),
+            sum(|p| p.reweighted.value),
+            sum(|p| p.held_out),
+        ] {
             assert!((sum - 1.0).abs() < 1e-9, "{judged:?}");
         }
     }
@@ -437,6 +486,9 @@ fn a_stage_without_what_it_needs_is_refused_before_the_first_step() {
     // It is not even called.
     let error = run(&mut case, Some(&energy), later(polish)).unwrap_err();
     assert!(matches!(error, TrainError::Missing { .. }), "{error}");
-    assert!(error.to_string().contains("`forces` set to false"), "{error}");
+    assert!(
+        error.to_string().contains("`forces` set to false"),
+        "{error}"
+    );
     assert!(flatten(&case.model).unwrap() == initial);
 }

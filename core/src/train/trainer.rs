@@ -208,10 +208,15 @@ impl<'a> Run<'a> {
         let mut objective = stage.objective.begin(self.context(stage))?;
         let state = std::mem::take(&mut self.state.objective);
         if self.state.position.start.is_some() {
-            objective.restore(state).map_err(|reason| TrainError::Checkpoint {
-                path: self.resources.checkpoint.map_or_else(Default::default, |c| c.path.clone()),
-                reason,
-            })?;
+            objective
+                .restore(state)
+                .map_err(|reason| TrainError::Checkpoint {
+                    path: self
+                        .resources
+                        .checkpoint
+                        .map_or_else(Default::default, |c| c.path.clone()),
+                    reason,
+                })?;
         }
         let mut current = Current {
             stage,
@@ -318,7 +323,11 @@ impl<'a> Run<'a> {
             position, weights, ..
         } = &mut self.state;
         let step = position.steps_before + position.step;
-        let at = At::new(self.model, weights, [position.rows, current.stage.batch, step]);
+        let at = At::new(
+            self.model,
+            weights,
+            [position.rows, current.stage.batch, step],
+        );
         let batch = current.objective.batch(&at)?;
         position.rows += batch.taken;
         let objective = current.objective.as_ref();

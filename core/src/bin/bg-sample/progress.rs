@@ -24,7 +24,8 @@ const LENGTH: u64 = 1000;
 const SMOOTHING: f64 = 0.02;
 /// Fresh samples by which a finished stage is judged.
 const SAMPLES: usize = 10_000;
-const HEADER: &str = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess,forward_ess";
+const HEADER: &str =
+    "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess,forward_ess";
 
 /// Whether the user (Ctrl-C) or the system (SIGTERM) wants the run to end.
 pub struct Interrupt(Arc<AtomicBool>);

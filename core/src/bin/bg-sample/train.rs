@@ -179,7 +179,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
 
 fn add_summary(figures: &mut Figures, summary: &Summary, samples: Vec<Value>) {
     figures.add("stages", json!(summary.stages), {
-        let names: Vec<_> = summary.stages.iter().map(|s| s.objective.as_str()).collect();
+        let names: Vec<_> = summary
+            .stages
+            .iter()
+            .map(|s| s.objective.as_str())
+            .collect();
         names.join(", ")
     });
     figures.add("steps", summary.steps, summary.steps.to_string());

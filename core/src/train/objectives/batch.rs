@@ -72,6 +72,9 @@ mod tests {
     fn rows_of_a_batch_stay_together() {
         let batch = Batch::new(2, vec![vec![1.0, 2.0, 3.0, 4.0], vec![5.0, 6.0]]);
         let rows = batch.rows(1..2);
-        assert_eq!((rows.column(0), rows.column(1)), (&[3.0, 4.0][..], &[6.0][..]));
+        assert_eq!(
+            (rows.column(0), rows.column(1)),
+            (&[3.0, 4.0][..], &[6.0][..])
+        );
     }
 }

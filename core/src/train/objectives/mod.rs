@@ -184,11 +184,7 @@ pub(super) struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    pub fn new(
-        model: &'a Model,
-        weights: &'a Weights,
-        [first, size, step]: [usize; 3],
-    ) -> At<'a> {
+    pub fn new(model: &'a Model, weights: &'a Weights, [first, size, step]: [usize; 3]) -> At<'a> {
         At {
             first,
             size,
@@ -333,7 +329,9 @@ impl<'de> Deserialize<'de> for Objective {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut rest = Map::deserialize(deserializer)?;
         let name = rest.remove(KEY);
-        let mut unknown = rest.keys().filter(|key| !Objective::NAMES.contains(&key.as_str()));
+        let mut unknown = rest
+            .keys()
+            .filter(|key| !Objective::NAMES.contains(&key.as_str()));
         if let Some(key) = unknown.next() {
             let known = Stage::entries().join("`, `");
             return Err(D::Error::custom(format!(
@@ -347,7 +345,9 @@ impl<'de> Deserialize<'de> for Objective {
             }
             None => {
                 let names = Objective::NAMES.join(", ");
-                return Err(D::Error::custom(format!("a stage needs its {KEY}: one of {names}")));
+                return Err(D::Error::custom(format!(
+                    "a stage needs its {KEY}: one of {names}"
+                )));
             }
         };
         let settings = rest.remove(&name).unwrap_or(Value::Object(Map::new()));
@@ -371,7 +371,8 @@ mod tests {
 
     #[test]
     fn an_objective_is_a_name_and_settings_under_it() {
-        let found = stage(r#"{"steps": 7, "objective": "regression", "regression": {"weight": 0.5}}"#);
+        let found =
+            stage(r#"{"steps": 7, "objective": "regression", "regression": {"weight": 0.5}}"#);
         let found = found.unwrap();
         let settings = Regression {
             weight: 0.5,
@@ -396,8 +397,14 @@ mod tests {
             }
         };
         refused(r#"{"step": 3}"#, &["unknown field `step`", "learning_rate"]);
-        refused(r#"{"steps": 3}"#, &["needs its objective", "likelihood, regression, polish"]);
-        refused(r#"{"objective": "elbo"}"#, &["no objective \"elbo\"", "polish"]);
+        refused(
+            r#"{"steps": 3}"#,
+            &["needs its objective", "likelihood, regression, polish"],
+        );
+        refused(
+            r#"{"objective": "elbo"}"#,
+            &["no objective \"elbo\"", "polish"],
+        );
         refused(r#"{"objective": 3}"#, &["objective is 3"]);
         refused(
             r#"{"objective": "polish", "regression": {}}"#,

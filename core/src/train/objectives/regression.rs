@@ -90,9 +90,7 @@ struct Regressed<'a> {
 
 impl Running for Regressed<'_> {
     fn batch(&mut self, at: &At) -> Result<Batch, TrainError> {
-        let (x0, x1) = self
-            .pairs
-            .batch(at.first, at.size, self.noise, self.seed)?;
+        let (x0, x1) = self.pairs.batch(at.first, at.size, self.noise, self.seed)?;
         Ok(Batch::new(at.size, vec![x0, x1]).taking(at.size))
     }
 

@@ -64,17 +64,15 @@ impl Judge {
     }
 
     /// Judges the model as it is, by the same prior points every time: of two validations the difference counts.
-    pub fn judge(
-        &self,
-        target: &Target,
-        terms: &Terms,
-    ) -> Result<Judgement, TrainError> {
+    pub fn judge(&self, target: &Target, terms: &Terms) -> Result<Judgement, TrainError> {
         let model = target.model;
         let losses = by_chunk(model, &self.held_out, |rows| {
             let (x0, log_det) = Network::plain(model)
                 .flow()
                 .inverse(&terms.features(rows.column(0))?)?;
-            Ok(terms.negative_log_density(&x0, &log_det)?.to_vec1::<f64>()?)
+            Ok(terms
+                .negative_log_density(&x0, &log_det)?
+                .to_vec1::<f64>()?)
         })?
         .concat();
         // A density that is no number is none.
@@ -82,7 +80,12 @@ impl Judge {
             true => target + f64::INFINITY,
             false => target + loss,
         };
-        let frames: Vec<f64> = self.log_target.iter().zip(&losses).map(log_weight).collect();
+        let frames: Vec<f64> = self
+            .log_target
+            .iter()
+            .zip(&losses)
+            .map(log_weight)
+            .collect();
 
         let n = self.samples;
         let streams = Streams::new(Purpose::Validation, self.seed);
@@ -97,7 +100,11 @@ impl Judge {
             score: weights.score(),
             ess: Some(weights.ess()),
             forward_ess: Some(weights.forward_ess()),
-            populations: self.populations(&drawn.positions, &samples.log_weight, 3 * model.n_atoms()),
+            populations: self.populations(
+                &drawn.positions,
+                &samples.log_weight,
+                3 * model.n_atoms(),
+            ),
         })
     }
 
@@ -186,7 +193,10 @@ fn mean_weight(log_weights: &[f64], log_z: f64) -> f64 {
 
 /// Logarithm of the mean of the weights.
 fn log_mean(log_weights: &[f64]) -> f64 {
-    let largest = log_weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let largest = log_weights
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
     if !largest.is_finite() {
         return largest;
     }

@@ -1,21 +1,19 @@
 //! A polish at work.
 
+use super::PolishOptions;
 use super::buffer::{Buffer, clip};
 use super::judge::Judge;
 use super::score::{Scored, Target};
-use super::PolishOptions;
+use crate::coordinates::Configurations;
 use crate::math::{Purpose, Streams};
 use crate::model::Model;
-use crate::coordinates::Configurations;
 use crate::sample::{Resampling, draw, mean_reduced_energy};
 use crate::tensor::{Tensor, Var};
+use crate::train::TrainError;
 use crate::train::dataset::Dataset;
 use crate::train::objectives::terms::{Terms, sum_f64};
-use crate::train::objectives::{
-    Array, Arrays, At, Batch, Context, Network, Rows, Running,
-};
+use crate::train::objectives::{Array, Arrays, At, Batch, Context, Network, Rows, Running};
 use crate::train::state::Judgement;
-use crate::train::TrainError;
 
 /// Columns: features, `[B, D]`, and with forces also the gradient of the target's log density by them, `[B, D]`, the share of the
 /// path gradient, `[B]`, and the weight of the row in the loss that is told, `[B]`: 0 for plain samples, whose likelihood means

@@ -92,8 +92,16 @@ fn two_basins(share: f64) -> Weights {
     for (population, of_flow, variance) in basins {
         let level = f64::ln(population / of_flow);
         let count = |part: f64, n: usize| (part * n as f64).round() as usize;
-        samples.extend(quantiles(count(of_flow, n), level - 0.5 * variance, variance));
-        frames.extend(quantiles(count(population, n_frames), level + 0.5 * variance, variance));
+        samples.extend(quantiles(
+            count(of_flow, n),
+            level - 0.5 * variance,
+            variance,
+        ));
+        frames.extend(quantiles(
+            count(population, n_frames),
+            level + 0.5 * variance,
+            variance,
+        ));
     }
     Weights::new(&samples, &frames)
 }
@@ -114,7 +122,10 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
         // By its own samples it is the better one once hardly any of them are there: e^-.5.
         if share < 1e-4 {
             let own = lost.ess();
-            assert!(own > exact && (own - (-0.5f64).exp()).abs() < 0.005, "{own}");
+            assert!(
+                own > exact && (own - (-0.5f64).exp()).abs() < 0.005,
+                "{own}"
+            );
         }
     }
     // Nothing at all where frames are.
@@ -145,9 +156,7 @@ fn samples_and_scores(model: &Model, n: usize, seed: u64) -> (Vec<f32>, Vec<f32>
         Var::from_tensor(&Tensor::from_slice(&features, shape, &Device::Cpu).unwrap()).unwrap();
     let (x0, log_det) = model.flow().inverse(x1.as_tensor()).unwrap();
     let kinds = model.prior().kinds().iter();
-    let real: Vec<f32> = kinds
-        .map(|&k| f32::from(k == FeatureKind::Real))
-        .collect();
+    let real: Vec<f32> = kinds.map(|&k| f32::from(k == FeatureKind::Real)).collect();
     let real = Tensor::from_vec(real, (1, shape.1), &Device::Cpu).unwrap();
     let log_prior = (x0
         .broadcast_mul(&real)
@@ -236,7 +245,9 @@ fn path_gradient_has_the_expectation_of_the_likelihoods() {
         let (features, scores) = samples_and_scores(&target, n, 100 + part);
         let gradient = |share| {
             let batch = rows(features.clone(), scores.clone(), n, [share, 1.0]);
-            loss_and_gradient(&case.model, objective.as_ref(), &batch).unwrap().1
+            loss_and_gradient(&case.model, objective.as_ref(), &batch)
+                .unwrap()
+                .1
         };
         let (path, likelihood) = (gradient(1.0), gradient(0.0));
         if directions.is_empty() {
@@ -324,7 +335,10 @@ fn plain_samples_have_the_whole_gradient_of_the_reverse_divergence() {
     let variance = mean(&|p| (p[1] - p[0] - difference).powi(2));
     let error = (variance / (count - 1.0)).sqrt();
     let slope = mean(&|p| p[0]);
-    assert!(difference.abs() < 4.0 * error, "{difference} +- {error} of {slope}");
+    assert!(
+        difference.abs() < 4.0 * error,
+        "{difference} +- {error} of {slope}"
+    );
     // Half of it would not do.
     assert!(slope > 20.0 * error, "{slope} +- {error}");
 }
