@@ -1,6 +1,6 @@
 /* affine.c with one fault, chosen by -DFAULT_...: what the host must notice. FAULT_FUNCTION names a function of the flow. */
 #define regflow_plugin_entry sound_entry
-#include "affine.c"
+#include "../../examples/plugin/c/affine.c"
 #undef regflow_plugin_entry
 
 /* One operation on a result that replaces it. */

@@ -1,3 +1,3 @@
 /* affine.c, which leaves a trace when it is loaded. */
-#include "affine.c"
+#include "../../examples/plugin/c/affine.c"
 #include "tracer.c"

@@ -10,6 +10,8 @@ mod fields;
 mod search;
 #[path = "plugins/targets.rs"]
 mod targets;
+#[path = "plugins/templates.rs"]
+mod templates;
 #[path = "plugins/versions.rs"]
 mod versions;
 
@@ -252,7 +254,12 @@ fn new_flows_are_the_identity() -> TestResult {
 #[test]
 fn plugins_in_c_work() -> TestResult {
     let folder = TempDir::new()?;
-    let library = c_plugin("affine.c", &[], folder.path(), "affine.so");
+    let library = c_plugin(
+        "../../examples/plugin/c/affine.c",
+        &[],
+        folder.path(),
+        "affine.so",
+    );
     let report = check_library(&library)?;
     let [
         plugin::Report {

@@ -31,9 +31,19 @@ fn words(bytes: &[u8]) -> String {
 #[test]
 fn names_are_searched_for_in_the_plugin_path() -> TestResult {
     let folder = TempDir::new()?;
-    c_plugin("affine.c", &[], folder.path(), "libaffine.so");
+    c_plugin(
+        "../../examples/plugin/c/affine.c",
+        &[],
+        folder.path(),
+        "libaffine.so",
+    );
     c_plugin("faulty.c", &["FAULT_VERSION"], folder.path(), "broken.so");
-    c_plugin("affine.c", &[], folder.path(), "other.so");
+    c_plugin(
+        "../../examples/plugin/c/affine.c",
+        &[],
+        folder.path(),
+        "other.so",
+    );
     let ask = |name: &str| {
         let output = helper(
             "search_for_a_name",
