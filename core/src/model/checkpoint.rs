@@ -150,7 +150,7 @@ impl Model {
         };
         let architecture = header.architecture.name.clone();
         let parameters = Parameters::from_values(device, DType::F32, values);
-        let model = Model::build(header, parameters).map_err(|error| match error {
+        let model = Model::of_file(header, parameters).map_err(|error| match error {
             ModelError::Plugin(source) => ModelError::Architecture {
                 path: path.to_owned(),
                 source: Box::new(source),

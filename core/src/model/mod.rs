@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coordinates::{Coordinates, CoordinatesError};
 use crate::math::Streams;
-use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, PluginError};
+use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, Plugin, PluginError};
 use crate::system::Topology;
 use crate::tensor::{DType, Device, Tensor};
 
@@ -33,7 +33,7 @@ const ROWS_GPU: usize = 16384;
 /// Which architecture plugin a model uses, and how it is configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
-    /// Name (or path) by which the plugin is found.
+    /// Name by which the plugin is found: its own, also where a caller named its library by a path.
     pub name: String,
     /// Version of the plugin that trained the model.
     pub version: String,
@@ -69,6 +69,7 @@ pub struct Samples {
 /// A Boltzmann generator: a flow over the features of one molecule.
 pub struct Model {
     header: Header,
+    plugin: Plugin<Flow>,
     /// Over the same parameters as `training_flow`, but without a gradient graph.
     flow: Flow,
     training_flow: Flow,
@@ -91,7 +92,7 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Model, ModelError> {
-        let plugin = plugin::flow(architecture)?;
+        let plugin = plugin::find::<Flow>(architecture)?;
         // With every default spelled out: a later version of the plugin may have others.
         let config = plugin.info().complete_config(&config.to_string())?;
         let config = serde_json::from_str(&config).map_err(|e| PluginError::Config {
@@ -101,7 +102,7 @@ impl Model {
         let header = Header {
             format_version: FORMAT_VERSION,
             architecture: Architecture {
-                name: architecture.to_owned(),
+                name: plugin.info().name.clone(),
                 version: plugin.info().version.clone(),
                 config,
             },
@@ -110,11 +111,20 @@ impl Model {
             coordinates,
             training: None,
         };
-        Model::build(header, Parameters::new(device, DType::F32, seed))
+        Model::build(plugin, header, Parameters::new(device, DType::F32, seed))
     }
 
-    pub(super) fn build(header: Header, mut parameters: Parameters) -> Result<Model, ModelError> {
-        let plugin = plugin::flow(&header.architecture.name)?;
+    /// The model of a file's header: only names come out of files, never paths.
+    fn of_file(header: Header, parameters: Parameters) -> Result<Model, ModelError> {
+        let plugin = plugin::named(&header.architecture.name)?;
+        Model::build(plugin, header, parameters)
+    }
+
+    fn build(
+        plugin: Plugin<Flow>,
+        header: Header,
+        mut parameters: Parameters,
+    ) -> Result<Model, ModelError> {
         let features = header.coordinates.features();
         let config = header.architecture.config.to_string();
         let molecule = molecule(&header.topology);
@@ -123,6 +133,7 @@ impl Model {
         let prior = Prior::new(features.iter().map(|f| f.kind).collect());
         Ok(Model {
             header,
+            plugin,
             flow,
             training_flow,
             device: parameters.device().clone(),
@@ -193,7 +204,7 @@ impl Model {
     /// What the architecture does wrong.
     pub fn check(&self) -> Result<CheckReport, ModelError> {
         let architecture = &self.header.architecture;
-        Ok(plugin::flow(&architecture.name)?.check(
+        Ok(self.plugin.check(
             &architecture.config.to_string(),
             self.coordinates().features(),
             &molecule(self.topology()),

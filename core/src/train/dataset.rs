@@ -1,5 +1,7 @@
 //! Frames for training: split by time, augmented by exact symmetries, turned into features batch by batch.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
@@ -27,6 +29,8 @@ pub struct Dataset {
     training: Vec<u32>,
     validation: Vec<u32>,
     seed: u64,
+    /// The epoch in use, and its order.
+    order: Mutex<Option<(usize, Arc<Vec<u32>>)>>,
 }
 
 /// Configurations and their features.
@@ -88,6 +92,7 @@ impl Dataset {
             training,
             validation,
             seed: options.seed,
+            order: Mutex::new(None),
         })
     }
 
@@ -230,12 +235,21 @@ impl Dataset {
         }
     }
 
-    fn epoch_order(&self, epoch: usize) -> Vec<u32> {
+    /// Frames in the order of an epoch. That of the last one asked for is kept: a step takes few of its frames.
+    fn epoch_order(&self, epoch: usize) -> Arc<Vec<u32>> {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, order)) = kept.as_ref()
+            && *of == epoch
+        {
+            return Arc::clone(order);
+        }
         let mut order = self.training.clone();
         let mut random = self.random(Purpose::FrameOrder, epoch as u64);
         for i in (1..order.len()).rev() {
             order.swap(i, random.random_range(0..=i));
         }
+        let order = Arc::new(order);
+        *kept = Some((epoch, Arc::clone(&order)));
         order
     }
 
@@ -258,5 +272,38 @@ impl ConfigurationSource for TrainingFrames<'_> {
             .frames
             .copy(dataset.training[index] as usize, positions);
         dataset.permute(positions, &mut dataset.random(Purpose::Fit, index as u64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::tests::case;
+
+    #[test]
+    fn an_epoch_is_shuffled_once() {
+        let Dataset { training, .. } = &case(3).dataset;
+        let n = training.len();
+        let dataset = case(3).dataset;
+        let first = dataset.epoch_order(0);
+        assert!(Arc::ptr_eq(&first, &dataset.epoch_order(0)));
+        let second = dataset.epoch_order(1);
+        assert!(first != second);
+        assert_eq!(dataset.epoch_order(0), first);
+        for order in [first, second] {
+            let mut sorted = order.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(&sorted, training);
+        }
+        // The sequence is the same for any division into steps, across the end of an epoch and out of order.
+        let model = case(3).model;
+        let features = |first, count| {
+            dataset
+                .training_features(model.coordinates(), first, count, 0.1)
+                .unwrap()
+        };
+        let whole = features(n - 20, 40);
+        let parts = [(n + 10, 10), (n - 20, 15), (n - 5, 15)].map(|(a, b)| features(a, b));
+        assert_eq!(whole, [&parts[1][..], &parts[2], &parts[0]].concat());
     }
 }

@@ -355,8 +355,12 @@ fn summary(
     let blocks = 4 * arguments.ladders;
     let basins: Vec<Basin> = arguments.basin.iter().map(|b| b.0.clone()).collect();
     let n_torsions = arguments.torsion.len();
-    let blocks_of_time = Blocks::equal(torsions.len() / n_torsions.max(1), blocks);
-    let populations = block_populations(&basins, torsions, n_torsions, &blocks_of_time)?;
+    let populations = block_populations(
+        &basins,
+        torsions,
+        n_torsions,
+        &Blocks::equal(torsions.len() / n_torsions.max(1), blocks),
+    )?;
     let estimate = |estimate: &Estimate| json!({"value": estimate.value, "error": estimate.error});
     let named = basins.iter().zip(&populations);
     let rates = ensemble.exchanges.iter();

@@ -8,7 +8,7 @@ mod blocks;
 use rayon::ThreadPoolBuilder;
 use regflow_assignment::{AssignmentError, TransportError};
 
-use regflow_plugin::{Error, FeatureKind, Points, Progress, Result, TargetSource};
+use regflow_plugin::{Budget, Error, FeatureKind, Pairing, Points, Result, TargetSource};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the pairing.
@@ -114,9 +114,9 @@ impl TargetSource for OptimalTransport {
         x0: Points<'_>,
         x1: Points<'_>,
         kinds: &[FeatureKind],
-        threads: usize,
-        progress: &Progress,
-    ) -> Result<Vec<u32>> {
+        budget: &Budget<'_>,
+    ) -> Result<Pairing> {
+        let threads = budget.threads;
         let circular: Vec<bool> = kinds
             .iter()
             .map(|&kind| kind == FeatureKind::Circular)
@@ -130,9 +130,9 @@ impl TargetSource for OptimalTransport {
                     reason: error.to_string(),
                 })
             })?;
-        let mut listener = |fraction| progress.report(fraction).is_ok();
+        let mut listener = |fraction| budget.progress.report(fraction).is_ok();
         match pool.install(|| blocks::pair(&self.config, x0, x1, &circular, &mut listener)) {
-            Ok(columns) => Ok(columns),
+            Ok(columns) => Ok(Pairing::Rows(columns)),
             Err(PairError::Transport(TransportError::Assignment(AssignmentError::Stopped))) => {
                 Err(Error::Stopped)
             }
@@ -141,7 +141,7 @@ impl TargetSource for OptimalTransport {
     }
 }
 
-regflow_plugin::plugin! { name: "ot", flows: [], targets: [OptimalTransport] }
+regflow_plugin::plugin! { name: "ot", targets: [OptimalTransport] }
 
 #[cfg(feature = "export")]
 regflow_plugin::export! {}
