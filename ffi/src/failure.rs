@@ -197,10 +197,6 @@ fn energy(error: &EnergyError) -> Status {
 fn job(error: &JobError) -> Status {
     match error {
         JobError::Train(error) => training(error),
-        JobError::NeedsForces { source, .. } => match evaluation(source) {
-            REGFLOW_ERROR_CALLBACK => REGFLOW_ERROR_CALLBACK,
-            _ => REGFLOW_ERROR_ARGUMENT,
-        },
         JobError::Output { .. } | JobError::Unfinished { .. } | JobError::Unsavable { .. } => {
             REGFLOW_ERROR_IO
         }

@@ -5,11 +5,12 @@ use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use regflow_core::coordinates::FrameStore;
 use regflow_core::energy::Energy;
 use regflow_core::model::Model;
 use regflow_core::tensor::Device;
 use regflow_core::train::{Input, Job, Observer, Progress as Step, Retreat, StageSummary};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::{Struct, check_length, output, structure, text, values};
 use crate::energy::EnergyHandle;
@@ -31,7 +32,7 @@ pub struct Progress {
     pub user_data: *mut c_void,
     /// Called after every step, by the thread that trains. `json` is an object with `stage` (from 0), `stages`, `objective`,
     /// `step`, `fraction` (of the stage), `seconds`, `loss`, `gradient_norm`, `learning_rate`, and after validations `validation`
-    /// and, in a polish, `ess`. Returns 0 to go on; anything else ends the run. Must not throw.
+    /// and, in a polish, `ess` and `forward_ess` (ESS/N of its samples and on held-out frames). Returns 0 to go on; anything else ends the run. Must not throw.
     pub report: Option<unsafe extern "C" fn(user_data: *mut c_void, json: *const c_char) -> i32>,
 }
 
@@ -122,6 +123,7 @@ impl Observer for Reporter {
             "learning_rate": step.learning_rate,
             "validation": step.validation,
             "ess": step.ess,
+            "forward_ess": step.forward_ess,
         });
         let json = CString::new(json.to_string()).unwrap_or_default();
         // SAFETY: the caller's own function and data.
@@ -131,7 +133,7 @@ impl Observer for Reporter {
         }
     }
 
-    fn resumed(&mut self, step: usize) {
+    fn resumed(&mut self, step: usize, _: &[StageSummary]) {
         log::info(&format!("resumed after step {step}"));
     }
 
@@ -142,13 +144,18 @@ impl Observer for Reporter {
         ));
     }
 
-    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
+    fn returned(&mut self, best: usize, rate_factor: f64) {
+        log::info(&format!(
+            "no better than at step {best} for a while: on from there, learning rate times {rate_factor}"
+        ));
+    }
+
+    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) -> Option<Value> {
         log::info(&format!(
             "stage {} ended: validation {}, best at step {}",
-            summary.objective.name(),
-            summary.validation,
-            summary.best_step
+            summary.objective, summary.after.validation, summary.best_step
         ));
+        None
     }
 
     fn noted(&mut self, text: &str) {
@@ -234,9 +241,14 @@ pub unsafe extern "C" fn regflow_train(
             n_frames,
             3 * topology.n_atoms(),
         )?;
+        let mut store = FrameStore::new(topology.n_atoms());
+        for frame in frames.chunks_exact(3 * topology.n_atoms()) {
+            let frame: Vec<f64> = frame.iter().map(|x| x * given.units.length).collect();
+            store.extend(&frame);
+        }
         let input = Input {
             topology,
-            positions: frames.iter().map(|x| x * given.units.length).collect(),
+            frames: store,
             energy: given.energy.as_deref(),
             device: given.device.clone(),
         };

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{
-    Basin, Estimate, MetricError, block_populations, default_basins, weighted_populations,
+    Basin, Blocks, Estimate, MetricError, block_populations, default_basins, weighted_populations,
 };
 use crate::system::{Topology, torsion};
 
@@ -54,11 +54,11 @@ impl Populations {
         )?)
     }
 
-    /// Populations of the frames of a trajectory by name, with errors from so many blocks of time; none without basins.
+    /// Populations of the frames of a trajectory by name, with errors from blocks of time; none without basins.
     ///
     /// # Errors
-    /// None for configurations that were taken in whole.
-    pub fn counted(&self, blocks: usize) -> Result<Vec<(&str, Estimate)>, MetricError> {
+    /// The blocks are of another number of frames.
+    pub fn counted(&self, blocks: &Blocks) -> Result<Vec<(&str, Estimate)>, MetricError> {
         if self.basins.is_empty() {
             return Ok(Vec::new());
         }
@@ -109,7 +109,14 @@ mod tests {
         assert!(expected > 0.0 && expected < 0.2, "{expected}");
         let equal = vec![-3.0; frames.len()];
         assert!((of(populations.weighted(&equal).unwrap()) - expected).abs() < 1e-12);
-        assert!((of(populations.counted(10).unwrap()) - expected).abs() < 1e-12);
+        assert!(
+            (of(populations
+                .counted(&Blocks::of_runs(&[frames.len()], 10))
+                .unwrap())
+                - expected)
+                .abs()
+                < 1e-12
+        );
         // All the weight on the frames of the rare basin.
         let rare: Vec<f64> = positive
             .iter()

@@ -1,6 +1,6 @@
 //! How far weighted configurations can be trusted, in figures and in words.
 
-use regflow::metric::{Estimate, Populations};
+use regflow::metric::{Blocks, Estimate, Populations};
 use regflow::sample::Diagnostics;
 use serde_json::{Map, json};
 
@@ -37,7 +37,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         "log_z",
         d.log_z,
         match source {
-            Source::Proposal => format!("{:.4} +- {:.4}", d.log_z, d.log_z_error),
+            Source::Proposal => estimate(&Estimate {
+                value: d.log_z,
+                error: d.log_z_error,
+            }),
             // The mean weight over the target's own samples is above Z.
             Source::Frames => format!(
                 "{:.4} (of the frames as if the model had drawn them)",
@@ -48,7 +51,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
     figures.add(
         "log_z_error",
         d.log_z_error,
-        format!("{:.4} (bootstrap)", d.log_z_error),
+        match d.log_z_error.is_finite() {
+            true => format!("{:.4} (bootstrap)", d.log_z_error),
+            false => "cannot be told".to_owned(),
+        },
     );
     figures.add("mean_log_q", d.mean_log_q, format!("{:.4}", d.mean_log_q));
     figures.add(
@@ -66,14 +72,20 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
             "weighted_reduced_energy",
             d.weighted_reduced_energy,
             format!(
-                "{:.4} +- {:.4} (weighted)",
-                d.weighted_reduced_energy, d.weighted_reduced_energy_error
+                "{} (weighted)",
+                estimate(&Estimate {
+                    value: d.weighted_reduced_energy,
+                    error: d.weighted_reduced_energy_error,
+                })
             ),
         );
         figures.add(
             "weighted_reduced_energy_error",
             d.weighted_reduced_energy_error,
-            format!("{:.4}", d.weighted_reduced_energy_error),
+            match d.weighted_reduced_energy_error.is_finite() {
+                true => format!("{:.4}", d.weighted_reduced_energy_error),
+                false => "cannot be told".to_owned(),
+            },
         );
     }
     figures.add(
@@ -81,6 +93,25 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         d.non_finite_fraction,
         format!("{:.5} (weight 0)", d.non_finite_fraction),
     );
+}
+
+/// A figure and its standard error, with as many digits as the error needs.
+pub fn estimate(Estimate { value, error }: &Estimate) -> String {
+    if value.is_nan() {
+        return "n/a".to_owned();
+    }
+    if value.is_infinite() {
+        return value.to_string();
+    }
+    if !error.is_finite() {
+        return format!("{value:.4} (no error can be told)");
+    }
+    // Two digits of an error that is too small for four decimals.
+    let decimals = match *error > 0.0 {
+        true => (1.0 - error.log10().floor()).clamp(4.0, 12.0) as usize,
+        false => 4,
+    };
+    format!("{value:.decimals$} +- {error:.decimals$}")
 }
 
 /// Blocks of time from which the error of a trajectory's populations comes.
@@ -92,19 +123,16 @@ pub fn add_weighted(figures: &mut Figures, all: &Populations, log_weights: &[f64
     Ok(())
 }
 
-/// Adds the populations of samples as the model draws them: `equal` has one 0 for each.
-pub fn add_drawn(figures: &mut Figures, all: &Populations, equal: &[f64]) -> Outcome {
-    add_populations(figures, all.weighted(equal)?, "unweighted");
+/// Adds the populations of `n` samples as the model draws them.
+pub fn add_drawn(figures: &mut Figures, all: &Populations, n: usize) -> Outcome {
+    add_populations(figures, all.weighted(&vec![0.0; n])?, "unweighted");
     Ok(())
 }
 
-/// Adds the populations of the frames of a trajectory.
-pub fn add_counted(figures: &mut Figures, all: &Populations) -> Outcome {
-    add_populations(
-        figures,
-        all.counted(BLOCKS)?,
-        "frames, error from blocks of time",
-    );
+/// Adds the populations of the frames of a trajectory, of which there are `lengths` in each run.
+pub fn add_counted(figures: &mut Figures, all: &Populations, lengths: &[usize]) -> Outcome {
+    let found = all.counted(&Blocks::of_runs(lengths, BLOCKS))?;
+    add_populations(figures, found, "frames, error from blocks of time");
     Ok(())
 }
 
@@ -114,13 +142,10 @@ fn add_populations(figures: &mut Figures, populations: Vec<(&str, Estimate)>, wh
     }
     let mut object = Map::new();
     let mut text = Vec::new();
-    for (name, Estimate { value, error }) in populations {
-        object.insert(name.into(), json!({ "value": value, "error": error }));
-        text.push(format!("{name} {value:.4} +- {error:.4}"));
+    for (name, population) in populations {
+        object.insert(name.into(), json!(population));
+        text.push(format!("{name} {}", estimate(&population)));
     }
-    figures.add(
-        "populations",
-        object,
-        format!("{} ({what})", text.join(", ")),
-    );
+    let text = format!("{} ({what})", text.join(", "));
+    figures.add("populations", object, text);
 }

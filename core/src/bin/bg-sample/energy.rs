@@ -32,22 +32,22 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let potential = (arguments.energy.source.as_str(), energy.as_ref());
     let (topology, selection) = arguments
         .frames
+        .range
         .molecule(&arguments.topology, Some(potential))?;
     let (mut energies, mut forces) = (Vec::new(), Vec::new());
-    arguments
-        .frames
-        .read_in_pieces(&topology, selection, |positions| {
-            let mut found = vec![0.0; positions.len() / (3 * topology.n_atoms())];
-            if arguments.forces {
-                let start = forces.len();
-                forces.resize(start + positions.len(), 0.0);
-                energy.energies_and_forces(&positions, &mut found, &mut forces[start..])?;
-            } else {
-                energy.energies(&positions, &mut found)?;
-            }
-            energies.extend(found);
-            Ok(())
-        })?;
+    let FrameArguments { trajectory, range } = &arguments.frames;
+    range.for_each_chunk(trajectory, &topology, selection, &mut |positions| {
+        let done = (energies.len(), forces.len());
+        energies.resize(done.0 + positions.len() / (3 * topology.n_atoms()), 0.0);
+        let energies = &mut energies[done.0..];
+        if arguments.forces {
+            forces.resize(done.1 + positions.len(), 0.0);
+            energy.energies_and_forces(positions, energies, &mut forces[done.1..])?;
+        } else {
+            energy.energies(positions, energies)?;
+        }
+        Ok(())
+    })?;
     let n = energies.len();
     let shape = [n, topology.n_atoms(), 3];
     let mut arrays = vec![NamedArray {

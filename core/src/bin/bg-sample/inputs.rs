@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use regflow::coordinates::FrameStore;
 use regflow::energy::{self, Energy};
 use regflow::model::Model;
 use regflow::system::{
@@ -10,6 +11,9 @@ use regflow::system::{
 use regflow::tensor::{self, Device};
 
 use crate::{Common, Outcome};
+
+/// Frames that are held at a time where not all are needed at once.
+const CHUNK: usize = 4096;
 
 /// Which frames of which files.
 #[derive(clap::Args)]
@@ -46,53 +50,20 @@ pub struct FrameRange {
 }
 
 impl FrameArguments {
-    /// The structure file's molecule, and which of its atoms are selected; of a potential with its name, the molecule that it
-    /// is of.
-    pub fn molecule(
-        &self,
-        path: &Path,
-        potential: Option<(&str, &dyn Energy)>,
-    ) -> Outcome<(Topology, Option<AtomSelection>)> {
-        self.range.molecule(path, potential)
-    }
-
-    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
-    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
-        self.range.read(&self.trajectory, topology, selection)
-    }
-
-    /// Reads the frames in pieces of `[n, N, 3]` in nm, one after the other, so that the memory does not grow with their number.
-    pub fn read_in_pieces(
+    /// As [`FrameRange::store`].
+    pub fn store(
         &self,
         topology: &Topology,
         selection: Option<AtomSelection>,
-        mut piece: impl FnMut(Vec<f64>) -> Outcome,
-    ) -> Outcome {
-        let mut trajectory = self.range.open(&self.trajectory, topology, selection)?;
-        loop {
-            let frames = trajectory.read_chunk(PIECE)?;
-            if frames.is_empty() {
-                break;
-            }
-            piece(frames.positions)?;
-        }
-        warn(&trajectory);
-        Ok(())
-    }
-}
-
-/// Frames in a piece of a trajectory.
-const PIECE: usize = 16384;
-
-fn warn(trajectory: &Trajectory) {
-    for warning in trajectory.warnings() {
-        eprintln!("warning: {warning}");
+    ) -> Outcome<(FrameStore, Vec<usize>)> {
+        self.range.store(&self.trajectory, topology, selection)
     }
 }
 
 impl FrameRange {
-    /// As [`FrameArguments::molecule`].
-    fn molecule(
+    /// The structure file's molecule, and which of its atoms are selected; with a potential and its name, the molecule that it
+    /// is of.
+    pub fn molecule(
         &self,
         path: &Path,
         potential: Option<(&str, &dyn Energy)>,
@@ -114,25 +85,30 @@ impl FrameRange {
         Ok((found.topology, found.selection))
     }
 
-    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
-    pub fn read(
+    /// Reads all frames into a store, and how many there are of each file.
+    pub fn store(
         &self,
         files: &[PathBuf],
         topology: &Topology,
         selection: Option<AtomSelection>,
-    ) -> Outcome<Vec<f64>> {
-        let mut trajectory = self.open(files, topology, selection)?;
-        let frames = trajectory.read_all()?;
-        warn(&trajectory);
-        Ok(frames.positions)
+    ) -> Outcome<(FrameStore, Vec<usize>)> {
+        let mut store = FrameStore::new(topology.n_atoms());
+        let lengths = self.for_each_chunk(files, topology, selection, &mut |positions| {
+            store.extend(positions);
+            Ok(())
+        })?;
+        Ok((store, lengths))
     }
 
-    fn open(
+    /// Hands out all frames, `[k, N, 3]` in nm, some at a time, and passes on what the reader warns of. Returns how many frames there
+    /// are of each file.
+    pub fn for_each_chunk(
         &self,
         files: &[PathBuf],
         topology: &Topology,
         selection: Option<AtomSelection>,
-    ) -> Outcome<Trajectory> {
+        take: &mut dyn FnMut(&mut [f64]) -> Outcome,
+    ) -> Outcome<Vec<usize>> {
         let mut options = ReadOptions {
             start: self.start,
             stop: self.stop,
@@ -144,7 +120,26 @@ impl FrameRange {
         if self.accept_long_bonds {
             options.longest_bond = f64::INFINITY;
         }
-        Ok(Trajectory::open(files, topology, &options)?)
+        let mut trajectory = Trajectory::open(files, topology, &options)?;
+        let mut lengths = vec![0; files.len()];
+        let mut chunk = Vec::new();
+        loop {
+            let more = trajectory.read_into(&mut chunk)?;
+            if more {
+                lengths[trajectory.file()] += 1;
+            }
+            if !more || chunk.len() >= 3 * CHUNK * topology.n_atoms() {
+                take(&mut chunk)?;
+                chunk.clear();
+            }
+            if !more {
+                break;
+            }
+        }
+        for warning in trajectory.warnings() {
+            eprintln!("warning: {warning}");
+        }
+        Ok(lengths)
     }
 }
 

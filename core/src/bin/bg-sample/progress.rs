@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use regflow::model::Model;
-use regflow::train::{Observer, Progress, Retreat, StageSummary};
+use regflow::train::{Observer, Population, Progress, Retreat, StageSummary};
+use serde_json::Value;
 
 use crate::Outcome;
 
@@ -36,12 +37,11 @@ pub struct Reporter {
     interrupt: Interrupt,
     loss: Option<f64>,
     validation: Option<f64>,
-    ess: Option<f64>,
+    ess: Option<[f64; 2]>,
 }
 
 impl Reporter {
     pub fn new(interrupt: Interrupt) -> Outcome<Self> {
-        // Unseen until there is a step to show.
         let bar = ProgressBar::new(LENGTH);
         bar.set_style(ProgressStyle::with_template(
             "{bar:30} {percent}% [{elapsed} < {eta}] {msg}",
@@ -65,24 +65,44 @@ impl Reporter {
     }
 }
 
+/// How the population of each basin changed in a stage that knows them.
+fn population_changes(summary: &StageSummary) -> Vec<String> {
+    let (before, after) = (&summary.before.populations, &summary.after.populations);
+    let both = before.iter().zip(after);
+    both.map(|(before, after)| {
+        let text = |population: &Population| {
+            let Population {
+                raw, reweighted, ..
+            } = population;
+            format!(
+                "{:.4}, reweighted {:.4} +- {:.4}",
+                raw.value, reweighted.value, reweighted.error
+            )
+        };
+        format!(
+            "{}: {} -> {} (held-out frames {:.4})",
+            after.basin,
+            text(before),
+            text(after),
+            after.held_out
+        )
+    })
+    .collect()
+}
+
 impl Observer for Reporter {
     fn step(&mut self, p: &Progress) -> ControlFlow<()> {
         let previous = self.loss.unwrap_or(p.loss);
         let loss = previous + SMOOTHING * (p.loss - previous);
         self.loss = Some(loss);
         self.validation = p.validation.or(self.validation);
-        self.ess = p.ess.or(self.ess);
+        self.ess = p.ess.zip(p.forward_ess).map(<[f64; 2]>::from).or(self.ess);
         self.bar.set_position((p.fraction * LENGTH as f64) as u64);
         let text = |value: Option<f64>| value.map_or_else(|| "-".into(), |v| format!("{v:.3}"));
-        let stage = format!(
-            "stage {}/{} {}",
-            p.stage[0] + 1,
-            p.stage[1],
-            p.objective.name()
-        );
-        let ess = self
-            .ess
-            .map_or_else(String::new, |ess| format!("  ESS/N {ess:.3}"));
+        let stage = format!("stage {}/{} {}", p.stage[0] + 1, p.stage[1], p.objective);
+        let ess = self.ess.map_or_else(String::new, |[own, forward]| {
+            format!("  ESS/N {own:.3}, on held-out frames {forward:.3}")
+        });
         self.bar.set_message(format!(
             "{stage}  step {}  loss {loss:.3}  validation {}{ess}",
             p.step,
@@ -104,26 +124,44 @@ impl Observer for Reporter {
         }
     }
 
-    fn resumed(&mut self, step: usize) {
+    fn resumed(&mut self, step: usize, _: &[StageSummary]) {
         self.say(&format!("resumed after step {step}"));
     }
 
     fn retreated(&mut self, retreat: &Retreat) {
         self.say(&format!(
-            "warning: the {} is {} at step {}: training diverged; back to the last good state with {} of the learning rate",
+            "warning: the {} is {} at step {}: training diverged; back to the best state with {} of the learning rate",
             retreat.what, retreat.value, retreat.step, retreat.rate_factor
         ));
     }
 
-    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
+    fn returned(&mut self, best: usize, rate_factor: f64) {
+        self.say(&format!(
+            "no better than at step {best} for a while: on from there with {rate_factor} of the learning rate"
+        ));
+    }
+
+    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) -> Option<Value> {
         (self.loss, self.ess) = (None, None);
+        if summary.overfitted {
+            self.say(&format!(
+                "{}: stopped, as the held-out frames were best at step {} of {} and the training frames are being memorised",
+                summary.objective, summary.best_step, summary.steps
+            ));
+        } else if summary.stopped_early {
+            self.say(&format!(
+                "{}: stopped, as nothing was better than at step {} of {}",
+                summary.objective, summary.best_step, summary.steps
+            ));
+        }
+        for change in population_changes(summary) {
+            self.say(&format!("{}: {change}", summary.objective));
+        }
         self.say(&format!(
             "{}: {} steps, {:.0} s, validation {:.4}",
-            summary.objective.name(),
-            summary.steps,
-            summary.seconds,
-            summary.validation,
+            summary.objective, summary.steps, summary.seconds, summary.after.validation
         ));
+        None
     }
 
     fn noted(&mut self, text: &str) {

@@ -59,28 +59,31 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = arguments.energy.load(common, model.topology())?;
     let mut writer = TrajectoryWriter::create(&arguments.out, model.topology())?;
     let mut scores = Scores::new(model.temperature(), energy.as_deref());
-    // Resampling needs all weights before the first configuration is written.
-    let mut kept = Vec::new();
     let mut populations = Populations::new(model.topology());
-    let mut done = 0;
-    while done < arguments.n {
+    let draw = |done: usize| {
         let count = CHUNK.min(arguments.n - done);
-        let drawn = model.sample(count, common.seed, arguments.first + done as u64)?;
+        model.sample(count, common.seed, arguments.first + done as u64)
+    };
+    for done in (0..arguments.n).step_by(CHUNK) {
+        let drawn = draw(done)?;
         scores.extend(&drawn.positions, &drawn.log_q)?;
         populations.extend(&drawn.positions);
-        if arguments.resample.is_some() {
-            kept.extend(drawn.positions);
-        } else {
+        if arguments.resample.is_none() {
             writer.write(&drawn.positions)?;
         }
-        done += count;
     }
     let mut chosen = None;
     if let (Some(method), Some(all)) = (arguments.resample, scores.weighted()) {
         let rows = resample(method, &all.log_weight, arguments.n, common.seed)?;
+        // All weights are needed before the first configuration is written: those chosen are drawn a second time, by their index,
+        // so that memory does not grow with their number.
         let width = 3 * model.n_atoms();
-        for &index in &rows {
-            writer.write(&kept[index * width..][..width])?;
+        for same_chunk in rows.chunk_by(|a, b| a / CHUNK == b / CHUNK) {
+            let done = same_chunk[0] / CHUNK * CHUNK;
+            let drawn = draw(done)?;
+            for &index in same_chunk {
+                writer.write(&drawn.positions[(index - done) * width..][..width])?;
+            }
         }
         chosen = Some(rows);
     }
@@ -99,8 +102,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         }
         None => {
             scores.add_log_q(&mut figures);
-            let equal = vec![0.0; arguments.n];
-            diagnostics::add_drawn(&mut figures, &populations, &equal)?;
+            diagnostics::add_drawn(&mut figures, &populations, arguments.n)?;
         }
     }
     let path = |path: &PathBuf| path.display().to_string();

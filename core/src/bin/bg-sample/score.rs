@@ -35,16 +35,21 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = arguments.energy.load(common, model.topology())?;
     let (structure, frames) = (arguments.topology.as_deref(), &arguments.frames);
     let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
-    let mut populations = Populations::new(model.topology());
-    let mut scores = Scores::new(model.temperature(), energy.as_deref());
     // Where features see the rigid motion, the target has a random one: frames get it here.
     let mut random = Streams::new(Purpose::ScoreAugmentation, common.seed).at(0);
-    frames.read_in_pieces(model.topology(), selection, |mut positions| {
-        populations.extend(&positions);
-        model.coordinates().augment(&mut positions, &mut random)?;
-        let log_q = model.log_density(&positions)?;
-        scores.extend(&positions, &log_q)
-    })?;
+    let mut scores = Scores::new(model.temperature(), energy.as_deref());
+    let mut populations = Populations::new(model.topology());
+    let lengths = frames.range.for_each_chunk(
+        &frames.trajectory,
+        model.topology(),
+        selection,
+        &mut |positions| {
+            model.coordinates().augment(positions, &mut random)?;
+            let log_q = model.score(positions)?;
+            populations.extend(positions);
+            scores.extend(positions, &log_q)
+        },
+    )?;
     scores.write(&arguments.out, None)?;
 
     let mut figures = Figures::default();
@@ -55,7 +60,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         }
         None => scores.add_log_q(&mut figures),
     }
-    diagnostics::add_counted(&mut figures, &populations)?;
+    diagnostics::add_counted(&mut figures, &populations, &lengths)?;
+    figures.warn_all(degenerate(scores.log_q()));
     figures.add(
         "out",
         arguments.out.display().to_string(),
@@ -63,4 +69,16 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     );
     figures.warn_all(energy.as_deref().and_then(inputs::refusals));
     figures.print(common)
+}
+
+/// How many frames have no density, and which is the first.
+fn degenerate(log_q: &[f64]) -> Option<String> {
+    let mut without = (0..log_q.len()).filter(|&frame| log_q[frame].is_nan());
+    let first = without.next()?;
+    Some(format!(
+        "{} of {} frames have no density and weight 0: two atoms in one place, or three on a line that a torsion turns about; the first is \
+         frame {first} of those read",
+        without.count() + 1,
+        log_q.len()
+    ))
 }

@@ -44,6 +44,11 @@ impl<'a> Scores<'a> {
         self.energy.map(|_| &self.weighted)
     }
 
+    /// `log q` of each configuration.
+    pub fn log_q(&self) -> &[f64] {
+        self.weighted().map_or(&self.log_q, |all| &all.log_q)
+    }
+
     /// Adds what is known without an energy, and says what is not.
     pub fn add_log_q(&self, figures: &mut Figures) {
         let finite = self.log_q.iter().copied().filter(|x| x.is_finite());

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, ZMatrix};
-use regflow::train::{Input, Job, Objective, Summary, Trained};
+use regflow::train::{Input, Job, Summary, Trained};
 use serde_json::json;
 
 use crate::figures::Figures;
@@ -88,12 +88,15 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let device = inputs::device(common)?;
     let energy = arguments.energy.open(common)?;
     let potential = arguments.energy.source.as_deref().zip(energy.as_deref());
-    let (topology, selection) = arguments.frames.molecule(&arguments.topology, potential)?;
+    let (topology, selection) = arguments
+        .frames
+        .range
+        .molecule(&arguments.topology, potential)?;
     if energy.is_none() {
         eprintln!("no energy: no polish, and no weights that judge a stage");
     }
     let input = Input {
-        positions: arguments.frames.read(&topology, selection)?,
+        frames: arguments.frames.store(&topology, selection)?.0,
         topology,
         energy: energy.as_deref(),
         device,
@@ -102,11 +105,19 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let trained = job.run(input, &mut reporter);
     reporter.finish();
     let trained = trained?;
-    let figures = figures(&job, &trained);
-    if let Some(failure) = trained.failure {
-        return Err(failure.into());
+    figures(&job, &trained).print(common)?;
+    match trained.failure {
+        None => Ok(()),
+        Some(failure) => {
+            if let Some(checkpoint) = &trained.checkpoint {
+                eprintln!(
+                    "the run is saved in {}: once the cause is mended, the same command with --resume goes on",
+                    checkpoint.display()
+                );
+            }
+            Err(failure.into())
+        }
     }
-    figures.print(common)
 }
 
 impl Arguments {
@@ -204,23 +215,20 @@ fn figures(job: &Job, trained: &Trained) -> Figures {
 
 fn add_summary(figures: &mut Figures, summary: &Summary) {
     figures.add("stages", json!(summary.stages), {
-        let names: Vec<_> = summary.stages.iter().map(|s| s.objective.name()).collect();
+        let names = summary.stages.iter().map(|s| s.objective.as_str());
+        let names: Vec<_> = names.collect();
         names.join(", ")
     });
     figures.add("steps", summary.steps, summary.steps.to_string());
     let seconds = summary.seconds;
     figures.add("seconds", seconds, format!("{seconds:.1}"));
     if let Some(last) = summary.stages.last() {
-        let loss = match last.objective {
-            Objective::Regression => "squared distance",
-            Objective::Likelihood | Objective::Polish => "-log q of features",
-        };
         figures.add(
             "validation",
-            last.validation,
+            last.after.validation,
             format!(
-                "{:.4} ({loss} on held-out blocks, best at step {} of the last stage)",
-                last.validation, last.best_step
+                "{:.4} (loss on held-out blocks, best at step {} of the last stage)",
+                last.after.validation, last.best_step
             ),
         );
         figures.add(

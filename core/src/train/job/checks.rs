@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{Job, JobError};
+use crate::coordinates::{ConfigurationSource, FrameStore};
 use crate::energy::{Energy, check_molecule};
 use crate::model::Model;
 use crate::system::{ReadOptions, Topology, check_writable, distance};
-use crate::train::{Objective, TrainOptions};
+use crate::train::TrainOptions;
 
 /// Checks that what a run writes can be written, and that it does not lose the work of an earlier one.
 pub(super) fn files(job: &Job) -> Result<(), JobError> {
@@ -28,28 +29,25 @@ pub(super) fn files(job: &Job) -> Result<(), JobError> {
     }
 }
 
-/// Checks frames against the molecule: whole frames, finite coordinates, no bond that is too long to be one.
-pub(super) fn frames(job: &Job, topology: &Topology, positions: &[f64]) -> Result<(), JobError> {
+/// Checks frames against the molecule: as many atoms, finite coordinates, no bond that is too long to be one.
+pub(super) fn frames(job: &Job, topology: &Topology, frames: &FrameStore) -> Result<(), JobError> {
     let n_atoms = topology.n_atoms();
-    let width = 3 * n_atoms;
-    if width == 0 || !positions.len().is_multiple_of(width) {
-        let found = positions.len();
+    if frames.n_atoms() != n_atoms {
+        let found = frames.n_atoms();
         return Err(JobError::FrameLength { n_atoms, found });
     }
-    if let Some(at) = positions.iter().position(|x| !x.is_finite()) {
-        return Err(JobError::NotFinite {
-            frame: at / width,
-            atom: topology.describe(at % width / 3),
-            value: positions[at],
-        });
-    }
-    if job.accept_long_bonds {
-        return Ok(());
-    }
-    let limit = ReadOptions::default().longest_bond;
-    for (frame, positions) in positions.chunks_exact(width).enumerate() {
+    let limit = match job.accept_long_bonds {
+        true => f64::INFINITY,
+        false => ReadOptions::default().longest_bond,
+    };
+    let mut positions = vec![0.0; 3 * n_atoms];
+    for frame in 0..frames.n() {
+        frames.copy(frame, &mut positions);
+        if positions.iter().any(|x| !x.is_finite()) {
+            return Err(JobError::NotFinite { frame });
+        }
         for &atoms in &topology.bonds {
-            let length = distance(positions, atoms);
+            let length = distance(&positions, atoms);
             if length > limit {
                 return Err(JobError::LongBond {
                     frame,
@@ -73,17 +71,17 @@ pub(super) fn energy(
 ) -> Result<Vec<String>, JobError> {
     let notes = check_molecule(energy, "the energy", topology)
         .map_err(|source| JobError::OtherMolecule(Box::new(source)))?;
-    let mut needy = options.stages.iter().enumerate();
-    let needy = needy.find(|(_, s)| s.objective == Objective::Polish && s.polish.forces);
-    if let Some((index, stage)) = needy {
-        let mut forces = vec![0.0; first.len()];
-        energy
-            .energies_and_forces(first, &mut [0.0], &mut forces)
-            .map_err(|source| JobError::NeedsForces {
+    let mut stages = options.stages.iter().enumerate();
+    if let Some((index, stage)) = stages.find(|(_, stage)| stage.objective.needs().forces) {
+        if !energy.has_forces() {
+            return Err(JobError::NeedsForces {
                 stage: index + 1,
-                objective: stage.objective,
-                source: Box::new(source),
-            })?;
+                objective: stage.objective.name(),
+            });
+        }
+        // What fails here would fail after the stages before.
+        let mut forces = vec![0.0; first.len()];
+        energy.energies_and_forces(first, &mut [0.0], &mut forces)?;
     }
     Ok(notes)
 }

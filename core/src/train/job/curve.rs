@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::system::SystemError;
 use crate::train::Progress;
 
-const HEADER: &str = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess";
+const HEADER: &str =
+    "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess,forward_ess";
 
 /// A curve that is being written.
 pub(super) struct Curve {
@@ -33,16 +34,17 @@ impl Curve {
     pub fn write(&mut self, p: &Progress) -> Result<(), SystemError> {
         let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
         let line = format!(
-            "{}-{},{},{:.3},{},{},{},{},{}\n",
+            "{}-{},{},{:.3},{},{},{},{},{},{}\n",
             p.stage[0] + 1,
-            p.objective.name(),
+            p.objective,
             p.step,
             p.elapsed,
             p.loss,
             p.gradient_norm,
             p.learning_rate,
             optional(p.validation),
-            optional(p.ess)
+            optional(p.ess),
+            optional(p.forward_ess)
         );
         // In one call, so that whatever ends the process leaves whole lines.
         match self.file.write_all(line.as_bytes()) {

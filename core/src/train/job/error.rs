@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::energy::EnergyError;
 use crate::system::SystemError;
-use crate::train::{Objective, Recipe, TrainError};
+use crate::train::{Recipe, TrainError};
 
 /// Why a training run cannot be begun, or has nothing to give. Fields of a [`Job`](super::Job) stand in backquotes.
 #[derive(Debug, thiserror::Error)]
@@ -18,45 +18,44 @@ pub enum JobError {
     },
     /// A stage needs the energy, and there is none.
     #[error(
-        "{} needs the molecule's potential energy, and there is none: give one, or train without a polish (`recipe` fast)",
-        match recipe { Some(recipe) => format!("the polish of the recipe {recipe}"), None => format!("stage {stage}, a polish,") }
+        "{} needs the molecule's potential energy, and there is none: give one, or train without it (`recipe` fast)",
+        match recipe {
+            Some(recipe) => format!("the {objective} of the recipe {recipe}"),
+            None => format!("stage {stage}, a {objective},"),
+        }
     )]
     NeedsEnergy {
         /// The recipe that has the stage.
         recipe: Option<Recipe>,
         /// The stage, from 1.
         stage: usize,
+        /// What it minimises.
+        objective: &'static str,
     },
     /// A stage needs forces, and the energy has none.
     #[error(
-        "stage {stage}, a {}, follows the forces of the energy, which cannot be had: {source}; give an energy with \
-         forces, or set `forces` to false in the stage's `{}`", objective.name(), objective.name()
+        "stage {stage}, a {objective}, follows the forces of the energy, which has none: give one with forces, or set `forces` to \
+         false in the stage's `{objective}`"
     )]
     NeedsForces {
         /// The stage, from 1.
         stage: usize,
         /// What it minimises.
-        objective: Objective,
-        /// What the energy says.
-        source: Box<EnergyError>,
+        objective: &'static str,
     },
-    /// The positions are no whole number of configurations.
-    #[error("{found} coordinates are no whole number of frames of {n_atoms} atoms")]
+    /// The frames are of another number of atoms.
+    #[error("the frames have {found} atoms, the molecule has {n_atoms}")]
     FrameLength {
         /// Atoms of the molecule.
         n_atoms: usize,
-        /// Numbers given.
+        /// Those of a frame.
         found: usize,
     },
     /// A coordinate is not finite.
-    #[error("frame {frame}, atom {atom}: a coordinate is {value}; expected finite coordinates")]
+    #[error("frame {frame} has coordinates that are not finite; expected finite coordinates")]
     NotFinite {
         /// The frame, from 0.
         frame: usize,
-        /// The atom.
-        atom: String,
-        /// The coordinate.
-        value: f64,
     },
     /// A bond is too long to be one.
     #[error(
@@ -105,6 +104,12 @@ pub enum JobError {
     /// The energy is that of another molecule, or of another order of atoms.
     #[error(transparent)]
     OtherMolecule(Box<SystemError>),
+    /// Something failed when there were parameters worth keeping; the model has the best of them.
+    #[error("training ended early, with the best parameters so far: {reason}")]
+    EndedEarly {
+        /// What failed.
+        reason: String,
+    },
     /// A model of this molecule and architecture cannot be kept in a file.
     #[error("`out` {}: this model could not be written and read again: {source}", path.display())]
     Unsavable {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::options::check;
-use super::{Objective, Recipe, Stage, TrainOptions};
+use super::{Recipe, Stage, TrainOptions};
 use crate::coordinates::{CoordinateKind, CoordinateOptions};
 
 pub use error::JobError;
@@ -200,11 +200,15 @@ impl Job {
             check(ok, "time_limit", seconds, "a positive number of seconds")?;
             options.limit_time(seconds);
         }
-        let needy = |stage: &Stage| stage.objective == Objective::Polish;
+        let needy = |stage: &Stage| {
+            let needs = stage.objective.needs();
+            needs.energy || needs.forces
+        };
         match options.stages.iter().position(needy) {
             Some(stage) if !has_energy => Err(JobError::NeedsEnergy {
                 recipe: self.recipe,
                 stage: stage + 1,
+                objective: options.stages[stage].objective.name(),
             }),
             _ => Ok(options),
         }

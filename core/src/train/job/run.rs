@@ -8,9 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::curve::Curve;
 use super::{ARCHITECTURE, COORDINATES, FreshSamples, Job, JobError, checks};
-use crate::coordinates::CoordinateOptions;
+use crate::coordinates::{ConfigurationSource, CoordinateOptions, FrameStore};
 use crate::energy::Energy;
-use crate::metric::Populations;
+use crate::metric::{Blocks, Populations};
 use crate::model::Model;
 use crate::pairs::{PairOptions, Pairs};
 use crate::plugin;
@@ -18,8 +18,8 @@ use crate::sample::mean_reduced_energy;
 use crate::system::Topology;
 use crate::tensor::Device;
 use crate::train::{
-    Checkpoint, Dataset, Objective, Observer, Progress, Resources, Retreat, StageSummary, Summary,
-    TrainError, TrainOptions, train,
+    Checkpoint, Dataset, Observer, Progress, Resources, Retreat, StageSummary, Summary, TrainError,
+    TrainOptions, train,
 };
 
 /// Blocks of time from which the errors of the frames' populations come.
@@ -29,8 +29,8 @@ const BLOCKS: usize = 20;
 pub struct Input<'a> {
     /// The molecule.
     pub topology: Topology,
-    /// Frames, `[n, N, 3]`, nm, molecules whole, in the order of time.
-    pub positions: Vec<f64>,
+    /// Frames, molecules whole, in the order of time.
+    pub frames: FrameStore,
     /// The molecule's potential energy; needed by a polish alone, and judges every stage where it is given.
     pub energy: Option<&'a dyn Energy>,
     /// Where the network runs.
@@ -64,13 +64,13 @@ impl Job {
     pub fn run(&self, input: Input, observer: &mut dyn Observer) -> Result<Trained, JobError> {
         let Input {
             topology,
-            positions,
+            frames,
             energy,
             device,
         } = input;
         self.validate(energy.is_some())?;
         let options = self.options(energy.is_some())?;
-        checks::frames(self, &topology, &positions)?;
+        checks::frames(self, &topology, &frames)?;
         let start = match &self.start_from {
             None => None,
             Some(path) => {
@@ -83,12 +83,16 @@ impl Job {
         // Validated: one of them is there.
         let temperature = self.temperature.or(trained_at).unwrap_or(f64::NAN);
         let (mut mean_energy, mut notes) = (None, Vec::new());
-        if let (Some(energy), Some(first)) = (energy, positions.get(..3 * topology.n_atoms())) {
-            notes = checks::energy(energy, &topology, &options, first)?;
-            mean_energy = Some(mean_reduced_energy(energy, &positions, temperature)?);
+        if let Some(energy) = energy
+            && frames.n() > 0
+        {
+            let mut first = vec![0.0; 3 * topology.n_atoms()];
+            frames.copy(0, &mut first);
+            notes = checks::energy(energy, &topology, &options, &first)?;
+            mean_energy = Some(mean_reduced_energy(energy, &frames, temperature)?);
         }
-        let populations = frame_populations(&topology, &positions)?;
-        let dataset = Dataset::new(positions, &topology, &options)?;
+        let populations = frame_populations(&topology, &frames)?;
+        let dataset = Dataset::from_store(frames, &topology, &options)?;
 
         let mut recorder = Recorder {
             curve: None,
@@ -112,7 +116,7 @@ impl Job {
         if let Some(path) = &self.out {
             check_savable(&model, path)?;
         }
-        let pairs = match options.has(Objective::Regression) {
+        let pairs = match options.needs().pairs {
             true => Some(self.make_pairs(&model, &dataset, &options, &mut recorder)?),
             false => None,
         };
@@ -128,6 +132,10 @@ impl Job {
             checkpoint: checkpoint.as_ref(),
         };
         let summary = train(&mut model, &dataset, resources, &options, &mut recorder)?;
+        summary
+            .warnings()
+            .iter()
+            .for_each(|text| recorder.warned(text));
         if let Some(refusals) = energy.and_then(Energy::refusals) {
             recorder.warned(&refusals.to_string());
         }
@@ -146,12 +154,14 @@ impl Job {
             "warnings": warnings,
             "regflow_version": env!("CARGO_PKG_VERSION"),
         }));
+        let failure = summary.failure.clone();
+        let failure = failure.map(|reason| JobError::EndedEarly { reason });
         let mut trained = Trained {
             model,
             summary,
             samples,
             warnings,
-            failure: None,
+            failure,
             out: None,
             checkpoint: checkpoint.map(|checkpoint| checkpoint.path),
         };
@@ -170,7 +180,7 @@ impl Job {
     ) -> Result<Model, TrainError> {
         let architecture = self.architecture.as_deref().unwrap_or(ARCHITECTURE);
         let options = CoordinateOptions {
-            circular: plugin::flow(architecture)?.info().circular,
+            circular: plugin::find::<plugin::Flow>(architecture)?.info().circular,
             ..self.coordinate_options.clone().unwrap_or_default()
         };
         let kind = self.coordinates.unwrap_or(COORDINATES);
@@ -227,6 +237,10 @@ impl Trained {
             return;
         }
         self.out = Some(out.to_owned());
+        if self.failure.is_some() {
+            // The run may go on once its cause is mended.
+            return;
+        }
         if let Some(path) = self.checkpoint.take()
             && let Err(error) = std::fs::remove_file(&path)
         {
@@ -239,10 +253,15 @@ impl Trained {
 }
 
 /// Populations of the frames by basin, each with the error from blocks of time.
-fn frame_populations(topology: &Topology, positions: &[f64]) -> Result<Value, TrainError> {
+fn frame_populations(topology: &Topology, frames: &FrameStore) -> Result<Value, TrainError> {
     let mut populations = Populations::new(topology);
-    populations.extend(positions);
-    let found = populations.counted(BLOCKS)?.into_iter();
+    let mut positions = vec![0.0; 3 * topology.n_atoms()];
+    for frame in 0..frames.n() {
+        frames.copy(frame, &mut positions);
+        populations.extend(&positions);
+    }
+    let blocks = Blocks::of_runs(&[frames.n()], BLOCKS);
+    let found = populations.counted(&blocks)?.into_iter();
     let object: Map<String, Value> = found
         .map(|(basin, found)| (basin.to_owned(), json!(found)))
         .collect();
@@ -299,24 +318,37 @@ impl Observer for Recorder<'_> {
         self.observer.step(progress)
     }
 
-    fn resumed(&mut self, step: usize) {
-        self.observer.resumed(step);
+    fn resumed(&mut self, step: usize, done: &[StageSummary]) {
+        let noted = done.iter().filter_map(|stage| stage.noted.clone());
+        self.samples = noted
+            .filter_map(|found| serde_json::from_value(found).ok())
+            .collect();
+        self.observer.resumed(step, done);
     }
 
     fn retreated(&mut self, retreat: &Retreat) {
         self.observer.retreated(retreat);
     }
 
-    fn stage_ended(&mut self, model: &Model, summary: &StageSummary) {
+    fn returned(&mut self, best: usize, rate_factor: f64) {
+        self.observer.returned(best, rate_factor);
+    }
+
+    fn stage_ended(&mut self, model: &Model, summary: &StageSummary) -> Option<Value> {
         self.observer.stage_ended(model, summary);
-        let stage = summary.objective.name();
+        let stage = &summary.objective;
         match FreshSamples::of(model, self.energy) {
             Ok(samples) => {
                 self.noted(&format!("{stage}: {samples}"));
+                let noted = serde_json::to_value(&samples).ok();
                 self.samples.push(samples);
+                noted
             }
             // The trained parameters are worth more than what is known of them.
-            Err(error) => self.warned(&format!("after the stage of {stage}: {error}")),
+            Err(error) => {
+                self.warned(&format!("after the stage of {stage}: {error}"));
+                None
+            }
         }
     }
 
