@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{OpenFile, SystemError, Trajectory};
 use crate::system::periodic::Cell;
 use crate::system::reader::Label;
-use crate::system::{Atom, structure};
+use crate::system::{Atom, elements};
 
 impl Trajectory {
     /// Checks the frame that was read and appends the positions of the chosen atoms (nm), made whole; false for a frame without
@@ -116,10 +116,11 @@ impl Trajectory {
 fn may_be(label: &Label, expected: &Atom) -> bool {
     let number = |symbol: &str| match symbol {
         "D" | "T" => Some(1),
-        symbol => structure::lookup(symbol).map(|found| found.1),
+        symbol => elements::lookup(symbol).map(|found| found.1),
     };
     let fits = |number: u32| number == expected.atomic_number;
-    if label.name == expected.name {
+    // A bead has no element to compare with.
+    if label.name == expected.name || expected.atomic_number == 0 {
         return true;
     }
     if let Some(charge) = label
