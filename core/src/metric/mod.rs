@@ -101,7 +101,7 @@ pub enum MetricError {
     },
     /// The sets of points cannot be transported into each other.
     #[error(transparent)]
-    Transport(#[from] regflow_ot::PairError),
+    Transport(#[from] regflow_assignment::TransportError),
 }
 
 /// Checks that an array has one number for each sample.
