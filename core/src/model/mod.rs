@@ -4,17 +4,21 @@
 //! `f: x0 -> x1` from prior to data: `log q(x1) = log p0(x0) - logdet(x0)`.
 
 mod checkpoint;
+mod consistency;
 mod error;
 mod prior;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::FORMAT_VERSION;
+pub use consistency::Consistency;
 pub use error::ModelError;
 pub use prior::Prior;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinates::Coordinates;
+use crate::coordinates::{Coordinates, CoordinatesError};
 use crate::math::Streams;
 use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, Plugin, PluginError};
 use crate::system::Topology;
@@ -37,8 +41,8 @@ pub struct Architecture {
     pub config: serde_json::Value,
 }
 
-/// Everything about a model but its parameters; stored as JSON in the model file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Everything about a model but its parameters.
+#[derive(Clone, Debug)]
 pub struct Header {
     /// Version of the file format.
     pub format_version: u32,
@@ -313,6 +317,18 @@ impl Model {
     /// The length does not fit the molecule, a configuration is degenerate (coincident or collinear reference atoms), or
     /// the plugin or device fails.
     pub fn log_density(&self, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
+        self.densities(positions, Coordinates::to_features)
+    }
+
+    /// As [`Model::log_density`], but a degenerate configuration, or one that is not finite, has a `log q` of NaN.
+    ///
+    /// # Errors
+    /// The length does not fit the molecule, or the plugin or device fails.
+    pub fn score(&self, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
+        self.densities(positions, Coordinates::to_features_where_defined)
+    }
+
+    fn densities(&self, positions: &[f64], map: FeatureMap) -> Result<Vec<f64>, ModelError> {
         let width = 3 * self.n_atoms();
         if !positions.len().is_multiple_of(width) {
             return Err(ModelError::Length {
@@ -326,15 +342,19 @@ impl Model {
         log_q
             .par_chunks_mut(rows)
             .zip(positions.par_chunks(rows * width))
-            .try_for_each(|(log_q, positions)| self.log_density_chunk(positions, log_q))?;
+            .try_for_each(|(log_q, positions)| self.densities_chunk(positions, log_q, map))?;
         Ok(log_q)
     }
 
-    fn log_density_chunk(&self, positions: &[f64], log_q: &mut [f64]) -> Result<(), ModelError> {
+    fn densities_chunk(
+        &self,
+        positions: &[f64],
+        log_q: &mut [f64],
+        map: FeatureMap,
+    ) -> Result<(), ModelError> {
         let dimension = self.prior.dimension();
         let mut features = vec![0.0; log_q.len() * dimension];
-        self.coordinates()
-            .to_features(positions, &mut features, log_q)?;
+        map(self.coordinates(), positions, &mut features, log_q)?;
         let features: Vec<f32> = features.iter().map(|&z| z as f32).collect();
         let log_z = self.feature_log_density(features)?;
         for (log_q, log_z) in log_q.iter_mut().zip(log_z) {
@@ -360,6 +380,9 @@ impl Model {
             .collect())
     }
 }
+
+/// From positions to features and `log_volume`.
+type FeatureMap = fn(&Coordinates, &[f64], &mut [f64], &mut [f64]) -> Result<(), CoordinatesError>;
 
 fn molecule(topology: &Topology) -> Molecule {
     Molecule {

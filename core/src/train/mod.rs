@@ -1,17 +1,22 @@
-//! Training: a sequence of stages (regression on pairs, maximum likelihood, polish with the energy) through one loop.
+//! Training: a sequence of stages, each with an objective (regression on pairs, maximum likelihood, polish with the energy), through
+//! one loop that knows none of them.
 //!
 //! ```text
-//! frames -> Dataset (time-blocked split, symmetry augmentation) -> batch -> loss -> gradient -> AdamW + EMA -> best
-//!           Polish (samples of the flow, weighted by the energy) ---^          State <-> checkpoint
+//! frames -> Dataset (time-blocked split, symmetry augmentation) -> objective: batch -> loss -> gradient -> AdamW + EMA -> best
+//!                       pairs, energy (samples of the flow) ---------^           \---- judged on what is held out ----^
+//!                                                                                          State <-> checkpoint
 //! ```
 
 mod checkpoint;
 mod dataset;
+mod divergence;
+mod fingerprint;
 mod gradient;
-mod objective;
+mod job;
+mod objectives;
+mod observer;
 mod optimiser;
 mod options;
-mod polish;
 mod recipe;
 mod schedule;
 mod state;
@@ -23,19 +28,21 @@ use std::path::PathBuf;
 
 pub use checkpoint::Checkpoint;
 pub use dataset::Dataset;
-pub use objective::{Objective, Regression, Regularisation};
+pub use divergence::Divergence;
+pub use job::{FreshSamples, Input, Job, JobError, SampledPopulation, Trained};
+pub use objectives::{Likelihood, Needs, Objective, PolishOptions, Regression, Regularisation};
+pub use observer::{Observer, Progress, Resources, Retreat, Summary};
 pub use options::{Stage, TrainOptions};
-pub use polish::PolishOptions;
 pub use recipe::Recipe;
-pub use state::StageSummary;
-pub use trainer::{Observer, Progress, Resources, Retreat, Summary, train};
+pub use state::{Judgement, Population, StageSummary, Uncertain};
+pub use trainer::train;
 
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// An option is out of its range.
-    #[error("training option {name} = {found}: expected {expected}")]
+    #[error("`{name}` is {found}: expected {expected}")]
     Option {
         /// Name of the option.
         name: &'static str,
@@ -48,10 +55,10 @@ pub enum TrainError {
     #[error("a training run needs at least one stage")]
     NoStage,
     /// A stage needs something that was not given.
-    #[error("a stage of {} needs {what}", objective.name())]
+    #[error("a stage of {objective} needs {what}")]
     Missing {
-        /// Objective of the stage.
-        objective: Objective,
+        /// Name of the stage's objective.
+        objective: &'static str,
         /// What it needs.
         what: &'static str,
     },
@@ -65,21 +72,17 @@ pub enum TrainError {
         /// Frames needed.
         needed: usize,
     },
-    /// Training diverged.
+    /// Training diverged for good, before it found anything better than what it began with.
     #[error(
-        "the {what} is {value} at step {step}: training has diverged, {retreats} times before as well; try a smaller \
-         --learning-rate (now {learning_rate:e}), a smaller --clip, or a larger --batch"
+        "training has diverged: the {} is {} at step {}, and there were {retreats} returns to an earlier state before; nothing \
+         better than the parameters at the beginning was found; try a smaller `learning_rate` (now {:e}), a smaller `clip`, or a \
+         larger `batch`",
+        found.what, found.value, found.step, found.learning_rate
     )]
     Diverged {
-        /// Loss or gradient.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-        /// Step, from 1.
-        step: usize,
-        /// Learning rate of the step.
-        learning_rate: f64,
-        /// Times that the stage has gone back to its last good state.
+        /// What showed it.
+        found: Box<Divergence>,
+        /// Times that the stage has gone back to its best state.
         retreats: usize,
     },
     /// There is no checkpoint, or it cannot be read.
@@ -91,7 +94,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A checkpoint is damaged, or none at all.
-    #[error("{} is not a usable checkpoint: {reason}; train without --resume to start anew", path.display())]
+    #[error("{} is not a usable checkpoint: {reason}; start anew, without `resume`", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -101,7 +104,7 @@ pub enum TrainError {
     /// A checkpoint belongs to a run with other settings or data.
     #[error(
         "{} is the checkpoint of another run: its {name} began with {expected}, now it is {found}; resume with the same \
-         settings and files, or train without --resume to start anew",
+         settings and files, or start anew, without `resume`",
         path.display()
     )]
     OtherRun {
@@ -120,6 +123,9 @@ pub enum TrainError {
     /// The energy failed.
     #[error(transparent)]
     Energy(#[from] crate::energy::EnergyError),
+    /// Populations could not be told.
+    #[error(transparent)]
+    Metric(#[from] crate::metric::MetricError),
     /// Samples could not be drawn by weight.
     #[error(transparent)]
     Sample(#[from] crate::sample::SampleError),
@@ -129,6 +135,17 @@ pub enum TrainError {
     /// The pairs failed.
     #[error(transparent)]
     Target(Box<crate::pairs::PairsError>),
+}
+
+impl TrainError {
+    /// Whether it is about the file in which the run is kept, and not about the run.
+    fn is_of_checkpoint(&self) -> bool {
+        use TrainError::{Checkpoint, OtherRun, ReadCheckpoint, System};
+        matches!(
+            self,
+            System(_) | ReadCheckpoint { .. } | Checkpoint { .. } | OtherRun { .. }
+        )
+    }
 }
 
 impl From<crate::model::ModelError> for TrainError {

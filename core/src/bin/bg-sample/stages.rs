@@ -1,51 +1,32 @@
 //! What a training run does: a recipe, the stages of a configuration file, or a single stage from the command line.
 
-use clap::ValueEnum;
-use regflow::train::{Objective, Recipe, Regression, Regularisation, Stage, TrainOptions};
+use clap::builder::PossibleValuesParser;
+use regflow::train::{Job, Objective, Recipe, Stage};
 
-use crate::inputs::json_argument;
-use crate::{Common, Outcome};
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ObjectiveName {
-    /// l2 regression on pairs of a target source
-    Regression,
-    /// Maximum likelihood
-    Likelihood,
-    /// Divergence from the target, on weighted samples and data, by the energy
-    Polish,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum RegularisationName {
-    /// Squared log-determinant
-    LogDet,
-    /// Squared distance between a prior point and its image mapped back
-    ForwardBackward,
-}
+use crate::Outcome;
+use crate::inputs::{json_argument, optional_json};
 
 /// Options of the run; those of a single stage need `--objective`.
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct StageArguments {
-    /// Ready-made stages: fast, default or best; default if there is neither --objective nor --stage
+    /// Ready-made stages: fast, default or best; if there is neither --objective nor --stage, default with --energy, else fast
     #[arg(long, conflicts_with_all = ["stages", "objective"])]
     recipe: Option<Recipe>,
-    /// One stage: JSON, or a file of it; give it once for each, or as `[[stage]]` in the --config file
-    #[arg(id = "stages", long = "stage", value_name = "JSON|FILE")]
+    /// One stage: JSON, or a file of it; give it once for each, or as `[[stages]]` in the --config file
+    #[arg(
+        id = "stages",
+        long = "stage",
+        alias = "stages",
+        value_name = "JSON|FILE"
+    )]
     stages: Vec<String>,
     /// What is minimised, in a run of a single stage
-    #[arg(long, conflicts_with = "stages")]
-    objective: Option<ObjectiveName>,
-    /// Regulariser of a regression [default: log-det]
-    #[arg(long, requires = "objective")]
-    regularisation: Option<RegularisationName>,
-    /// Weight of the regulariser [default: 1e-6]
-    #[arg(long, requires = "objective")]
-    regularisation_weight: Option<f64>,
-    /// Settings of a polish: JSON, or a file of it
+    #[arg(long, conflicts_with = "stages", value_parser = PossibleValuesParser::new(Objective::NAMES))]
+    objective: Option<String>,
+    /// Settings of the objective: JSON, or a file of it
     #[arg(long, requires = "objective", value_name = "JSON|FILE")]
-    polish: Option<String>,
+    objective_config: Option<String>,
     /// Standard deviation of the noise on the data's features (the targets of a regression) [default: 0]
     #[arg(long, requires = "objective")]
     target_noise: Option<f64>,
@@ -76,11 +57,11 @@ pub struct StageArguments {
     /// Steps between validations; 0: twenty in a stage [default: 0]
     #[arg(long, requires = "objective")]
     validation_every: Option<usize>,
-    /// Stop after so many validations without improvement; 0: never [default: 0]
+    /// Stop after so many validations without improvement; 0: never [default: 6]
     #[arg(long, requires = "objective")]
     patience: Option<usize>,
     /// Part of the frames held out, in blocks of time
-    #[arg(long, default_value_t = TrainOptions::default().validation_fraction)]
+    #[arg(long, default_value_t = Job::default().validation_fraction)]
     validation_fraction: f64,
     /// Do not augment with permutations of equivalent hydrogens
     #[arg(long)]
@@ -88,55 +69,38 @@ pub struct StageArguments {
 }
 
 impl StageArguments {
-    pub fn options(&self, common: &Common) -> Outcome<TrainOptions> {
-        let mut options = TrainOptions {
-            stages: self.stages()?,
-            validation_fraction: self.validation_fraction,
-            symmetry: !self.no_symmetry,
-            seed: common.seed,
-        };
-        options.validate()?;
-        if let Some(seconds) = self.time_limit {
-            options.limit_time(seconds);
-            options.validate()?;
-        }
-        Ok(options)
+    /// Puts what is asked for into the job.
+    pub fn fill(&self, job: &mut Job) -> Outcome {
+        job.recipe = self.recipe;
+        job.stages = self.stages()?;
+        job.time_limit = self.time_limit;
+        job.validation_fraction = self.validation_fraction;
+        job.symmetry = !self.no_symmetry;
+        Ok(())
     }
 
-    fn stages(&self) -> Outcome<Vec<Stage>> {
-        if let Some(objective) = self.objective {
-            return Ok(vec![self.single(objective)?]);
+    fn stages(&self) -> Outcome<Option<Vec<Stage>>> {
+        if let Some(objective) = &self.objective {
+            return Ok(Some(vec![self.single(objective)?]));
         }
         if self.stages.is_empty() {
-            return Ok(self.recipe.unwrap_or(Recipe::Default).stages());
+            return Ok(None);
         }
         let stage = |text: &String| {
-            serde_json::from_value(json_argument("--stage", Some(text))?)
+            serde_json::from_value(json_argument("--stage", text)?)
                 .map_err(|e| format!("--stage {text}: {e}").into())
         };
-        self.stages.iter().map(stage).collect()
+        let stages = self.stages.iter().map(stage);
+        stages.collect::<Outcome<_>>().map(Some)
     }
 
-    fn single(&self, objective: ObjectiveName) -> Outcome<Stage> {
-        let objective = match objective {
-            ObjectiveName::Regression => Objective::Regression,
-            ObjectiveName::Likelihood => Objective::Likelihood,
-            ObjectiveName::Polish => Objective::Polish,
-        };
-        if self.polish.is_some() && objective != Objective::Polish {
-            return Err("--polish has the settings of --objective polish".into());
-        }
-        let has_regulariser = self.regularisation.is_some() || self.regularisation_weight.is_some();
-        if has_regulariser && objective != Objective::Regression {
-            return Err("--regularisation and its weight belong to --objective regression".into());
-        }
+    fn single(&self, objective: &str) -> Outcome<Stage> {
+        let settings = optional_json("--objective-config", self.objective_config.as_deref())?;
+        let settings = settings.unwrap_or_else(|| serde_json::json!({}));
         let default = Stage::default();
-        let regularisation = match self.regularisation {
-            None | Some(RegularisationName::LogDet) => Regularisation::LogDet,
-            Some(RegularisationName::ForwardBackward) => Regularisation::ForwardBackward,
-        };
         Ok(Stage {
-            objective,
+            objective: Objective::new(objective, settings)
+                .map_err(|e| format!("--objective-config: {e}"))?,
             steps: self.steps.unwrap_or(default.steps),
             time_limit: None,
             batch: self.batch.unwrap_or(default.batch),
@@ -148,14 +112,6 @@ impl StageArguments {
             ema: self.ema.unwrap_or(default.ema),
             validation_every: self.validation_every.unwrap_or(default.validation_every),
             patience: self.patience.unwrap_or(default.patience),
-            regression: Regression {
-                regularisation,
-                weight: self
-                    .regularisation_weight
-                    .unwrap_or(Regression::default().weight),
-            },
-            polish: serde_json::from_value(json_argument("--polish", self.polish.as_deref())?)
-                .map_err(|e| format!("--polish: {e}"))?,
         })
     }
 }
