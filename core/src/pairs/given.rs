@@ -79,10 +79,13 @@ pub(super) fn read(path: &Path, dimension: usize) -> Result<PairRows, PairsError
     })
 }
 
-/// Divides the pairs into training and held-out ones: every `interval`-th is held out.
+/// Divides the pairs into training and held-out ones: of `5 interval` blocks every `interval`-th is held out. Neighbours are often
+/// correlated, as the frames are that they come from, so that single held-out pairs would tell nothing.
 pub(super) fn split(given: &PairRows, dimension: usize, interval: usize) -> (PairRows, PairRows) {
     let n = (given.x0.len() / dimension) as u32;
-    let is_held_out = |row: &u32| *row as usize % interval == interval - 1;
+    let blocks = (5 * interval).min(n as usize);
+    let block = |row: u32| row as usize * blocks / n as usize;
+    let is_held_out = |row: &u32| block(*row) % interval == interval - 1;
     let (held_out, training): (Vec<u32>, Vec<u32>) = (0..n).partition(is_held_out);
     (
         given.select(&training, dimension),
@@ -201,6 +204,16 @@ mod tests {
         let (train, held_out) = split(&expected, 2, 2);
         assert_eq!((train.x0, held_out.x1), (vec![1.0, 2.0], vec![2.5, 3.5]));
         assert_eq!(held_out.log_det, Some(vec![2.25]));
+        let many = PairRows {
+            x0: (0..400u16).map(f32::from).collect(),
+            x1: vec![0.0; 400],
+            ..PairRows::default()
+        };
+        // The last block, of four, of each fifth.
+        let (_, held_out) = split(&many, 1, 20);
+        let blocks = [76.0, 156.0, 236.0, 316.0, 396.0];
+        let expected = blocks.map(|first| [first, first + 1.0, first + 2.0, first + 3.0]);
+        assert_eq!(held_out.x0, expected.concat());
     }
 
     #[test]
