@@ -19,13 +19,13 @@ use regflow_core::train::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::arguments::{Struct, check_length, output, structure, text, values};
+use crate::arguments::{Struct, check_length, converted, output, structure, text, values};
 use crate::energy::EnergyHandle;
 use crate::failure::{Failure, Status};
 use crate::handle::{create, shared};
 use crate::library::log;
 use crate::model::{Content, ModelHandle, device_named};
-use crate::status::guard;
+use crate::status::compute;
 use crate::topology::TopologyDescription;
 use crate::units::Units;
 
@@ -325,7 +325,7 @@ pub unsafe extern "C" fn regflow_train(
     options: *const TrainingOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
-    guard("regflow_train", || {
+    compute("regflow_train", || {
         // SAFETY: the caller vouches for the pointer.
         let handle = unsafe { output("model", model) }?;
         *handle = std::ptr::null_mut();
@@ -365,7 +365,7 @@ pub unsafe extern "C" fn regflow_train(
                 expected: "finite coordinates",
             });
         }
-        let frames = frames.iter().map(|x| x * given.units.length).collect();
+        let frames = converted(frames, |x| x * given.units.length)?;
         *handle = create(Content::new(run(topology, frames, &config, &given)?));
         Ok(())
     })

@@ -39,6 +39,11 @@ pub trait Energy: Send + Sync {
         None
     }
 
+    /// Whether [`Energy::energies_and_forces`] works; where not, it is an error. A polish asks before it begins.
+    fn has_forces(&self) -> bool {
+        true
+    }
+
     /// What the engine behind the potential could not evaluate so far, if there was anything.
     fn refusals(&self) -> Option<Refusals> {
         None
@@ -53,7 +58,8 @@ pub trait Energy: Send + Sync {
     /// Energies as [`Energy::energies`], and forces `-dU/dx` in kJ/(mol nm) (`[n, N, 3]`).
     ///
     /// # Errors
-    /// [`EnergyError::Shape`] when the arrays do not fit each other; a plugin fails.
+    /// [`EnergyError::Shape`] when the arrays do not fit each other; a plugin fails; there are no forces
+    /// ([`Energy::has_forces`]).
     fn energies_and_forces(
         &self,
         positions: &[f64],

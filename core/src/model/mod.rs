@@ -5,10 +5,12 @@
 
 mod checkpoint;
 mod error;
+mod maps;
 mod prior;
 
 pub use checkpoint::FORMAT_VERSION;
 pub use error::ModelError;
+pub use maps::{Mapped, Scores};
 pub use prior::Prior;
 
 use rayon::prelude::*;

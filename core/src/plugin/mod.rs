@@ -28,6 +28,7 @@ mod error;
 mod flow;
 mod host;
 mod library;
+mod memory;
 mod parameters;
 mod registry;
 mod target;
