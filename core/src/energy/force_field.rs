@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::kernels::{self, Isa, Real, Tables, Workspace};
 use super::parameters::Parameters;
 use super::{Energy, EnergyError, check_shapes, system_xml};
+use crate::system::BondTerm;
 
 /// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
 /// the compiler unrolls the loops over lanes before it could vectorise them.
@@ -62,8 +63,8 @@ impl ForceField {
     ///
     /// Supported forces: HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, RBTorsionForce, NonbondedForce
     /// (NoCutoff and CutoffNonPeriodic, with reaction field, switching function and exceptions), GBSAOBCForce, and the
-    /// CustomGBForce that OpenMM's `implicit/obc1.xml` and `implicit/obc2.xml` write. CMMotionRemover is ignored, since
-    /// it has no energy.
+    /// CustomGBForce that OpenMM's `implicit/obc1.xml` and `implicit/obc2.xml` write. What has no energy is ignored:
+    /// thermostats, barostats, CMMotionRemover, forces without terms.
     ///
     /// # Errors
     /// Anything else is refused: other forces, periodic boundaries, parameter offsets, virtual sites, and constraints
@@ -177,6 +178,10 @@ impl Energy for ForceField {
 
     fn masses(&self) -> Option<&[f64]> {
         Some(&self.parameters.masses)
+    }
+
+    fn bonds(&self) -> &[BondTerm] {
+        &self.parameters.bonds
     }
 
     fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {

@@ -13,9 +13,11 @@ mod system_xml;
 #[cfg(test)]
 mod tests;
 
-pub use error::EnergyError;
+pub use error::{EnergyError, Remedy};
 pub use force_field::{ForceField, Precision};
 pub use load::{load, load_with};
+
+use crate::system::{BondTerm, Particles};
 
 /// Finite configurations that an engine could not evaluate; their energies are NaN.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +44,20 @@ pub trait Energy: Send + Sync {
     /// Whether [`Energy::energies_and_forces`] works; where not, it is an error. A polish asks before it begins.
     fn has_forces(&self) -> bool {
         true
+    }
+
+    /// Harmonic bonds, and constraints, in any order; empty where the potential does not tell.
+    fn bonds(&self) -> &[BondTerm] {
+        &[]
+    }
+
+    /// What the potential knows of its particles; `source` names it in messages.
+    fn particles<'a>(&'a self, source: &'a str) -> Particles<'a> {
+        Particles {
+            source,
+            masses: self.masses().unwrap_or_default(),
+            bonds: self.bonds(),
+        }
     }
 
     /// What the engine behind the potential could not evaluate so far, if there was anything.

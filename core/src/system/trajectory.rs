@@ -523,8 +523,8 @@ impl Trajectory {
         for (atom, (name, kind)) in atoms.into_iter().enumerate() {
             let expected = &self.topology.atoms[atom];
             // LAMMPS dumps have the element in the name and a number as type; GRO files have "CA" in both.
-            let number = super::structure::lookup(&kind)
-                .or_else(|| super::structure::lookup(&name))
+            let number = super::elements::lookup(&kind)
+                .or_else(|| super::elements::lookup(&name))
                 .map(|e| e.1);
             if name != expected.name
                 && number.is_some_and(|number| number != expected.atomic_number)
