@@ -180,7 +180,7 @@ static void sizes(const regflow_topology_t *topology, const double *frames, size
 
 /* The water molecule in memory, and everything that may be wrong with it. */
 static void topologies(const regflow_topology_t *file, double *frames, size_t length) {
-    const uint32_t elements[3] = {8, 1, 1}, no_elements[3] = {8, 0, 119};
+    const uint32_t elements[3] = {8, 1, 1}, no_elements[3] = {8, 119, 1};
     const size_t bonds[3][2] = {{1, 0}, {0, 2}, {0, 1}}, outside[2] = {0, 3}, itself[2] = {1, 1};
     const size_t residues[3] = {0, 0, 0}, no_residues[3] = {0, 1, 0};
     const double masses[3] = {15.999, 3.0, 3.0}, no_masses[3] = {15.999, NAN, -1.0};
@@ -207,7 +207,7 @@ static void topologies(const regflow_topology_t *file, double *frames, size_t le
     topology.n_atoms = 3;
     refused(&topology, config, frames, length, "`topology->atomic_numbers` is NULL");
     topology.atomic_numbers = no_elements;
-    refused(&topology, config, frames, length, "atom 1 has 0");
+    refused(&topology, config, frames, length, "atom 1 has 119");
     topology.atomic_numbers = elements;
     topology.n_bonds = 3;
     refused(&topology, config, frames, length, "`topology->bonds` is NULL");
