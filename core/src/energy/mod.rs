@@ -41,11 +41,6 @@ pub trait Energy: Send + Sync {
         None
     }
 
-    /// Whether [`Energy::energies_and_forces`] works; where not, it is an error. A polish asks before it begins.
-    fn has_forces(&self) -> bool {
-        true
-    }
-
     /// Harmonic bonds, and constraints, in any order; empty where the potential does not tell.
     fn bonds(&self) -> &[BondTerm] {
         &[]
@@ -63,6 +58,11 @@ pub trait Energy: Send + Sync {
     /// What the engine behind the potential could not evaluate so far, if there was anything.
     fn refusals(&self) -> Option<Refusals> {
         None
+    }
+
+    /// Whether [`Energy::energies_and_forces`] can be called at all.
+    fn has_forces(&self) -> bool {
+        true
     }
 
     /// Energies in kJ/mol (`[n]`) of `n` configurations (`[n, N, 3]`, nm).

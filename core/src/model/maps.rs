@@ -198,13 +198,13 @@ mod tests {
             &Device::Cpu,
         )
         .unwrap();
-        let model = Model::build(
+        let model = Model::of_file(
             single.header.clone(),
             Parameters::new(&Device::Cpu, DType::F64, 3),
         )
         .unwrap();
         model.parameters.perturb(0.3, 4).unwrap();
-        let model = Model::build(model.header, model.parameters).unwrap();
+        let model = Model::of_file(model.header, model.parameters).unwrap();
         (model, positions)
     }
 

@@ -10,7 +10,7 @@ pub mod cost;
 use assignment::{Assignment, AssignmentError};
 use rayon::ThreadPoolBuilder;
 
-use regflow_plugin::{Error, FeatureKind, Points, Progress, Result, TargetSource};
+use regflow_plugin::{Budget, Error, FeatureKind, Pairing, Points, Result, TargetSource};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the pairing.
@@ -140,9 +140,9 @@ impl TargetSource for OptimalTransport {
         x0: Points<'_>,
         x1: Points<'_>,
         kinds: &[FeatureKind],
-        threads: usize,
-        progress: &Progress,
-    ) -> Result<Vec<u32>> {
+        budget: &Budget<'_>,
+    ) -> Result<Pairing> {
+        let threads = budget.threads;
         let circular: Vec<bool> = kinds
             .iter()
             .map(|&kind| kind == FeatureKind::Circular)
@@ -156,9 +156,9 @@ impl TargetSource for OptimalTransport {
                     reason: error.to_string(),
                 })
             })?;
-        let mut listener = |fraction| progress.report(fraction).is_ok();
+        let mut listener = |fraction| budget.progress.report(fraction).is_ok();
         match pool.install(|| blocks::pair(&self.config, x0, x1, &circular, &mut listener)) {
-            Ok(columns) => Ok(columns),
+            Ok(columns) => Ok(Pairing::Rows(columns)),
             Err(PairError::Assignment(AssignmentError::Stopped)) => Err(Error::Stopped),
             Err(error) => Err(Error::new(error)),
         }
@@ -195,7 +195,7 @@ pub fn transport(
     Ok(assignment::assign(&cost, x0.n, &mut |_| true)?)
 }
 
-regflow_plugin::plugin! { name: "ot", flows: [], targets: [OptimalTransport] }
+regflow_plugin::plugin! { name: "ot", targets: [OptimalTransport] }
 
 #[cfg(feature = "export")]
 regflow_plugin::export! {}
