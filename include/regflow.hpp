@@ -486,10 +486,10 @@ public:
         : Energy(n_atoms, std::move(function), Forces(), threads) {}
 
     /// As above, with forces, which a polish uses.
-    Energy(std::size_t n_atoms, Function function, Forces forces, Threads threads = Threads::one) {
+    Energy(std::size_t n_atoms, Function function, Forces with_forces, Threads threads = Threads::one) {
         auto callback = std::make_unique<Callback>();
         callback->function = std::move(function);
-        callback->forces = std::move(forces);
+        callback->forces = std::move(with_forces);
         regflow_energy_callback_t c{};
         c.struct_size = sizeof c;
         c.user_data = callback.get();

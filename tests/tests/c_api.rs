@@ -263,3 +263,43 @@ fn the_library_has_a_versioned_name_and_exports_the_header() {
     exported.sort();
     assert_eq!(exported, declared);
 }
+
+/// Messages of the library reach callers in C and Python, who have no options of the program to set.
+#[test]
+fn no_message_names_an_option_of_the_program() {
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("the folder can be read").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && !["bin", "tests"].contains(&name.as_ref()) {
+                sources(&path, found);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    for folder in ["core/src", "ffi/src", "plugins"] {
+        sources(&root().join(folder), &mut files);
+    }
+    assert!(files.len() > 100);
+    let is_option = |word: &str| {
+        word.strip_prefix("--")
+            .is_some_and(|name| name.starts_with(|letter: char| letter.is_ascii_lowercase()))
+    };
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("sources can be read");
+        // Tests stand at the end of a file.
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        for line in code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            // That of cargo, with which a library is built.
+            let line = line.replace("--features cuda", "");
+            let mut words =
+                line.split(|letter: char| letter.is_whitespace() || "\"'`(".contains(letter));
+            assert!(!words.any(is_option), "{}: {line}", file.display());
+        }
+    }
+}
