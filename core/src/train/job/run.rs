@@ -115,7 +115,9 @@ impl Job {
             Some(model) => model,
             None => self.new_model(&dataset, topology, temperature, &device)?,
         };
-        model.check()?;
+        for warning in model.check()?.warnings() {
+            recorder.warned(&warning);
+        }
         if let Some(path) = &self.out {
             check_savable(&model, path)?;
         }
