@@ -18,6 +18,8 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> {
     /// The numbers themselves, where this type is `f32`.
     fn of_f32(values: &mut [f32]) -> Option<&mut [Self]>;
     fn exp(self) -> Self;
+    /// `exp(x)` where that is a normal number, which is cheaper: of f32 at least `exp(-87)`, and infinite from 88.4 on.
+    fn exp_normal(self) -> Self;
     /// Natural logarithm.
     fn log(self) -> Self;
     fn tanh(self) -> Self;
@@ -50,7 +52,7 @@ pub(crate) trait Real: WithDType + Neg<Output = Self> {
 
     #[inline(always)]
     fn sigmoid(self) -> Self {
-        Self::ONE / (Self::ONE + (-self).exp())
+        Self::ONE / (Self::ONE + (-self).exp_normal())
     }
 
     /// `log(1 + exp(x))`.
@@ -74,6 +76,35 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
+/// p in `[0.7, 1.42]` and n with `exp(x) = p 2^n`; x between -104 and 89, or NaN.
+#[inline(always)]
+fn exp_parts(x: f32) -> (f32, i32) {
+    // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN2_HIGH - n * LN2_LOW;
+    let p = polynomial(
+        r,
+        [
+            1.987_569_1e-4,
+            1.398_199_9e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            5.0e-1,
+        ],
+    );
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    (p * (r * r) + r + 1.0, n)
+}
+
+/// `2^n` for n from -126 to 127; infinite for 128.
+#[inline(always)]
+fn power_of_2(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+}
+
 impl Real for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
@@ -90,29 +121,16 @@ impl Real for f32 {
 
     #[inline(always)]
     fn exp(self) -> f32 {
-        // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
-        const ROUND: f32 = 12_582_912.0;
-        let x = Real::clamp(self, -104.0, 89.0);
-        let shifted = x * std::f32::consts::LOG2_E + ROUND;
-        let n = shifted - ROUND;
-        let r = x - n * LN2_HIGH - n * LN2_LOW;
-        let p = polynomial(
-            r,
-            [
-                1.987_569_1e-4,
-                1.398_199_9e-3,
-                8.333_452e-3,
-                4.166_579_6e-2,
-                1.666_666_5e-1,
-                5.0e-1,
-            ],
-        );
-        let p = p * (r * r) + r + 1.0;
+        let (p, n) = exp_parts(Real::clamp(self, -104.0, 89.0));
         // 2^n as two factors: n reaches 128 and -150.
-        let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
         let half = n >> 1;
-        let power = |n: i32| f32::from_bits((n.wrapping_add(127) as u32) << 23);
-        p * power(half) * power(n.wrapping_sub(half))
+        p * power_of_2(half) * power_of_2(n.wrapping_sub(half))
+    }
+
+    #[inline(always)]
+    fn exp_normal(self) -> f32 {
+        let (p, n) = exp_parts(Real::clamp(self, -87.0, 89.0));
+        p * power_of_2(n)
     }
 
     #[inline(always)]
@@ -161,7 +179,7 @@ impl Real for f32 {
         );
         let small = p * z * self + self;
         let size = Real::abs(self);
-        let large = 1.0 - 2.0 / (Real::exp(size + size) + 1.0);
+        let large = 1.0 - 2.0 / (Real::exp_normal(size + size) + 1.0);
         let large = f32::select(self < 0.0, -large, large);
         f32::select(size < 0.625, small, large)
     }
@@ -246,6 +264,11 @@ impl Real for f64 {
 
     #[inline(always)]
     fn exp(self) -> f64 {
+        f64::exp(self)
+    }
+
+    #[inline(always)]
+    fn exp_normal(self) -> f64 {
         f64::exp(self)
     }
 

@@ -2,14 +2,15 @@
 //!
 //! A general product first copies its operands into the order in which the kernel reads them. Where both operands fit the L2
 //! cache, that costs more than it saves: here tiles of 8 x 48 entries of the result stay in registers while the rows of b stream
-//! past, straight from where they are, and each entry of a is loaded into all lanes at once.
+//! past, straight from where they are, and each entry of a is loaded into all lanes at once. The few columns that would fill a
+//! vector badly are products of rows with columns instead.
 
 use std::arch::x86_64::{
     __m512, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_add_ps, _mm512_castpd_ps,
     _mm512_castps_pd, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
-    _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd,
-    _mm512_unpacklo_ps,
+    _mm512_maskz_loadu_ps, _mm512_reduce_add_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
+    _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
 /// Entries of a vector.
@@ -18,6 +19,9 @@ const LANES: usize = 16;
 const ROWS: usize = 8;
 /// Vectors in each row of a tile.
 const VECTORS: usize = 3;
+
+/// Most columns beyond whole vectors that are products of rows with columns.
+const FEW: usize = 4;
 
 /// A strided operand or result.
 #[derive(Clone, Copy)]
@@ -46,10 +50,14 @@ pub(super) unsafe fn multiply(
     out: Operand<*mut f32>,
     add: bool,
 ) {
+    let few = n % LANES;
+    let few = if few <= FEW && a.column_stride == 1 && k >= LANES {
+        few
+    } else {
+        0
+    };
     let mut column = 0;
     while column < n {
-        let vectors = (n - column).div_ceil(LANES).min(VECTORS);
-        let width = (n - column).min(vectors * LANES);
         let b = Operand {
             data: b.data.wrapping_add(column),
             ..b
@@ -58,15 +66,67 @@ pub(super) unsafe fn multiply(
             data: out.data.wrapping_add(column),
             ..out
         };
-        // SAFETY: the panel of `width` columns lies within b and `out`.
+        let rest = n - few - column;
+        let vectors = rest.div_ceil(LANES).min(VECTORS);
+        let width = match vectors {
+            0 => few,
+            _ => rest.min(vectors * LANES),
+        };
+        // SAFETY: the panel of `width` columns lies within b and `out`; where no vector is left, it has `few`.
         unsafe {
-            match vectors {
-                1 => panel::<1>([m, k, width], a, b, out, add),
-                2 => panel::<2>([m, k, width], a, b, out, add),
+            match (vectors, width) {
+                (0, 1) => columns::<1>([m, k], a, b, out, add),
+                (0, 2) => columns::<2>([m, k], a, b, out, add),
+                (0, 3) => columns::<3>([m, k], a, b, out, add),
+                (0, _) => columns::<FEW>([m, k], a, b, out, add),
+                (1, _) => panel::<1>([m, k, width], a, b, out, add),
+                (2, _) => panel::<2>([m, k, width], a, b, out, add),
                 _ => panel::<VECTORS>([m, k, width], a, b, out, add),
             }
         }
         column += width;
+    }
+}
+
+/// [`multiply`] for N columns, where the entries of each row of a are adjacent.
+#[target_feature(enable = "avx512f")]
+unsafe fn columns<const N: usize>(
+    [m, k]: [usize; 2],
+    a: Operand<*const f32>,
+    b: Operand<*const f32>,
+    out: Operand<*mut f32>,
+    add: bool,
+) {
+    // One column after the other, filled up with zeros.
+    let length = k.next_multiple_of(LANES);
+    let mut columns = vec![0.0; N * length];
+    for (j, column) in columns.chunks_exact_mut(length).enumerate() {
+        for (i, entry) in column[..k].iter_mut().enumerate() {
+            // SAFETY: an entry of b.
+            *entry = unsafe { *b.data.add(i * b.row_stride + j) };
+        }
+    }
+    for row in 0..m {
+        let mut sums = [_mm512_setzero_ps(); N];
+        for start in (0..k).step_by(LANES) {
+            let mask = __mmask16::MAX >> (LANES - (k - start).min(LANES));
+            // SAFETY: the entries selected by the mask are those of this row of a, and `start` is one of `length`.
+            unsafe {
+                let entries = _mm512_maskz_loadu_ps(mask, a.data.add(row * a.row_stride + start));
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    let column = _mm512_loadu_ps(columns.as_ptr().add(j * length + start));
+                    *sum = _mm512_fmadd_ps(entries, column, *sum);
+                }
+            }
+        }
+        for (j, &sum) in sums.iter().enumerate() {
+            let sum = _mm512_reduce_add_ps(sum);
+            // SAFETY: entry j of this row of the result, initialised if `add`.
+            unsafe {
+                let entry = out.data.add(row * out.row_stride + j);
+                *entry = if add { *entry + sum } else { sum };
+            }
+        }
     }
 }
 
