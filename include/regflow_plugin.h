@@ -4,8 +4,7 @@
  *     const regflow_plugin_table_t *regflow_plugin_entry(void);
  * and hands out tables of functions. It never links the host's tensor library: the host lends a table of operations
  * (regflow_host_ops_t) on opaque, reference-counted tensors, which take care of device, element type and gradients.
- * Exact definitions of the operations: regflow_plugin::abi::op in the Rust crate regflow-plugin. These types are frozen:
- * the interface grows by operation codes and by get_extension(name).
+ * These types are frozen: the interface grows by operation codes and by get_extension(name).
  *
  * Rules for every function:
  * - It returns REGFLOW_STATUS_OK or another status; before that a plugin calls set_error, and after a failed call of the
@@ -49,96 +48,8 @@ extern "C" {
 
 #define REGFLOW_FLOW_CIRCULAR 1ull /* flag: understands circular features */
 
-#define REGFLOW_DTYPE_F32 0u
-#define REGFLOW_DTYPE_F64 1u
-#define REGFLOW_DTYPE_U32 2u
-#define REGFLOW_ACTIVATION_NONE 0u
-#define REGFLOW_ACTIVATION_RELU 1u
-#define REGFLOW_ACTIVATION_SILU 2u
-#define REGFLOW_ACTIVATION_TANH 3u
-#define REGFLOW_ACTIVATION_GELU 4u
-
-/* Operation codes. */
-#define REGFLOW_OP_ADD 1u              /* a + b, broadcasting */
-#define REGFLOW_OP_SUB 2u              /* a - b, broadcasting */
-#define REGFLOW_OP_MUL 3u              /* a * b, broadcasting */
-#define REGFLOW_OP_DIV 4u              /* a / b, broadcasting */
-#define REGFLOW_OP_MAXIMUM 5u          /* Elementwise maximum, broadcasting */
-#define REGFLOW_OP_MINIMUM 6u          /* Elementwise minimum, broadcasting */
-#define REGFLOW_OP_EQ 10u              /* a == b as 1 or 0 in the dtype of a; no gradient (likewise the other ... */
-#define REGFLOW_OP_NE 11u              /* a != b */
-#define REGFLOW_OP_LT 12u              /* a < b */
-#define REGFLOW_OP_LE 13u              /* a <= b */
-#define REGFLOW_OP_GT 14u              /* a > b */
-#define REGFLOW_OP_GE 15u              /* a >= b */
-#define REGFLOW_OP_WHERE 16u           /* where(condition, a, b): a where the condition is not 0, else b; all ... */
-#define REGFLOW_OP_AFFINE 20u          /* SCALE * x + SHIFT */
-#define REGFLOW_OP_NEG 21u             /* -x */
-#define REGFLOW_OP_ABS 22u             /* |x|; gradient 0 at 0 */
-#define REGFLOW_OP_SIGN 23u            /* Sign of x (-1, 0, 1); no gradient */
-#define REGFLOW_OP_EXP 24u             /* exp(x) */
-#define REGFLOW_OP_LOG 25u             /* Natural logarithm */
-#define REGFLOW_OP_SQRT 26u            /* Square root */
-#define REGFLOW_OP_SQR 27u             /* x * x */
-#define REGFLOW_OP_RECIP 28u           /* 1 / x */
-#define REGFLOW_OP_SIN 29u             /* Sine */
-#define REGFLOW_OP_COS 30u             /* Cosine */
-#define REGFLOW_OP_TANH 31u            /* Hyperbolic tangent */
-#define REGFLOW_OP_SIGMOID 32u         /* 1 / (1 + exp(-x)) */
-#define REGFLOW_OP_SILU 33u            /* x * sigmoid(x) */
-#define REGFLOW_OP_RELU 34u            /* max(x, 0) */
-#define REGFLOW_OP_GELU 35u            /* x * Phi(x) with the exact error function */
-#define REGFLOW_OP_SOFTPLUS 36u        /* log(1 + exp(x)), stable for large |x| */
-#define REGFLOW_OP_ERF 37u             /* Error function */
-#define REGFLOW_OP_FLOOR 38u           /* Largest integer not above x; no gradient */
-#define REGFLOW_OP_POWF 39u            /* x ^ EXPONENT */
-#define REGFLOW_OP_CLAMP 40u           /* min(max(x, LOWER), UPPER); gradient 0 outside */
-#define REGFLOW_OP_WRAP 41u            /* Angle wrapped to [-pi, pi); gradient 1 */
-#define REGFLOW_OP_SUM 50u             /* Sum over DIMS; KEEP = 1 keeps them with length 1 */
-#define REGFLOW_OP_MEAN 51u            /* Mean over DIMS */
-#define REGFLOW_OP_MAX 52u             /* Maximum over one DIM; KEEP */
-#define REGFLOW_OP_MIN 53u             /* Minimum over one DIM; KEEP */
-#define REGFLOW_OP_LOGSUMEXP 54u       /* log(sum(exp(x))) over one DIM; KEEP */
-#define REGFLOW_OP_CUMSUM 55u          /* Cumulative sum along DIM */
-#define REGFLOW_OP_SOFTMAX 56u         /* Softmax along DIM */
-#define REGFLOW_OP_LOG_SOFTMAX 57u     /* Logarithm of the softmax along DIM */
-#define REGFLOW_OP_LAYER_NORM 58u      /* (x - mean) / sqrt(var + EPSILON) * weight + bias over the last ... */
-#define REGFLOW_OP_MATMUL 60u          /* Matrix product of [..., m, k] and [..., k, n]; leading dimensions ... */
-#define REGFLOW_OP_DENSE 61u           /* activation(x W + b); x [..., k], W [k, n], b [n]; ACTIVATION is one ... */
-#define REGFLOW_OP_RESHAPE 70u         /* New SHAPE, same elements in row-major order */
-#define REGFLOW_OP_TRANSPOSE 71u       /* Exchange of the two DIMS */
-#define REGFLOW_OP_PERMUTE 72u         /* Dimensions in the order DIMS */
-#define REGFLOW_OP_NARROW 73u          /* LEN entries of DIM from START */
-#define REGFLOW_OP_CAT 74u             /* Concatenation of all inputs along DIM */
-#define REGFLOW_OP_GATHER 75u          /* x.gather(index) along DIM; inputs x, index (U32, same rank) */
-#define REGFLOW_OP_INDEX_SELECT 76u    /* Rows index (U32, rank 1) of DIM */
-#define REGFLOW_OP_BROADCAST_TO 77u    /* Broadcast to SHAPE */
-#define REGFLOW_OP_DETACH 78u          /* The same values, outside the gradient graph */
-#define REGFLOW_OP_CAST 79u            /* Conversion to DTYPE */
-#define REGFLOW_OP_AFFINE_COUPLING 90u /* Affine coupling */
-#define REGFLOW_OP_RQ_SPLINE 91u       /* Monotonic rational-quadratic spline (arXiv 1906.04032), elementwise */
-
-/* Attribute keys. */
-#define REGFLOW_KEY_DIM 1u        /* One dimension (int; negative counts from the end) */
-#define REGFLOW_KEY_DIMS 2u       /* Several dimensions (ints) */
-#define REGFLOW_KEY_KEEP 3u       /* 1 keeps reduced dimensions (int) */
-#define REGFLOW_KEY_SHAPE 4u      /* A shape (ints) */
-#define REGFLOW_KEY_START 5u      /* First index (int) */
-#define REGFLOW_KEY_LEN 6u        /* Length (int) */
-#define REGFLOW_KEY_DTYPE 7u      /* One of the DTYPE_* values (int) */
-#define REGFLOW_KEY_ACTIVATION 8u /* One of the ACTIVATION_* values (int) */
-#define REGFLOW_KEY_INVERSE 9u    /* 1 for the inverse direction (int) */
-#define REGFLOW_KEY_CIRCULAR 10u  /* 1 for a circular spline (int) */
-#define REGFLOW_KEY_BINS 11u      /* Number of spline bins (int) */
-#define REGFLOW_KEY_SCALE 32u     /* Factor (float) */
-#define REGFLOW_KEY_SHIFT 33u     /* Summand (float) */
-#define REGFLOW_KEY_EXPONENT 34u  /* Exponent (float) */
-#define REGFLOW_KEY_LOWER 35u     /* Lower bound (float) */
-#define REGFLOW_KEY_UPPER 36u     /* Upper bound (float) */
-#define REGFLOW_KEY_EPSILON 37u   /* Added to a variance (float) */
-#define REGFLOW_KEY_LIMIT 38u     /* Bound of a log-scale (float) */
-#define REGFLOW_KEY_MIN_BIN 39u   /* Smallest bin, as a fraction of the interval (float) */
-#define REGFLOW_KEY_MIN_SLOPE 40u /* Smallest slope at a knot (float) */
+/* begin of what `make header` makes of the table of operations */
+/* end of what `make header` makes of the table of operations */
 
 typedef struct regflow_tensor_t regflow_tensor_t;
 typedef struct regflow_host_context_t regflow_host_context_t;

@@ -1,5 +1,6 @@
 //! What the tests of this crate share: where things are, and how to run what they test.
 
+pub mod plugin_header;
 pub mod chain;
 mod engines;
 pub mod exactness;

@@ -1,9 +1,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::{self, ConfigurationMap, Fault, Shape};
-use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, set_point, sub};
+use super::frame::SMALLEST;
 use super::standardise::Standardise;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
+use crate::math::vector::{Vector, cross, dot, norm, point, scale, set_point, sub};
 use crate::system::Topology;
 
 /// Frames that the choice of gauge atoms looks at, and the smallest sine of their angle that it likes.
@@ -155,7 +156,7 @@ fn reduce(atoms: [usize; 3], x: &[f64], q: &mut [f64]) -> Result<f64, Fault> {
         return Err(Fault::Collinear([b, a, c]));
     }
     let e_z = scale(normal, y_c.recip());
-    let axes: [Vec3; 3] = [e_x, cross(e_z, e_x), e_z];
+    let axes: [Vector; 3] = [e_x, cross(e_z, e_x), e_z];
     q[..3].copy_from_slice(&[x_b, dot(e_x, to_c), y_c]);
     let others = (0..x.len() / 3).filter(|atom| !atoms.contains(atom));
     for (atom, q) in others.zip(q[3..].chunks_exact_mut(3)) {

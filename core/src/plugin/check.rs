@@ -6,12 +6,13 @@ use super::flow::{Flow, FlowPlugin};
 use super::parameters::Parameters;
 use super::registry;
 use super::target::TargetPlugin;
+use crate::math::angle::wrap;
 use crate::math::{Purpose, Streams};
-use candle_core::{DType, Device, Tensor};
+use crate::tensor::{DType, Device, Tensor};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use regflow_plugin::{Feature, FeatureKind, Molecule};
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 use std::path::Path;
 
 const N_POINTS: usize = 3;
@@ -263,7 +264,7 @@ fn finite(
 fn difference(kind: FeatureKind, a: f64, b: f64) -> f64 {
     match kind {
         FeatureKind::Real => a - b,
-        FeatureKind::Circular => a - b - TAU * ((a - b) / TAU).round(),
+        FeatureKind::Circular => wrap(a - b),
     }
 }
 

@@ -6,7 +6,7 @@ use super::host;
 use super::library::text;
 use super::{Origin, PluginInfo};
 use crate::energy::{Energy, EnergyError, Refusals, check_shapes};
-use candle_core::Device;
+use crate::tensor::Device;
 use rayon::prelude::*;
 use regflow_plugin::abi::{EnergyRequest, EnergyTable, InstanceHandle, Str};
 use std::fmt;

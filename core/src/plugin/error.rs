@@ -1,6 +1,6 @@
 //! Errors of plugins, parameters and checks.
 
-use candle_core::DType;
+use crate::tensor::DType;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -351,5 +351,5 @@ pub enum PluginError {
     Parameter(#[from] ParameterError),
     /// The tensor library failed.
     #[error("tensors: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(#[from] crate::tensor::Error),
 }

@@ -5,7 +5,7 @@ use super::host::{self, Build};
 use super::library::text;
 use super::parameters::Parameters;
 use super::{Origin, PluginInfo};
-use candle_core::{DType, Tensor};
+use crate::tensor::{DType, Tensor};
 use regflow_plugin::abi::{
     self, BuildInfo, FeatureDescription, FlowTable, InstanceHandle, STATUS_OK, STATUS_PANIC, Str,
     TensorHandle, op,

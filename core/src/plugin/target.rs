@@ -5,7 +5,7 @@ use super::flow::check_status;
 use super::host;
 use super::library::text;
 use super::{Origin, PluginInfo};
-use candle_core::Device;
+use crate::tensor::Device;
 use regflow_plugin::FeatureKind;
 use regflow_plugin::abi::{InstanceHandle, PairRequest, Str, TargetTable};
 use std::ffi::c_void;

@@ -5,6 +5,7 @@
 //! [`Tensor`], so that the same small library runs on every device with gradients. [`plugin!`] shows a complete plugin.
 
 pub mod abi;
+mod attribute;
 mod config;
 mod energy;
 mod error;
@@ -18,6 +19,7 @@ mod parameters;
 mod target;
 mod tensor;
 
+pub use attribute::{Attribute, Value};
 pub use energy::{Batch, Configuration, EnergySource};
 pub use error::{Error, Result};
 #[doc(hidden)]

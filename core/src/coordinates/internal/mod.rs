@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{self, ConfigurationMap, Fault, Shape};
 use super::cut::Cut;
-use super::geometry::wrap;
 use super::standardise::Standardise;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
+use crate::math::angle::wrap;
 use crate::system::Topology;
 
 pub use z_matrix::ZMatrix;

@@ -1,7 +1,8 @@
 //! Lennard-Jones and Coulomb interactions, as OpenMM's NonbondedForce without periodicity.
 
 use super::tables::PairTerm;
-use super::{Lanes, Real, Tables, Workspace};
+use super::{Lanes, Tables, Workspace};
+use crate::math::Real;
 
 #[inline(always)]
 pub(super) fn nonbonded<R: Real, const L: usize, const FORCES: bool, const F: bool>(
