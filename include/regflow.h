@@ -228,6 +228,20 @@ typedef struct {
 } regflow_log_t;
 
 /**
+ * How a model is loaded. Zeros stand for the defaults.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_load_options_t)`.
+     */
+    size_t struct_size;
+    /**
+     * Where the model computes: "cpu", or "cuda:0" for the first GPU. NULL: "cpu".
+     */
+    const char *device;
+} regflow_load_options_t;
+
+/**
  * What a move moves. Zeros stand for the defaults.
  */
 typedef struct {
@@ -310,6 +324,59 @@ typedef struct {
 } regflow_move_statistics_t;
 
 /**
+ * A molecule: what atoms it has and how they are bonded, in the order of all positions. Either a file, or arrays; what is not
+ * used is NULL or 0.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_topology_t)`.
+     */
+    size_t struct_size;
+    /**
+     * A structure file with atoms and bonds, such as a PDB with CONECT records. NULL: the molecule is in the fields below, none of
+     * which may be set otherwise.
+     */
+    const char *path;
+    /**
+     * Number of atoms.
+     */
+    size_t n_atoms;
+    /**
+     * `[n_atoms]`: nuclear charge of each atom, 1 to 118.
+     */
+    const uint32_t *atomic_numbers;
+    /**
+     * Number of bonds.
+     */
+    size_t n_bonds;
+    /**
+     * `[n_bonds][2]`: indices (from 0) of the two atoms of each bond, in any order. A bond may be named more than once.
+     */
+    const size_t *bonds;
+    /**
+     * `[n_atoms]`: masses in g/mol. NULL: those of the elements.
+     */
+    const double *masses;
+    /**
+     * `[n_atoms]`: names of the atoms within their residues, such as "CA"; phi and psi are found by them. NULL: the symbol of the
+     * element with the atom's number.
+     */
+    const char *const *names;
+    /**
+     * Number of residues; 0: all atoms are in one, "MOL".
+     */
+    size_t n_residues;
+    /**
+     * `[n_residues]`: names of the residues, such as "ALA"; they are numbered from 1.
+     */
+    const char *const *residue_names;
+    /**
+     * `[n_atoms]`: index (from 0) of each atom's residue. NULL without residues.
+     */
+    const size_t *residues;
+} regflow_topology_t;
+
+/**
  * Is told how a training run gets on, and may stop it.
  */
 typedef struct {
@@ -328,6 +395,32 @@ typedef struct {
      */
     int32_t (*report)(void *user_data, const char *json);
 } regflow_progress_t;
+
+/**
+ * What training takes besides the molecule and its frames. Zeros stand for the defaults.
+ */
+typedef struct {
+    /**
+     * `sizeof(regflow_train_options_t)`.
+     */
+    size_t struct_size;
+    /**
+     * Where the model computes: "cpu", or "cuda:0" for the first GPU. NULL: "cpu".
+     */
+    const char *device;
+    /**
+     * Units of the frames. NULL: nm.
+     */
+    const regflow_units_t *units;
+    /**
+     * The molecule's energy, in any units. NULL: none. Needed by a polish alone.
+     */
+    const regflow_energy_t *energy;
+    /**
+     * Is told how the run gets on, and may stop it. NULL: nobody.
+     */
+    const regflow_progress_t *progress;
+} regflow_train_options_t;
 
 /**
  * What importance weights are worth.
@@ -527,32 +620,32 @@ regflow_status_t regflow_set_log(const regflow_log_t *log);
 /**
  * Loads a model.
  *
- * `path` is a file that `bg-sample train` or `regflow_model_save` wrote, as UTF-8. `device` says where the model computes:
- * "cpu", or "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on
- * failure it is NULL.
+ * `path` is a file that `bg-sample train` or `regflow_model_save` wrote, as UTF-8. `options` may be NULL. On success `*model` is a
+ * new model that the caller ends with `regflow_model_free`; on failure it is NULL.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
- * damaged, no model or too new; `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
+ * damaged, no model or too new; `REGFLOW_ERROR_PLUGIN` if its architecture is missing; `REGFLOW_ERROR_DEVICE`. Safe to call
+ * from any thread. Since 1.
  *
  * # Safety
- * `path` and `device` are NUL-terminated strings, and `model` may be written to.
+ * `path` is a NUL-terminated string, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
  */
 regflow_status_t regflow_model_load(const char *path,
-                                    const char *device,
+                                    const regflow_load_options_t *options,
                                     regflow_model_t **model);
 
 /**
  * Loads a model from the contents of a model file, `length` bytes at `bytes`, which may be given up after the call.
  *
- * Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_DEVICE`. Safe to
- * call from any thread. Since 1.
+ * Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_PLUGIN`,
+ * `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
  *
  * # Safety
- * `bytes` may be read for `length` bytes, `device` is a NUL-terminated string, and `model` may be written to.
+ * `bytes` may be read for `length` bytes, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
  */
 regflow_status_t regflow_model_load_memory(const uint8_t *bytes,
                                            size_t length,
-                                           const char *device,
+                                           const regflow_load_options_t *options,
                                            regflow_model_t **model);
 
 /**
@@ -886,8 +979,8 @@ regflow_status_t regflow_set_last_error(const char *message);
 /**
  * Trains a model on frames.
  *
- * `topology` is a structure file with atoms and bonds, such as a PDB, in the order of the frames. `frames` is
- * `[n_frames][n_atoms][3]`, molecules whole, in the order of time and in the length of `units` (NULL: nm). `config` is a JSON object:
+ * `topology` is the molecule. `frames` is `[n_frames][n_atoms][3]`, molecules whole, atoms in the order of the topology, frames in
+ * the order of time. `config` is a JSON object:
  *
  *     {"temperature": 300,             in K; all others may be left out
  *      "coordinates": "internal",      or "gauge", "cartesian"
@@ -899,28 +992,28 @@ regflow_status_t regflow_set_last_error(const char *message);
  *      "validation_fraction": 0.1, "symmetry": true, "seed": 0,
  *      "target": "ot", "target_config": {}, "pairs": 10000}       for regression
  *
- * with the stages that a configuration file of `bg-sample train` has. `energy` is needed by a polish alone, and may be NULL;
- * one that has no forces, such as a callback, needs `"polish": {"forces": false}` in its stage. `progress` may be NULL; if it
- * stops the run, the model has the best parameters so far. On success `*model` is a new model that the caller ends
- * with `regflow_model_free`; on failure it is NULL. What happens meanwhile is written to the log.
+ * with the stages that a configuration file of `bg-sample train` has. `options` may be NULL: frames in nm, on the CPU, without an
+ * energy. An energy is needed by a polish alone; one that has no forces, such as a callback without them, needs
+ * `"polish": {"forces": false}` in its stage. If the progress function stops the run, the model has the best parameters so far.
+ * On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. What happens
+ * meanwhile is written to the log.
  *
- * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology cannot be read;
- * `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology's file cannot be read;
+ * `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK`
+ * if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the energy was freed; `REGFLOW_ERROR_COMPUTE`, among others if
  * training diverges. Safe to call from any thread. Since 1.
  *
  * # Safety
- * The strings are NUL-terminated; `energy` is NULL or was not freed; `frames` may be read for its length, `units` and `progress`
- * are NULL or may be read for their `struct_size`; `model` may be written to.
+ * `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its
+ * length; `options` is NULL or may be read for its `struct_size`, and what it points to is as documented there, an energy one that
+ * was not freed; `model` may be written to.
  */
-regflow_status_t regflow_train(const char *topology,
+regflow_status_t regflow_train(const regflow_topology_t *topology,
                                const char *config,
-                               const regflow_energy_t *energy,
                                size_t n_frames,
                                const double *frames,
                                size_t frames_length,
-                               const regflow_units_t *units,
-                               const char *device,
-                               const regflow_progress_t *progress,
+                               const regflow_train_options_t *options,
                                regflow_model_t **model);
 
 /**

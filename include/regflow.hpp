@@ -11,6 +11,7 @@
 #ifndef REGFLOW_HPP
 #define REGFLOW_HPP
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -237,15 +238,17 @@ public:
 
     /// Loads the file that `bg-sample train` wrote, on "cpu" or "cuda:0".
     static Model load(const std::string &path, const std::string &device = "cpu") {
+        const regflow_load_options_t options = load_options(device);
         regflow_model_t *handle = nullptr;
-        detail::check(regflow_model_load(path.c_str(), device.c_str(), &handle));
+        detail::check(regflow_model_load(path.c_str(), &options, &handle));
         return Model(handle);
     }
 
     /// Loads a model from the bytes of its file, which are not needed any more afterwards.
     static Model load(Span<const std::uint8_t> bytes, const std::string &device = "cpu") {
+        const regflow_load_options_t options = load_options(device);
         regflow_model_t *handle = nullptr;
-        detail::check(regflow_model_load_memory(bytes.data(), bytes.size(), device.c_str(), &handle));
+        detail::check(regflow_model_load_memory(bytes.data(), bytes.size(), &options, &handle));
         return Model(handle);
     }
 
@@ -336,6 +339,13 @@ public:
     regflow_model_t *handle() const noexcept { return handle_.get(); }
 
 private:
+    static regflow_load_options_t load_options(const std::string &device) noexcept {
+        regflow_load_options_t options{};
+        options.struct_size = sizeof options;
+        options.device = device.c_str();
+        return options;
+    }
+
     detail::Handle<regflow_model_t, regflow_model_free> handle_;
 };
 
@@ -551,16 +561,89 @@ private:
     detail::Handle<regflow_move_t, regflow_move_free> handle_;
 };
 
+/// A molecule: a structure file with bonds, or the atoms and bonds themselves, as in `regflow_topology_t`.
+struct Topology {
+    std::string path{};                             ///< of a structure file (PDB); if empty, the molecule is in what follows
+    std::vector<std::uint32_t> atomic_numbers{};    ///< of every atom
+    std::vector<std::array<std::size_t, 2>> bonds{};
+    std::vector<double> masses{};                   ///< g/mol; empty: those of the elements
+    std::vector<std::string> names{};               ///< of the atoms, such as "CA"; empty: symbol and number
+    std::vector<std::string> residue_names{};       ///< such as "ALA"; empty: one residue
+    std::vector<std::size_t> residues{};            ///< index of each atom's residue
+
+    /// The molecule of a structure file.
+    static Topology file(std::string path) {
+        Topology topology;
+        topology.path = std::move(path);
+        return topology;
+    }
+};
+
 /// What `train` needs besides the frames, as the arguments of `regflow_train`.
 struct Training {
-    std::string topology;           ///< file of the molecule, with bonds (PDB)
-    std::string config;             ///< JSON
+    Topology topology{};
+    std::string config{};           ///< JSON
     const Energy *energy = nullptr; ///< of the molecule; only a polish needs it
     Units units{};                  ///< of the frames
     std::string device = "cpu";
     /// Receives reports, JSON objects, and says whether to go on. What it throws is thrown again by `train`.
     std::function<bool(const char *json)> progress{};
 };
+
+namespace detail {
+
+/// A topology as regflow.h has it, which points into the one that it was made of.
+class CTopology {
+public:
+    explicit CTopology(const Topology &given) : names_(pointers(given.names)), residue_names_(pointers(given.residue_names)) {
+        const std::size_t n_atoms = given.atomic_numbers.size();
+        same_length("masses", given.masses.size(), n_atoms);
+        same_length("names", given.names.size(), n_atoms);
+        same_length("residues", given.residues.size(), given.residue_names.empty() ? 0 : n_atoms);
+        c_.struct_size = sizeof c_;
+        c_.path = given.path.empty() ? nullptr : given.path.c_str();
+        c_.n_atoms = n_atoms;
+        c_.atomic_numbers = given.atomic_numbers.data();
+        c_.n_bonds = given.bonds.size();
+        for (const auto &bond : given.bonds) {
+            bonds_.insert(bonds_.end(), bond.begin(), bond.end());
+        }
+        c_.bonds = bonds_.data();
+        c_.masses = given.masses.empty() ? nullptr : given.masses.data();
+        c_.names = names_.empty() ? nullptr : names_.data();
+        c_.n_residues = given.residue_names.size();
+        c_.residue_names = residue_names_.empty() ? nullptr : residue_names_.data();
+        c_.residues = given.residues.empty() ? nullptr : given.residues.data();
+    }
+
+    CTopology(const CTopology &) = delete;
+    CTopology &operator=(const CTopology &) = delete;
+
+    const regflow_topology_t *get() const noexcept { return &c_; }
+
+private:
+    static std::vector<const char *> pointers(const std::vector<std::string> &texts) {
+        std::vector<const char *> result;
+        for (const auto &text : texts) {
+            result.push_back(text.c_str());
+        }
+        return result;
+    }
+
+    static void same_length(const char *what, std::size_t found, std::size_t expected) {
+        if (found != 0 && found != expected) {
+            throw Error(REGFLOW_ERROR_LENGTH, (std::string("regflow::Topology: ") + what + " has " + std::to_string(found) +
+                                               " entries, expected none or " + std::to_string(expected))
+                                                  .c_str());
+        }
+    }
+
+    std::vector<const char *> names_, residue_names_;
+    std::vector<std::size_t> bonds_{};
+    regflow_topology_t c_{};
+};
+
+} // namespace detail
 
 /// Trains a model on `frames`, `[n_frames][n_atoms][3]`. If a progress function ends the run, the model has the best parameters
 /// so far.
@@ -577,11 +660,16 @@ inline Model train(const Training &training, std::size_t n_frames, Span<const do
         return self.thrown.guard([&]() -> std::int32_t { return self.report(json) ? 0 : 1; });
     };
     const regflow_units_t units = training.units.to_c();
+    const detail::CTopology topology(training.topology);
+    regflow_train_options_t options{};
+    options.struct_size = sizeof options;
+    options.device = training.device.c_str();
+    options.units = &units;
+    options.energy = training.energy == nullptr ? nullptr : training.energy->handle();
+    options.progress = training.progress ? &progress : nullptr;
     regflow_model_t *model = nullptr;
-    const regflow_status_t status =
-        regflow_train(training.topology.c_str(), training.config.c_str(),
-                      training.energy == nullptr ? nullptr : training.energy->handle(), n_frames, frames.data(),
-                      frames.size(), &units, training.device.c_str(), training.progress ? &progress : nullptr, &model);
+    const regflow_status_t status = regflow_train(topology.get(), training.config.c_str(), n_frames, frames.data(),
+                                                  frames.size(), &options, &model);
     Model result(model);
     context.thrown.rethrow();
     if (training.energy != nullptr) {

@@ -87,10 +87,10 @@ impl C {
         unsafe {
             let load =
                 library
-                    .get::<unsafe extern "C" fn(*const c_char, *const c_char, *mut Handle) -> i32>(
+                    .get::<unsafe extern "C" fn(*const c_char, *const c_void, *mut Handle) -> i32>(
                         b"regflow_model_load\0",
                     )?;
-            check(load(path.as_ptr(), c"cpu".as_ptr(), &mut model))?;
+            check(load(path.as_ptr(), null(), &mut model))?;
             let load = library.get::<unsafe extern "C" fn(*const c_char, *mut Handle) -> i32>(
                 b"regflow_energy_load\0",
             )?;

@@ -7,6 +7,7 @@ pub mod math;
 pub mod metric;
 pub mod model;
 pub mod pairs;
+pub mod parallel;
 pub mod plugin;
 pub mod report;
 pub mod sample;

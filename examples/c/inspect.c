@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "cannot read %s\n", argv[1]);
         return EXIT_FAILURE;
     }
-    int failure = failed(regflow_model_load_memory(bytes, length, "cpu", &model));
+    int failure = failed(regflow_model_load_memory(bytes, length, NULL, &model));
     free(bytes);
     failure = failure || print_library() || print_description(model) || print_atoms(model);
     failure = failed(regflow_model_free(model)) || failure;

@@ -122,7 +122,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s MODEL ATTEMPTS, at least %d attempts\n", argv[0], BLOCKS);
         return EXIT_FAILURE;
     }
-    int failure = failed(regflow_model_load(argv[1], "cpu", &model)) || failed(regflow_units_named("lammps-real", &units)) ||
+    int failure = failed(regflow_model_load(argv[1], NULL, &model)) || failed(regflow_units_named("lammps-real", &units)) ||
                   failed(regflow_model_set_units(model, &units)) || new_move(model, &move) ||
                   simulate(model, &move, strtoul(argv[2], NULL, 10));
     failure = failed(regflow_move_free(move)) || failure;

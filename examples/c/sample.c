@@ -35,7 +35,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "libregflow %s is older than the header this was compiled with\n", regflow_version());
         return EXIT_FAILURE;
     }
-    if (failed(regflow_model_load(argv[1], "cpu", &model))) {
+    if (failed(regflow_model_load(argv[1], NULL, &model))) {
         return EXIT_FAILURE;
     }
     if (failed(regflow_model_n_atoms(model, &n_atoms)) || failed(regflow_model_temperature(model, &temperature))) {

@@ -1,9 +1,9 @@
 /* Trains a model on frames that the program has in memory, and weighs its samples with an energy that the program computes.
  *
  *     cc -std=c99 train.c -lregflow -lm -o train
- *     ./train ../data/water/topology.pdb water.safetensors
+ *     ./train water.safetensors
  *
- * The frames are those of a Monte Carlo run of a water molecule (water.h), whose log Z is known and printed with the estimate.
+ * The molecule is described in memory, too; a structure file with bonds would do as well (`topology.path`). The frames are those of a Monte Carlo run of a water molecule (water.h), whose log Z is known and printed with the estimate.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,19 +106,30 @@ int main(int argc, char **argv) {
     const char *config = "{\"temperature\": 300, \"architecture\": \"nsf\","
                          " \"architecture_config\": {\"couplings\": 4, \"hidden\": 32, \"blocks\": 1},"
                          " \"stages\": [{\"objective\": \"likelihood\", \"steps\": 400, \"batch\": 256}], \"seed\": 1}";
+    const uint32_t elements[WATER_ATOMS] = {8, 1, 1};
+    const size_t bonds[2][2] = {{0, 1}, {0, 2}};
+    regflow_topology_t topology = {0};
+    regflow_train_options_t options = {0};
     regflow_progress_t progress = {0};
     regflow_model_t *model = NULL;
     unsigned steps = 0;
-    if (argc != 3) {
-        fprintf(stderr, "usage: %s TOPOLOGY MODEL_TO_WRITE\n", argv[0]);
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s MODEL_TO_WRITE\n", argv[0]);
         return EXIT_FAILURE;
     }
+    topology.struct_size = sizeof topology;
+    topology.n_atoms = WATER_ATOMS;
+    topology.atomic_numbers = elements;
+    topology.n_bonds = 2;
+    topology.bonds = bonds[0];
+    options.struct_size = sizeof options;
+    options.progress = &progress;
     progress.struct_size = sizeof progress;
     progress.user_data = &steps;
     progress.report = report;
     simulate(frames);
-    int failure = failed(regflow_train(argv[1], config, NULL, FRAMES, frames, FRAMES * 9, NULL, "cpu", &progress, &model)) ||
-                  failed(regflow_model_save(model, argv[2])) || weigh(model);
+    int failure = failed(regflow_train(&topology, config, FRAMES, frames, FRAMES * 9, &options, &model)) ||
+                  failed(regflow_model_save(model, argv[1])) || weigh(model);
     failure = failed(regflow_model_free(model)) || failure;
     return failure ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     options.atoms_length = WATER_ATOMS;
     options.frame = frame;
     options.frame_length = 3;
-    int failure = failed(regflow_units_named("lammps-real", &units)) || failed(regflow_model_load(argv[1], "cpu", &model)) ||
+    int failure = failed(regflow_units_named("lammps-real", &units)) || failed(regflow_model_load(argv[1], NULL, &model)) ||
                   failed(regflow_model_set_units(model, &units)) ||
                   failed(regflow_energy_from_callback(&callback, SYSTEM, &energy)) ||
                   failed(regflow_energy_set_units(energy, &units)) || failed(regflow_move_new(model, &options, &move)) ||

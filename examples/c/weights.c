@@ -29,7 +29,7 @@ struct run {
 
 static int open_run(struct run *run, const char *model, const char *energy) {
     size_t n_atoms = 0, n_energy = 0;
-    if (failed(regflow_model_load(model, "cpu", &run->model)) || failed(regflow_energy_load(energy, &run->energy)) ||
+    if (failed(regflow_model_load(model, NULL, &run->model)) || failed(regflow_energy_load(energy, &run->energy)) ||
         failed(regflow_model_n_atoms(run->model, &n_atoms)) || failed(regflow_energy_n_atoms(run->energy, &n_energy))) {
         return 1;
     }

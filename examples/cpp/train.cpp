@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
 
         std::size_t steps = 0;
         regflow::Training training;
-        training.topology = argv[1];
+        training.topology = regflow::Topology::file(argv[1]);
         training.config = R"({"temperature": 300, "architecture": "realnvp", "seed": 1,
                               "architecture_config": {"couplings": 4, "hidden": 32},
                               "stages": [{"objective": "likelihood", "steps": 1000, "batch": 128}]})";

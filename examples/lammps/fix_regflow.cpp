@@ -25,6 +25,9 @@ using namespace FixConst;
 using regflow_lammps::failure;
 
 namespace {
+// Attempts without an acceptance after which the user is told.
+constexpr bigint PATIENCE = 200;
+
 // Bytes of a text mixed into 64 bits (FNV-1a), the same on every machine.
 std::uint64_t hash(const std::string &text)
 {
@@ -160,8 +163,11 @@ std::string FixRegflow::load()
 
 std::string FixRegflow::open_model()
 {
+  regflow_load_options_t options = {};
+  options.struct_size = sizeof options;
+  options.device = device.c_str();
   regflow_model_t *opened = nullptr;
-  std::string reason = failure(regflow_model_load(path.c_str(), device.c_str(), &opened));
+  std::string reason = failure(regflow_model_load(path.c_str(), &options, &opened));
   model.reset(opened);
   std::size_t n = 0;
   if (reason.empty()) reason = failure(regflow_model_n_atoms(opened, &n));
@@ -248,6 +254,7 @@ void FixRegflow::init()
   moved.gather();
   check_constraints();
   check_biases();
+  find_thermostats();
   if (elements) check_elements();
   next_reneighbor = (update->ntimestep / nevery + 1) * nevery;
 }
@@ -292,6 +299,42 @@ void FixRegflow::check_biases()
                      "Fix regflow: the potential of fix {} ({}) acts in the dynamics, but moves leave it out: `fix_modify {} energy"
                      " yes` counts it",
                      other->id, other->style, other->id);
+  }
+}
+
+// Every thermostat of LAMMPS tells the temperature that it is at by this name.
+static const double *target_temperature(Fix *thermostat)
+{
+  int dimensions = -1;
+  const auto *target = static_cast<const double *>(thermostat->extract("t_target", dimensions));
+  return dimensions == 0 ? target : nullptr;
+}
+
+void FixRegflow::find_thermostats()
+{
+  thermostats.clear();
+  for (Fix *other : modify->get_fix_list()) {
+    if (!target_temperature(other)) continue;
+    int own = 0, all = 0;
+    for (int i = 0; i < atom->nlocal; i++)
+      if ((atom->mask[i] & groupbit) && (atom->mask[i] & other->groupbit)) own = 1;
+    MPI_Allreduce(&own, &all, 1, MPI_INT, MPI_MAX, world);
+    if (all) thermostats.push_back(other);
+  }
+}
+
+// Where moves and dynamics have two temperatures, neither one's distribution is sampled. A thermostat knows its temperature only
+// while it runs, and a ramp changes it.
+void FixRegflow::check_thermostats() const
+{
+  for (Fix *other : thermostats) {
+    const double *target = target_temperature(other);
+    // 0: one that differs from atom to atom.
+    if (!target || *target == 0.0 || std::fabs(*target - temperature) <= 1e-6 * temperature) continue;
+    error->all(FLERR,
+               "Fix regflow: the moves are made at temperature {:.6g}, but fix {} ({}) keeps atoms of group {} at {:.6g}: give both the"
+               " same",
+               temperature, other->id, other->style, group->names[igroup], *target);
   }
 }
 
@@ -348,6 +391,7 @@ void FixRegflow::pre_exchange()
 {
   if (update->ntimestep != next_reneighbor) return;
   next_reneighbor += nevery;
+  check_thermostats();
 
   moved.gather();
   agree(comm->me == 0 ? propose() : std::string());
@@ -368,6 +412,11 @@ void FixRegflow::pre_exchange()
   attempts++;
   accepted += yes;
   redraw = yes;
+  if (attempts == PATIENCE && accepted == 0 && comm->me == 0)
+    error->warning(FLERR,
+                   "Fix regflow: none of {} moves of group {} was accepted. Is the model one of this potential and temperature? Among"
+                   " explicit solvent moves are practically never accepted, since proposals meet the solvent where it is",
+                   attempts, group->names[igroup]);
 }
 
 // Velocities of the moved atoms belong to another place: they are drawn anew, here where they are those of a whole step. Every

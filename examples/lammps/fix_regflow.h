@@ -40,6 +40,8 @@ class FixRegflow : public Fix {
   void check_elements();
   void check_constraints();
   void check_biases();
+  void find_thermostats();
+  void check_thermostats() const;
   std::string propose();
   bool decide(double, double);
   void agree(const std::string &);
@@ -64,6 +66,7 @@ class FixRegflow : public Fix {
   FullEnergy energy;
   std::vector<double> proposal;    // [n_atoms][3], unwrapped, and the log ratio
   bool redraw = false;             // velocities, at the end of this step
+  std::vector<Fix *> thermostats;    // of moved atoms, in this run
   bigint attempts = 0, accepted = 0;
 };
 

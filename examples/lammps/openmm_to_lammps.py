@@ -30,6 +30,8 @@ if (options.units == "lj") != (options.lj is not None):
     parser.error("--lj says what the units lj are, and nothing else")
 if options.box < 2 * options.cutoff:
     parser.error("the box must be at least twice the cutoff, so that no atom meets an image of its own molecule")
+# Parameters that other programs' files have with six digits agree to this part of them.
+ROUNDING = 1e-5
 # One unit of LAMMPS in nm, kJ/mol and u.
 if options.units == "lj":
     length, energy, mass_unit = options.lj
@@ -103,7 +105,7 @@ if nonbonded is not None:
     found = {tuple(sorted((int(e.get("p1")), int(e.get("p2"))))): e for e in nonbonded.find("Exceptions")}
     if set(found) != shells[2]:
         parser.error("the exceptions of the NonbondedForce are not the pairs up to three bonds apart")
-    scales = set()
+    scales = {"Lennard-Jones": [], "Coulomb": []}
     for (i, j), exception in found.items():
         q, eps, sigma = (float(exception.get(key)) for key in ("q", "eps", "sig"))
         if (i, j) in shells[1]:
@@ -111,13 +113,18 @@ if nonbonded is not None:
                 parser.error(f"atoms {i + 1} and {j + 1} are one or two bonds apart, but interact")
             continue
         (qi, ei, si), (qj, ej, sj) = particles[i], particles[j]
-        if abs(sigma - (si + sj) / 2) > 1e-9:
-            parser.error(f"atoms {i + 1} and {j + 1}: sigma is not the arithmetic mean")
-        scales.add((round(eps / math.sqrt(ei * ej), 6), q / (qi * qj)))
-    lj, coulomb = {scale[0] for scale in scales}, {scale[1] for scale in scales}
-    if len(lj) != 1 or max(coulomb) - min(coulomb) > 1e-6:
-        parser.error("interactions across three bonds are not all scaled alike")
-    special = (lj.pop(), sum(coulomb) / len(coulomb))
+        if eps and abs(sigma - (si + sj) / 2) > ROUNDING * sigma:
+            parser.error(f"atoms {i + 1} and {j + 1}: sigma is {sigma} nm, the arithmetic mean {(si + sj) / 2} nm")
+        for what, scaled, full in [("Lennard-Jones", eps, math.sqrt(ei * ej)), ("Coulomb", q, qi * qj)]:
+            if full:
+                scales[what].append(scaled / full)
+            elif scaled:
+                parser.error(f"atoms {i + 1} and {j + 1}: a {what} interaction of atoms that have none with others")
+    for what, found in scales.items():
+        if found and max(found) - min(found) > ROUNDING:
+            parser.error(f"{what} interactions across three bonds are not all scaled alike: by {min(found)} to {max(found)}")
+    # Of several with their rounding, the middle one.
+    special = tuple(sorted(found)[len(found) // 2] if found else 1.0 for found in scales.values())
 
 edge = options.box / length
 centre = [0.0] * 3 if options.corner else [options.box / 2] * 3

@@ -39,7 +39,7 @@ public:
     /**
      * @param modelFile    file that `bg-sample train` or `regflow_model_save` wrote
      * @param temperature  of the simulation in K: default of the parameter RegFlowTemperature
-     * @param frequency    steps from one move to the next; 0: no moves
+     * @param frequency    steps from one move to the next, at least 1
      */
     RegFlowForce(const std::string& modelFile, double temperature, int frequency = 50);
 

@@ -12,6 +12,7 @@
 #include <openmm/internal/OSRngSeed.h>
 
 #include <cmath>
+#include <iostream>
 #include <limits>
 #include <set>
 #include <sstream>
@@ -24,6 +25,9 @@ namespace {
 
 /** kJ/(mol K), CODATA 2018. */
 constexpr double R = 8.31446261815324e-3;
+
+/** Attempts without an acceptance after which the user is told. */
+constexpr double PATIENCE = 200;
 
 /** Bytes of a text mixed into 64 bits (FNV-1a), the same on every machine. */
 uint64_t hash(const std::string& text) {
@@ -150,14 +154,18 @@ void RegFlowForceImpl::initialize(ContextImpl& context) {
     }
     if (!(settings.getDefaultTemperature() > 0.0))
         fail("the temperature must be positive, found " + std::to_string(settings.getDefaultTemperature()) + " K");
-    if (settings.getFrequency() < 0)
-        fail("the frequency must not be negative, found " + std::to_string(settings.getFrequency()));
+    if (settings.getFrequency() < 1)
+        fail("the frequency must be at least 1 step, found " + std::to_string(settings.getFrequency()) +
+             ": leave the Force out where no moves are wanted");
     if (settings.getBatchSize() < 1)
         fail("the batch size must be at least 1, found " + std::to_string(settings.getBatchSize()));
 
     checkIntegrator(context.getIntegrator());
+    regflow_load_options_t options = {};
+    options.struct_size = sizeof options;
+    options.device = settings.getDevice().c_str();
     regflow_model_t* loaded = nullptr;
-    check(regflow_model_load(settings.getModelFile().c_str(), settings.getDevice().c_str(), &loaded));
+    check(regflow_model_load(settings.getModelFile().c_str(), &options, &loaded));
     model.reset(loaded);
     size_t nAtoms = 0;
     check(regflow_model_n_atoms(model.get(), &nAtoms));
@@ -241,7 +249,7 @@ void RegFlowForceImpl::seek(const Place& place, const std::vector<double>& curre
 
 void RegFlowForceImpl::updateContextState(ContextImpl& context, bool& forcesInvalid) {
     const long long step = context.getStepCount();
-    if (settings.getFrequency() == 0 || step == 0 || step % settings.getFrequency() != 0)
+    if (step == 0 || step % settings.getFrequency() != 0)
         return;
     const double temperature = context.getParameter(RegFlowForce::Temperature());
     if (!(temperature > 0.0))
@@ -250,9 +258,14 @@ void RegFlowForceImpl::updateContextState(ContextImpl& context, bool& forcesInva
     // Also after a rejection: GPU platforms overwrite the forces when they compute an energy.
     forcesInvalid = true;
     const bool accepted = attempt(context, temperature);
-    context.setParameter(settings.getAttemptsParameter(), context.getParameter(settings.getAttemptsParameter()) + 1.0);
+    const double attempts = context.getParameter(settings.getAttemptsParameter()) + 1.0;
+    context.setParameter(settings.getAttemptsParameter(), attempts);
     if (accepted)
         context.setParameter(settings.getAcceptedParameter(), context.getParameter(settings.getAcceptedParameter()) + 1.0);
+    if (attempts == PATIENCE && context.getParameter(settings.getAcceptedParameter()) == 0.0)
+        std::cerr << "RegFlowForce: warning: none of " << attempts << " moves of " << settings.getName()
+                  << " was accepted. Is the model one of this potential and temperature? Among explicit solvent moves are practically "
+                     "never accepted, since proposals meet the solvent where it is\n";
 }
 
 bool RegFlowForceImpl::attempt(ContextImpl& context, double temperature) {

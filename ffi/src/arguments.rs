@@ -68,13 +68,19 @@ pub(crate) unsafe fn results<'a, T: Plain>(
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer, length) })
 }
 
-/// Numbers of which every pattern of bits is a value.
+/// Numbers and pointers of which every pattern of bits is a value.
 pub(crate) trait Plain: Copy {}
 impl Plain for f64 {}
 impl Plain for usize {}
 impl Plain for u32 {}
 impl Plain for i32 {}
 impl Plain for u8 {}
+impl Plain for Text {}
+
+/// An element of an array of strings.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Text(pub *const c_char);
 
 /// A struct of the interface that the caller fills in or has filled in.
 ///
@@ -263,8 +269,11 @@ pub(crate) fn check_number(
 }
 
 /// "cpu" or "cuda:N".
-pub(crate) fn device(name: &str) -> Result<Device, Failure> {
-    tensor::device(name).map_err(|error| Failure::Device(Box::new(error)))
+pub(crate) fn device(argument: &'static str, name: &str) -> Result<Device, Failure> {
+    tensor::device(name).map_err(|source| Failure::Device {
+        argument,
+        source: Box::new(source),
+    })
 }
 
 #[cfg(test)]

@@ -105,8 +105,11 @@ pub(crate) enum Failure {
         given: usize,
         needed: usize,
     },
-    #[error("argument `device`")]
-    Device(#[source] Box<TensorError>),
+    #[error("argument `{argument}`")]
+    Device {
+        argument: &'static str,
+        source: Box<TensorError>,
+    },
     #[error("argument `path`: cannot open \"{}\"", path.display())]
     Open {
         path: PathBuf,
@@ -133,7 +136,7 @@ pub(crate) enum Failure {
     Move(Box<MoveError>),
     #[error(transparent)]
     Weights(#[from] SampleError),
-    #[error("argument `topology`")]
+    #[error("argument `topology->path`")]
     Topology(#[source] Box<SystemError>),
     #[error("argument `config`")]
     Config(#[source] serde_json::Error),
@@ -235,7 +238,7 @@ impl Failure {
             | Self::Config(_) => REGFLOW_ERROR_ARGUMENT,
             Self::Freed { .. } | Self::Busy { .. } => REGFLOW_ERROR_STATE,
             Self::Length { .. } | Self::Capacity { .. } => REGFLOW_ERROR_LENGTH,
-            Self::Device(error) => match **error {
+            Self::Device { source, .. } => match **source {
                 TensorError::UnknownDevice { .. } => REGFLOW_ERROR_ARGUMENT,
                 _ => REGFLOW_ERROR_DEVICE,
             },

@@ -121,18 +121,7 @@ fn calls() -> Vec<Call> {
             status::regflow_set_last_error(null())
         }),
         ("regflow_train", || unsafe {
-            train::regflow_train(
-                null(),
-                null(),
-                null(),
-                0,
-                null(),
-                0,
-                null(),
-                null(),
-                null(),
-                null_mut(),
-            )
+            train::regflow_train(null(), null(), 0, null(), 0, null(), null_mut())
         }),
         ("regflow_units_named", || unsafe {
             units::regflow_units_named(null(), null_mut())

@@ -18,6 +18,7 @@ mod library;
 mod model;
 mod moves;
 mod status;
+mod topology;
 mod train;
 mod units;
 mod weights;

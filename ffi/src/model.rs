@@ -3,13 +3,17 @@
 use std::borrow::Cow;
 use std::ffi::c_char;
 use std::fs::File;
+use std::mem::offset_of;
 use std::path::Path;
 use std::sync::Arc;
 
 use regflow_core::model::{Model, ModelError};
+use regflow_core::tensor::Device;
 use serde_json::json;
 
-use crate::arguments::{check_length, device, output, results, text, values, write_text};
+use crate::arguments::{
+    Struct, check_length, device, output, results, structure, text, values, write_text,
+};
 use crate::failure::{Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
 use crate::status::guard;
@@ -89,21 +93,64 @@ impl Content {
     }
 }
 
-/// Loads a model.
-///
-/// `path` is a file that `bg-sample train` or `regflow_model_save` wrote, as UTF-8. `device` says where the model computes:
-/// "cpu", or "cuda:0" for the first GPU. On success `*model` is a new model that the caller ends with `regflow_model_free`; on
-/// failure it is NULL.
-///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
-/// damaged, no model or too new; `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
+/// How a model is loaded. Zeros stand for the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LoadOptions {
+    /// `sizeof(regflow_load_options_t)`.
+    pub struct_size: usize,
+    /// Where the model computes: "cpu", or "cuda:0" for the first GPU. NULL: "cpu".
+    pub device: *const c_char,
+}
+
+// SAFETY: a number and a pointer, the first of them `struct_size`.
+unsafe impl Struct for LoadOptions {
+    const NAME: &'static str = "regflow_load_options_t";
+    const FIRST_SIZE: usize = offset_of!(LoadOptions, device) + size_of::<usize>();
+}
+
+impl LoadOptions {
+    /// # Safety
+    /// `options` is NULL or points to a struct whose `struct_size` is right, with strings that are NULL or NUL-terminated.
+    unsafe fn device(options: *const LoadOptions) -> Result<Device, Failure> {
+        if options.is_null() {
+            return Ok(Device::Cpu);
+        }
+        // SAFETY: the caller vouches for the struct and its string.
+        unsafe { device_named("options->device", structure("options", options)?.device) }
+    }
+}
+
+/// The device of this name; without one, the CPU.
 ///
 /// # Safety
-/// `path` and `device` are NUL-terminated strings, and `model` may be written to.
+/// `name` is NULL or a NUL-terminated string.
+pub(crate) unsafe fn device_named(
+    argument: &'static str,
+    name: *const c_char,
+) -> Result<Device, Failure> {
+    match name.is_null() {
+        true => Ok(Device::Cpu),
+        // SAFETY: the caller vouches for the string.
+        false => device(argument, unsafe { text(argument, name) }?),
+    }
+}
+
+/// Loads a model.
+///
+/// `path` is a file that `bg-sample train` or `regflow_model_save` wrote, as UTF-8. `options` may be NULL. On success `*model` is a
+/// new model that the caller ends with `regflow_model_free`; on failure it is NULL.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
+/// damaged, no model or too new; `REGFLOW_ERROR_PLUGIN` if its architecture is missing; `REGFLOW_ERROR_DEVICE`. Safe to call
+/// from any thread. Since 1.
+///
+/// # Safety
+/// `path` is a NUL-terminated string, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_model_load(
     path: *const c_char,
-    device: *const c_char,
+    options: *const LoadOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
     guard("regflow_model_load", || {
@@ -112,18 +159,17 @@ pub unsafe extern "C" fn regflow_model_load(
             (
                 output("model", model)?,
                 text("path", path),
-                text("device", device),
+                LoadOptions::device(options),
             )
         };
         *model = std::ptr::null_mut();
-        let loaded = load(Path::new(path?), device?)?;
+        let loaded = load(Path::new(path?), &device?)?;
         *model = create(Content::new(loaded));
         Ok(())
     })
 }
 
-fn load(path: &Path, device_name: &str) -> Result<Model, Failure> {
-    let device = device(device_name)?;
+fn load(path: &Path, device: &Device) -> Result<Model, Failure> {
     let open = File::open(path)
         .and_then(|file| file.metadata())
         .and_then(|data| match data.is_dir() {
@@ -134,7 +180,7 @@ fn load(path: &Path, device_name: &str) -> Result<Model, Failure> {
         path: path.to_owned(),
         source,
     })?;
-    Model::load(path, &device).map_err(|source| Failure::Model {
+    Model::load(path, device).map_err(|source| Failure::Model {
         path: path.to_owned(),
         source: Box::new(source),
     })
@@ -142,30 +188,29 @@ fn load(path: &Path, device_name: &str) -> Result<Model, Failure> {
 
 /// Loads a model from the contents of a model file, `length` bytes at `bytes`, which may be given up after the call.
 ///
-/// Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_DEVICE`. Safe to
-/// call from any thread. Since 1.
+/// Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_PLUGIN`,
+/// `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
 ///
 /// # Safety
-/// `bytes` may be read for `length` bytes, `device` is a NUL-terminated string, and `model` may be written to.
+/// `bytes` may be read for `length` bytes, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_model_load_memory(
     bytes: *const u8,
     length: usize,
-    device: *const c_char,
+    options: *const LoadOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
     guard("regflow_model_load_memory", || {
         // SAFETY: the caller vouches for the three pointers.
-        let (model, bytes, name) = unsafe {
+        let (model, bytes, device) = unsafe {
             (
                 output("model", model)?,
                 values("bytes", bytes, length),
-                text("device", device),
+                LoadOptions::device(options),
             )
         };
         *model = std::ptr::null_mut();
-        let (bytes, device) = (bytes?, crate::arguments::device(name?)?);
-        let loaded = Model::from_bytes(bytes, &device)
+        let loaded = Model::from_bytes(bytes?, &device?)
             .map_err(|source| Failure::ModelBytes(Box::new(source)))?;
         *model = create(Content::new(loaded));
         Ok(())

@@ -3,9 +3,10 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::offset_of;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::sync::Arc;
 
 use regflow_core::coordinates::{CoordinateKind, CoordinateOptions};
+use regflow_core::energy::Energy;
 use regflow_core::model::Model;
 use regflow_core::pairs::{PairOptions, Pairs};
 use regflow_core::plugin;
@@ -18,13 +19,14 @@ use regflow_core::train::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::arguments::{self, Struct, check_length, output, structure, text, values};
+use crate::arguments::{Struct, check_length, output, structure, text, values};
 use crate::energy::EnergyHandle;
 use crate::failure::{Failure, Status};
 use crate::handle::{create, shared};
 use crate::library::log;
-use crate::model::{Content, ModelHandle};
+use crate::model::{Content, ModelHandle, device_named};
 use crate::status::guard;
+use crate::topology::TopologyDescription;
 use crate::units::Units;
 
 /// Is told how a training run gets on, and may stop it.
@@ -45,6 +47,67 @@ pub struct Progress {
 unsafe impl Struct for Progress {
     const NAME: &'static str = "regflow_progress_t";
     const FIRST_SIZE: usize = offset_of!(Progress, report) + size_of::<usize>();
+}
+
+/// What training takes besides the molecule and its frames. Zeros stand for the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TrainingOptions {
+    /// `sizeof(regflow_train_options_t)`.
+    pub struct_size: usize,
+    /// Where the model computes: "cpu", or "cuda:0" for the first GPU. NULL: "cpu".
+    pub device: *const c_char,
+    /// Units of the frames. NULL: nm.
+    pub units: *const Units,
+    /// The molecule's energy, in any units. NULL: none. Needed by a polish alone.
+    pub energy: *const EnergyHandle,
+    /// Is told how the run gets on, and may stop it. NULL: nobody.
+    pub progress: *const Progress,
+}
+
+// SAFETY: numbers and pointers, the first of them `struct_size`.
+unsafe impl Struct for TrainingOptions {
+    const NAME: &'static str = "regflow_train_options_t";
+    const FIRST_SIZE: usize = offset_of!(TrainingOptions, progress) + size_of::<usize>();
+}
+
+/// The options as Rust has them.
+struct Given {
+    device: Device,
+    units: Units,
+    energy: Option<Arc<dyn Energy>>,
+    progress: Option<Progress>,
+}
+
+impl Given {
+    /// # Safety
+    /// `options` is NULL or points to a struct whose `struct_size` is right; its pointers are NULL or as `regflow_train` asks.
+    unsafe fn read(options: *const TrainingOptions) -> Result<Self, Failure> {
+        let mut given = Given {
+            device: Device::Cpu,
+            units: Units::MD,
+            energy: None,
+            progress: None,
+        };
+        if options.is_null() {
+            return Ok(given);
+        }
+        // SAFETY: the caller vouches for the struct and what it points to.
+        unsafe {
+            let options = structure("options", options)?;
+            given.device = device_named("options->device", options.device)?;
+            if !options.units.is_null() {
+                given.units = Units::read("options->units", options.units)?;
+            }
+            if !options.energy.is_null() {
+                given.energy = Some(shared("options->energy", options.energy)?.energy());
+            }
+            if !options.progress.is_null() {
+                given.progress = Some(structure("options->progress", options.progress)?);
+            }
+        }
+        Ok(given)
+    }
 }
 
 /// What `config` holds.
@@ -224,8 +287,8 @@ impl Observer for Reporter {
 
 /// Trains a model on frames.
 ///
-/// `topology` is a structure file with atoms and bonds, such as a PDB, in the order of the frames. `frames` is
-/// `[n_frames][n_atoms][3]`, molecules whole, in the order of time and in the length of `units` (NULL: nm). `config` is a JSON object:
+/// `topology` is the molecule. `frames` is `[n_frames][n_atoms][3]`, molecules whole, atoms in the order of the topology, frames in
+/// the order of time. `config` is a JSON object:
 ///
 ///     {"temperature": 300,             in K; all others may be left out
 ///      "coordinates": "internal",      or "gauge", "cartesian"
@@ -237,29 +300,29 @@ impl Observer for Reporter {
 ///      "validation_fraction": 0.1, "symmetry": true, "seed": 0,
 ///      "target": "ot", "target_config": {}, "pairs": 10000}       for regression
 ///
-/// with the stages that a configuration file of `bg-sample train` has. `energy` is needed by a polish alone, and may be NULL;
-/// one that has no forces, such as a callback, needs `"polish": {"forces": false}` in its stage. `progress` may be NULL; if it
-/// stops the run, the model has the best parameters so far. On success `*model` is a new model that the caller ends
-/// with `regflow_model_free`; on failure it is NULL. What happens meanwhile is written to the log.
+/// with the stages that a configuration file of `bg-sample train` has. `options` may be NULL: frames in nm, on the CPU, without an
+/// energy. An energy is needed by a polish alone; one that has no forces, such as a callback without them, needs
+/// `"polish": {"forces": false}` in its stage. If the progress function stops the run, the model has the best parameters so far.
+/// On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. What happens
+/// meanwhile is written to the log.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology cannot be read;
-/// `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_COMPUTE`, among others if
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology's file cannot be read;
+/// `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK`
+/// if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the energy was freed; `REGFLOW_ERROR_COMPUTE`, among others if
 /// training diverges. Safe to call from any thread. Since 1.
 ///
 /// # Safety
-/// The strings are NUL-terminated; `energy` is NULL or was not freed; `frames` may be read for its length, `units` and `progress`
-/// are NULL or may be read for their `struct_size`; `model` may be written to.
+/// `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its
+/// length; `options` is NULL or may be read for its `struct_size`, and what it points to is as documented there, an energy one that
+/// was not freed; `model` may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn regflow_train(
-    topology: *const c_char,
+    topology: *const TopologyDescription,
     config: *const c_char,
-    energy: *const EnergyHandle,
     n_frames: usize,
     frames: *const f64,
     frames_length: usize,
-    units: *const Units,
-    device: *const c_char,
-    progress: *const Progress,
+    options: *const TrainingOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
     guard("regflow_train", || {
@@ -267,42 +330,26 @@ pub unsafe extern "C" fn regflow_train(
         let handle = unsafe { output("model", model) }?;
         *handle = std::ptr::null_mut();
         // SAFETY: the caller vouches for the other pointers.
-        let (topology, config, frames, device, energy, units, progress) = unsafe {
+        let (topology, config, frames, given) = unsafe {
             (
-                text("topology", topology)?,
+                TopologyDescription::read("topology", topology)?,
                 text("config", config)?,
                 values("frames", frames, frames_length)?,
-                text("device", device)?,
-                match energy.is_null() {
-                    true => None,
-                    false => Some(shared("energy", energy)?.energy()),
-                },
-                match units.is_null() {
-                    true => Units::MD,
-                    false => Units::read("units", units)?,
-                },
-                match progress.is_null() {
-                    true => None,
-                    false => Some(structure("progress", progress)?),
-                },
+                Given::read(options)?,
             )
         };
         let config: Config = serde_json::from_str(config).map_err(Failure::Config)?;
-        let options = config.options()?;
-        let device = arguments::device(device)?;
-        let topology = Topology::read(Path::new(topology))
-            .map_err(|error| Failure::Topology(Box::new(error)))?;
         check_length(
             "frames_length",
             frames_length,
             n_frames,
             3 * topology.n_atoms(),
         )?;
-        if let Some(energy) = &energy
+        if let Some(energy) = &given.energy
             && energy.n_atoms() != topology.n_atoms()
         {
             return Err(Failure::Range {
-                argument: "energy",
+                argument: "options->energy",
                 what: format!("it has {} atoms", energy.n_atoms()),
                 expected: "as many as the topology",
             });
@@ -318,30 +365,41 @@ pub unsafe extern "C" fn regflow_train(
                 expected: "finite coordinates",
             });
         }
-        let frames = frames.iter().map(|x| x * units.length).collect();
-        let dataset = Dataset::new(frames, &topology, &options)?;
-        let mut trained = config.model(topology, &dataset, &device)?;
-        let pairs = config.pairs(&trained, &dataset, &options)?;
-        let resources = Resources {
-            pairs: pairs.as_ref(),
-            energy: energy.as_deref(),
-            checkpoint: None,
-        };
-        let summary = train::train(
-            &mut trained,
-            &dataset,
-            resources,
-            &options,
-            &mut Reporter(progress),
-        )?;
-        trained.set_training_record(json!({
-            "options": options,
-            "summary": summary,
-            "frames": { "training": dataset.n_training(), "validation": dataset.n_validation() },
-            "target": pairs.as_ref().map(|pairs| pairs.describe()),
-            "regflow_version": env!("CARGO_PKG_VERSION"),
-        }));
-        *handle = create(Content::new(trained));
+        let frames = frames.iter().map(|x| x * given.units.length).collect();
+        *handle = create(Content::new(run(topology, frames, &config, &given)?));
         Ok(())
     })
+}
+
+/// Frames in nm to a trained model.
+fn run(
+    topology: Topology,
+    frames: Vec<f64>,
+    config: &Config,
+    given: &Given,
+) -> Result<Model, Failure> {
+    let options = config.options()?;
+    let dataset = Dataset::new(frames, &topology, &options)?;
+    let mut trained = config.model(topology, &dataset, &given.device)?;
+    let pairs = config.pairs(&trained, &dataset, &options)?;
+    let resources = Resources {
+        pairs: pairs.as_ref(),
+        energy: given.energy.as_deref(),
+        checkpoint: None,
+    };
+    let summary = train::train(
+        &mut trained,
+        &dataset,
+        resources,
+        &options,
+        &mut Reporter(given.progress),
+    )?;
+    trained.set_training_record(json!({
+        "options": options,
+        "summary": summary,
+        "frames": { "training": dataset.n_training(), "validation": dataset.n_validation() },
+        "target": pairs.as_ref().map(|pairs| pairs.describe()),
+        "regflow_version": env!("CARGO_PKG_VERSION"),
+    }));
+    Ok(trained)
 }

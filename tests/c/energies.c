@@ -248,7 +248,7 @@ int main(int argc, char **argv) {
     loading();
     malformed_callbacks();
     callbacks();
-    SUCCEEDS(regflow_model_load(argv[1], "cpu", &model));
+    SUCCEEDS(regflow_model_load(argv[1], NULL, &model));
     computing(model, argv[2]);
     weights(model);
     SUCCEEDS(regflow_model_free(model));

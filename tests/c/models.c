@@ -8,33 +8,42 @@
 static void loading(const char *path, const char *missing, const char *corrupt) {
     const char not_utf8[] = {'m', (char)0xff, 0};
     regflow_model_t *model = (regflow_model_t *)&checks;
+    regflow_load_options_t options = {0};
 
-    FAILS(regflow_model_load(path, "cpu", NULL), REGFLOW_ERROR_ARGUMENT, "`model` is NULL");
-    FAILS(regflow_model_load(NULL, "cpu", &model), REGFLOW_ERROR_ARGUMENT, "`path` is NULL");
+    FAILS(regflow_model_load(path, NULL, NULL), REGFLOW_ERROR_ARGUMENT, "`model` is NULL");
+    FAILS(regflow_model_load(NULL, NULL, &model), REGFLOW_ERROR_ARGUMENT, "`path` is NULL");
     CHECK(model == NULL);
-    FAILS(regflow_model_load(path, NULL, &model), REGFLOW_ERROR_ARGUMENT, "`device` is NULL");
-    FAILS(regflow_model_load(not_utf8, "cpu", &model), REGFLOW_ERROR_ARGUMENT, "`path` is not valid UTF-8");
-    FAILS(regflow_model_load(path, "toaster", &model), REGFLOW_ERROR_ARGUMENT, "toaster");
-    FAILS(regflow_model_load(path, "cuda:99", &model), REGFLOW_ERROR_DEVICE, "cuda:99");
-    FAILS(regflow_model_load(missing, "cpu", &model), REGFLOW_ERROR_IO, missing);
-    FAILS(regflow_model_load("", "cpu", &model), REGFLOW_ERROR_IO, "`path`");
-    FAILS(regflow_model_load("/", "cpu", &model), REGFLOW_ERROR_IO, "directory");
-    FAILS(regflow_model_load(corrupt, "cpu", &model), REGFLOW_ERROR_MODEL, corrupt);
+    FAILS(regflow_model_load(path, &options, &model), REGFLOW_ERROR_ARGUMENT, "`options`: its struct_size is 0");
+    options.struct_size = sizeof options;
+    FAILS(regflow_model_load(not_utf8, NULL, &model), REGFLOW_ERROR_ARGUMENT, "`path` is not valid UTF-8");
+    options.device = not_utf8;
+    FAILS(regflow_model_load(path, &options, &model), REGFLOW_ERROR_ARGUMENT, "`options->device` is not valid UTF-8");
+    options.device = "toaster";
+    FAILS(regflow_model_load(path, &options, &model), REGFLOW_ERROR_ARGUMENT, "toaster");
+    options.device = "cuda:99";
+    FAILS(regflow_model_load(path, &options, &model), REGFLOW_ERROR_DEVICE, "cuda:99");
+    FAILS(regflow_model_load(missing, NULL, &model), REGFLOW_ERROR_IO, missing);
+    FAILS(regflow_model_load("", NULL, &model), REGFLOW_ERROR_IO, "`path`");
+    FAILS(regflow_model_load("/", NULL, &model), REGFLOW_ERROR_IO, "directory");
+    FAILS(regflow_model_load(corrupt, NULL, &model), REGFLOW_ERROR_MODEL, corrupt);
     CHECK(model == NULL);
 }
 
 static void loading_from_memory(void) {
     const uint8_t bytes[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, '{', '}'};
     regflow_model_t *model = (regflow_model_t *)&checks;
-    FAILS(regflow_model_load_memory(bytes, 16, "cpu", NULL), REGFLOW_ERROR_ARGUMENT, "`model` is NULL");
-    FAILS(regflow_model_load_memory(NULL, 16, "cpu", &model), REGFLOW_ERROR_ARGUMENT, "`bytes` is NULL");
+    regflow_load_options_t options = {0};
+    FAILS(regflow_model_load_memory(bytes, 16, NULL, NULL), REGFLOW_ERROR_ARGUMENT, "`model` is NULL");
+    FAILS(regflow_model_load_memory(NULL, 16, NULL, &model), REGFLOW_ERROR_ARGUMENT, "`bytes` is NULL");
     CHECK(model == NULL);
-    FAILS(regflow_model_load_memory(bytes, SIZE_MAX, "cpu", &model), REGFLOW_ERROR_ARGUMENT, "`bytes`");
-    FAILS(regflow_model_load_memory(bytes, 16, NULL, &model), REGFLOW_ERROR_ARGUMENT, "`device` is NULL");
-    FAILS(regflow_model_load_memory(bytes, 16, "toaster", &model), REGFLOW_ERROR_ARGUMENT, "toaster");
-    FAILS(regflow_model_load_memory(bytes, 0, "cpu", &model), REGFLOW_ERROR_MODEL, "`bytes`");
-    FAILS(regflow_model_load_memory(bytes, 4, "cpu", &model), REGFLOW_ERROR_MODEL, "`bytes`");
-    FAILS(regflow_model_load_memory(bytes, 16, "cpu", &model), REGFLOW_ERROR_MODEL, "`bytes`");
+    FAILS(regflow_model_load_memory(bytes, SIZE_MAX, NULL, &model), REGFLOW_ERROR_ARGUMENT, "`bytes`");
+    FAILS(regflow_model_load_memory(bytes, 16, &options, &model), REGFLOW_ERROR_ARGUMENT, "`options`: its struct_size is 0");
+    options.struct_size = sizeof options;
+    options.device = "toaster";
+    FAILS(regflow_model_load_memory(bytes, 16, &options, &model), REGFLOW_ERROR_ARGUMENT, "toaster");
+    FAILS(regflow_model_load_memory(bytes, 0, NULL, &model), REGFLOW_ERROR_MODEL, "`bytes`");
+    FAILS(regflow_model_load_memory(bytes, 4, NULL, &model), REGFLOW_ERROR_MODEL, "`bytes`");
+    FAILS(regflow_model_load_memory(bytes, 16, NULL, &model), REGFLOW_ERROR_MODEL, "`bytes`");
     CHECK(model == NULL);
 }
 
@@ -271,7 +280,7 @@ static void with_model(const char *path, const char *saved) {
     regflow_model_t *model = NULL;
     size_t n_atoms = 0;
     double temperature = 0.0;
-    SUCCEEDS(regflow_model_load(path, "cpu", &model));
+    SUCCEEDS(regflow_model_load(path, NULL, &model));
     if (model == NULL) {
         return;
     }
@@ -298,7 +307,7 @@ static void with_model(const char *path, const char *saved) {
     double zeros[16] = {0.0};
     FAILS(regflow_model_n_atoms((const regflow_model_t *)zeros, &n_atoms), REGFLOW_ERROR_ARGUMENT, "no regflow_model_t");
 
-    SUCCEEDS(regflow_model_load(saved, "cpu", &model));
+    SUCCEEDS(regflow_model_load(saved, NULL, &model));
     SUCCEEDS(regflow_model_free(model));
 }
 

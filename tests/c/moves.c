@@ -350,7 +350,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s MODEL\n", argv[0]);
         return EXIT_FAILURE;
     }
-    SUCCEEDS(regflow_model_load(argv[1], "cpu", &model));
+    SUCCEEDS(regflow_model_load(argv[1], NULL, &model));
     SUCCEEDS(regflow_model_n_atoms(model, &n_atoms));
     n_system = n_atoms + EXTRA;
     width = 3 * n_system;

@@ -140,7 +140,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s MODEL\n", argv[0]);
         return EXIT_FAILURE;
     }
-    SUCCEEDS(regflow_model_load(argv[1], "cpu", &loaded));
+    SUCCEEDS(regflow_model_load(argv[1], NULL, &loaded));
     SUCCEEDS(regflow_model_n_atoms(loaded, &n_atoms));
     model = loaded;
     one_at_a_time = new_energy(&single, 0);

@@ -251,11 +251,19 @@ void training(const regflow::Model &model, const std::string &topology) {
     const auto frames = model.sample(n, 1).positions;
     int reports = 0;
     regflow::Training options;
-    options.topology = topology;
+    options.topology = regflow::Topology::file(topology);
     options.config = R"({"temperature": 300, "architecture": "realnvp",
                          "architecture_config": {"couplings": 2, "hidden": 8, "blocks": 1},
                          "stages": [{"objective": "likelihood", "steps": 5, "batch": 16}]})";
     CHECK(regflow::train(options, n, frames).n_atoms() == model.n_atoms());
+    // The molecule in memory.
+    options.topology = {};
+    options.topology.atomic_numbers = {8, 1, 1};
+    options.topology.bonds = {{0, 1}, {0, 2}};
+    options.topology.names = {"O", "H1", "H2"};
+    options.topology.masses = {16.0, 1.0};
+    CHECK(status_of([&] { regflow::train(options, n, frames); }, "masses has 2 entries") == REGFLOW_ERROR_LENGTH);
+    options.topology.masses.push_back(1.0);
     options.progress = [&](const char *) { return ++reports < 3; };
     CHECK(regflow::train(options, n, frames).n_atoms() == model.n_atoms() && reports == 3);
     options.progress = [](const char *) -> bool { throw std::out_of_range("enough"); };

@@ -1,10 +1,10 @@
 //! What the tests of this crate share: where things are, and how to run what they test.
 
-pub mod plugin_header;
 pub mod chain;
 mod engines;
 pub mod exactness;
 pub mod native;
+pub mod plugin_header;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -115,9 +115,7 @@ pub fn sources(folder: &str, extension: &str) -> Vec<String> {
 pub fn water() -> &'static Path {
     static MODEL: LazyLock<PathBuf> = LazyLock::new(|| {
         let model = scratch("models").join("water.safetensors");
-        run(Command::new(compile("examples/c/train.c", &[]))
-            .arg(water_topology())
-            .arg(&model));
+        run(Command::new(compile("examples/c/train.c", &[])).arg(&model));
         model
     });
     &MODEL

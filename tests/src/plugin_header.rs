@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use regflow_plugin::abi::op::{self, AttributeKind, Dtype, Input, Operation, key};
+use regflow_plugin::abi::op::{self, AttributeKind, Dtype, Operation, key};
 
 const BEGIN: &str = "/* begin of what `make header` makes of the table of operations */\n";
 const END: &str = "/* end of what `make header` makes of the table of operations */\n";
@@ -41,39 +41,49 @@ fn plain(text: &str) -> String {
     text.replace('`', "")
 }
 
-fn input(input: &Input) -> String {
-    let types = match input.dtype {
-        Dtype::Float => "F32 or F64",
-        Dtype::Same => "F32, F64 or U32",
-        Dtype::Any => "any type",
-        Dtype::Index => "U32",
-    };
-    let space = if input.shape.is_empty() { "" } else { " " };
-    format!("{}{space}{} ({types})", input.name, input.shape)
+/// Names and shapes of the inputs, with the types of each run of equal ones.
+fn inputs(operation: &Operation) -> String {
+    let mut text = String::new();
+    let mut types = Vec::new();
+    for run in operation.inputs.chunk_by(|a, b| a.dtype == b.dtype) {
+        let names: Vec<String> = run
+            .iter()
+            .map(|input| format!("{} {}", input.name, input.shape).trim_end().to_owned())
+            .collect();
+        let several = run.len() > 1 || operation.variadic;
+        let earlier = types.iter().find(|(dtype, _)| *dtype == run[0].dtype);
+        let kind = match (run[0].dtype, earlier) {
+            (Dtype::Float | Dtype::Same, Some((_, first))) => format!("that of {first}"),
+            (Dtype::Float, None) => "F32 or F64".into(),
+            (Dtype::Same | Dtype::Any, _) => "F32, F64 or U32".into(),
+            (Dtype::Index, _) => "U32".into(),
+        };
+        let common = match run[0].dtype {
+            Dtype::Float | Dtype::Same if several => ", one type",
+            _ => "",
+        };
+        let more = if operation.variadic { ", one or more" } else { "" };
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}{}{more} ({kind}{common})", names.join(", "));
+        types.push((run[0].dtype, run[0].name));
+    }
+    text
 }
 
 fn describe(operation: &Operation) -> Vec<String> {
     let mut paragraphs: Vec<String> = operation.formula.lines().map(plain).collect();
-    let inputs: Vec<String> = operation.inputs.iter().map(input).collect();
-    let shared = [Dtype::Float, Dtype::Same].iter().any(|&dtype| {
-        operation.variadic && operation.inputs[0].dtype == dtype
-            || operation
-                .inputs
-                .iter()
-                .filter(|input| input.dtype == dtype)
-                .count()
-                > 1
-    });
     let outputs: Vec<String> = operation
         .outputs
         .iter()
-        .map(|output| format!("{} {}", output.name, output.shape).trim_end().to_owned())
+        .map(|output| {
+            format!("{} {}", output.name, output.shape)
+                .trim_end()
+                .to_owned()
+        })
         .collect();
     let mut call = format!(
-        "Inputs: {}{}{}. Outputs: {}.",
-        inputs.join(", "),
-        if operation.variadic { ", one or more" } else { "" },
-        if shared { ", those with a choice of one type" } else { "" },
+        "Inputs: {}. Outputs: {}.",
+        inputs(operation),
         outputs.join(", ")
     );
     let attributes: Vec<String> = operation
@@ -100,7 +110,10 @@ fn operations() -> String {
     for (name, value, text) in op::CONSTANTS {
         let _ = writeln!(out, "#define REGFLOW_{name} {value}u /* {} */", plain(text));
     }
-    let _ = writeln!(out, "\n/* Attribute keys: a number, one integer, or several. */");
+    let _ = writeln!(
+        out,
+        "\n/* Attribute keys: a number, one integer, or several. */"
+    );
     for key in key::ALL {
         let kind = match key.kind {
             AttributeKind::Float => "number",
@@ -108,7 +121,11 @@ fn operations() -> String {
             AttributeKind::Ints => "integers",
         };
         let text = plain(key.text);
-        let _ = writeln!(out, "#define REGFLOW_KEY_{} {}u /* {kind}: {text} */", key.name, key.code);
+        let _ = writeln!(
+            out,
+            "#define REGFLOW_KEY_{} {}u /* {kind}: {text} */",
+            key.name, key.code
+        );
     }
     out.push('\n');
     comment(
@@ -122,7 +139,11 @@ fn operations() -> String {
     for operation in op::ALL.iter().filter_map(|&code| Operation::find(code)) {
         out.push('\n');
         comment(&mut out, &describe(operation));
-        let _ = writeln!(out, "#define REGFLOW_OP_{} {}u", operation.name, operation.code);
+        let _ = writeln!(
+            out,
+            "#define REGFLOW_OP_{} {}u",
+            operation.name, operation.code
+        );
     }
     out
 }

@@ -84,7 +84,7 @@ fn weights_of_samples() {
 fn training_weights_and_moves_are_exact() {
     let folder = scratch("trained");
     let model = folder.join("water.safetensors");
-    let trained = example("examples/c/train.c", &[&water_topology(), &model]);
+    let trained = example("examples/c/train.c", &[&model]);
     assert_eq!(trained.matches("progress {").count(), 4, "{trained}");
     assert!(number(&trained, "ESS/N") > 0.5, "{trained}");
     let [found, exact] = [number(&trained, "log Z"), number(&trained, "exact")];

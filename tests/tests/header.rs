@@ -51,7 +51,10 @@ fn operations_of_the_plugin_header_are_those_of_the_table() {
     let path = root().join("include/regflow_plugin.h");
     let header = std::fs::read_to_string(path).expect("include/regflow_plugin.h is there");
     let renewed = regflow_tests::plugin_header::renewed(&header);
-    check("regflow_plugin.h", &renewed.expect("the marks of the operations"));
+    check(
+        "regflow_plugin.h",
+        &renewed.expect("the marks of the operations"),
+    );
 }
 
 /// Each function says which version brought it and what threads may do with it.

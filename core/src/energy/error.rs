@@ -1,6 +1,6 @@
 //! What can go wrong when a potential is read or evaluated.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::plugin::PluginError;
 
@@ -17,7 +17,7 @@ pub enum EnergyError {
         source: std::io::Error,
     },
     /// An error inside a file that could be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), in_openmm(path, source))]
     File {
         /// File that holds the error.
         path: PathBuf,
@@ -68,7 +68,9 @@ pub enum EnergyError {
         line: u32,
     },
     /// A force that this library cannot evaluate.
-    #[error("line {line}: the force \"{force}\" is not supported; supported are {supported}")]
+    #[error(
+        "line {line}: the force \"{force}\" is not supported by this force field; supported are {supported}"
+    )]
     UnsupportedForce {
         /// Type of the force.
         force: String,
@@ -78,19 +80,19 @@ pub enum EnergyError {
         supported: String,
     },
     /// A known force with an option that this library cannot evaluate.
-    #[error("{force}: {option} is not supported; {remedy}")]
+    #[error("{force}: {option} is not supported by this force field{}", remedy.text())]
     UnsupportedOption {
         /// Type of the force, or `System`.
         force: &'static str,
         /// The option, with its value.
         option: String,
         /// What to do instead.
-        remedy: &'static str,
+        remedy: Remedy,
     },
     /// An expression of a CustomGBForce that is not one of the known models.
     #[error(
         "CustomGBForce: {what} is not one that OpenMM's implicit/obc1.xml or implicit/obc2.xml writes without salt \
-         (kappa = 0): {found}"
+         (kappa = 0), which alone this force field evaluates: {found}"
     )]
     UnknownExpression {
         /// Which expression.
@@ -142,6 +144,46 @@ pub enum EnergyError {
         /// Length given.
         found: usize,
     },
+}
+
+/// The way out where an option is not supported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// OpenMM itself evaluates the System as it is.
+    OpenMm,
+    /// Another System is needed; how to make it.
+    Change(&'static str),
+}
+
+impl Remedy {
+    fn text(self) -> String {
+        match self {
+            Self::OpenMm => String::new(),
+            Self::Change(how) => format!("; {how}"),
+        }
+    }
+}
+
+impl EnergyError {
+    /// Whether OpenMM evaluates what this force field refuses.
+    fn is_for_openmm(&self) -> bool {
+        match self {
+            Self::UnsupportedForce { .. } | Self::UnknownExpression { .. } => true,
+            Self::UnsupportedOption { remedy, .. } => *remedy == Remedy::OpenMm,
+            _ => false,
+        }
+    }
+}
+
+fn in_openmm(path: &Path, source: &EnergyError) -> String {
+    match source.is_for_openmm() {
+        true => format!(
+            "; OpenMM itself evaluates it: give openmm:{} as the energy",
+            path.display()
+        ),
+        false => String::new(),
+    }
 }
 
 impl From<PluginError> for EnergyError {

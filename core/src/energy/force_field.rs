@@ -9,6 +9,7 @@ use super::parameters::Parameters;
 use super::{Energy, EnergyError, check_shapes, system_xml};
 use crate::math::Real;
 use crate::math::simd::Isa;
+use crate::system::BondTerm;
 
 /// Blocks that one task evaluates.
 const BLOCKS_PER_TASK: usize = 4;
@@ -61,8 +62,8 @@ impl ForceField {
     ///
     /// Supported forces: HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, RBTorsionForce, NonbondedForce
     /// (NoCutoff and CutoffNonPeriodic, with reaction field, switching function and exceptions), GBSAOBCForce, and the
-    /// CustomGBForce that OpenMM's `implicit/obc1.xml` and `implicit/obc2.xml` write. CMMotionRemover is ignored, since
-    /// it has no energy.
+    /// CustomGBForce that OpenMM's `implicit/obc1.xml` and `implicit/obc2.xml` write. What has no energy is ignored:
+    /// thermostats, barostats, CMMotionRemover, forces without terms.
     ///
     /// # Errors
     /// Anything else is refused: other forces, periodic boundaries, parameter offsets, virtual sites, and constraints
@@ -178,6 +179,10 @@ impl Energy for ForceField {
 
     fn masses(&self) -> Option<&[f64]> {
         Some(&self.parameters.masses)
+    }
+
+    fn bonds(&self) -> &[BondTerm] {
+        &self.parameters.bonds
     }
 
     fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {

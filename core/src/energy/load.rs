@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Energy, EnergyError, ForceField, Precision};
-use crate::plugin;
+use super::{Energy, EnergyError, ForceField, Precision, Refusals, system_xml};
+use crate::plugin::{self, PluginEnergy};
+use crate::system::BondTerm;
 
 /// The potential that `source` names:
 /// - `system.xml`: an OpenMM System XML, evaluated by [`ForceField`];
@@ -38,7 +39,61 @@ pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, 
         });
     }
     let config = json_config(config)?;
-    Ok(Box::new(plugin::energy(&plugin)?.build(&config)?))
+    let energy = plugin::energy(&plugin)?.build(&config)?;
+    let bonds = file_of(&config).map_or_else(Vec::new, |text| system_xml::bond_terms(&text));
+    Ok(Box::new(WithBonds { energy, bonds }))
+}
+
+/// The text of the file that a plugin reads, if it is a small enough one of text.
+fn file_of(config: &str) -> Option<String> {
+    /// Systems of some 100,000 atoms.
+    const LARGEST: u64 = 256 << 20;
+    let config: Value = serde_json::from_str(config).ok()?;
+    let file = Path::new(config.get("file")?.as_str()?);
+    let size = std::fs::metadata(file)
+        .ok()
+        .filter(|file| file.is_file())?
+        .len();
+    (size <= LARGEST)
+        .then(|| std::fs::read_to_string(file).ok())
+        .flatten()
+}
+
+/// The energy of a plugin, with the bonds of the System XML that it reads.
+struct WithBonds {
+    energy: PluginEnergy,
+    bonds: Vec<BondTerm>,
+}
+
+impl Energy for WithBonds {
+    fn n_atoms(&self) -> usize {
+        self.energy.n_atoms()
+    }
+
+    fn masses(&self) -> Option<&[f64]> {
+        self.energy.masses()
+    }
+
+    fn bonds(&self) -> &[BondTerm] {
+        &self.bonds
+    }
+
+    fn refusals(&self) -> Option<Refusals> {
+        self.energy.refusals()
+    }
+
+    fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+        self.energy.energies(positions, energies)
+    }
+
+    fn energies_and_forces(
+        &self,
+        positions: &[f64],
+        energies: &mut [f64],
+        forces: &mut [f64],
+    ) -> Result<(), EnergyError> {
+        self.energy.energies_and_forces(positions, energies, forces)
+    }
 }
 
 /// Name or path of the plugin, and its configuration.

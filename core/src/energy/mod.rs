@@ -13,9 +13,11 @@ mod system_xml;
 #[cfg(test)]
 mod tests;
 
-pub use error::EnergyError;
+pub use error::{EnergyError, Remedy};
 pub use force_field::{ForceField, Precision};
 pub use load::{load, load_with};
+
+use crate::system::{BondTerm, Particles};
 
 /// Finite configurations that an engine could not evaluate; their energies are NaN.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +39,20 @@ pub trait Energy: Send + Sync {
     /// Masses in u (`[N]`), where the potential knows them, and NaN for atoms whose mass it does not know.
     fn masses(&self) -> Option<&[f64]> {
         None
+    }
+
+    /// Harmonic bonds, and constraints, in any order; empty where the potential does not tell.
+    fn bonds(&self) -> &[BondTerm] {
+        &[]
+    }
+
+    /// What the potential knows of its particles; `source` names it in messages.
+    fn particles<'a>(&'a self, source: &'a str) -> Particles<'a> {
+        Particles {
+            source,
+            masses: self.masses().unwrap_or_default(),
+            bonds: self.bonds(),
+        }
     }
 
     /// What the engine behind the potential could not evaluate so far, if there was anything.

@@ -3,14 +3,7 @@
 use std::collections::BTreeMap;
 
 /// `k/2 (r - length)^2`.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Bond {
-    pub atoms: [usize; 2],
-    /// nm
-    pub length: f64,
-    /// kJ/(mol nm^2)
-    pub k: f64,
-}
+pub(super) use crate::system::BondTerm as Bond;
 
 /// `k/2 (theta - angle)^2`.
 #[derive(Debug, Clone, PartialEq)]

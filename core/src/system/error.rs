@@ -172,7 +172,7 @@ pub enum SystemError {
     #[error("no trajectory file given")]
     NoFiles,
     /// An atom's element cannot be told from the topology.
-    #[error("'{}': cannot tell the element of atom {atom} ('{name}'); fill in the element column (PDB columns 77-78)", path.display())]
+    #[error("'{}': cannot tell the element of atom {atom} ('{name}') from its name; fill in the element (PDB columns 77-78; X for a bead)", path.display())]
     UnknownElement {
         /// The topology.
         path: PathBuf,
@@ -180,6 +180,63 @@ pub enum SystemError {
         atom: usize,
         /// Its name.
         name: String,
+    },
+    /// A site that is no atom: of four- and five-point water, a lone pair, a Drude particle.
+    #[error(
+        "'{}': atom {atom} is a virtual site, no atom; positions of virtual sites follow from those of atoms and have no density: \
+         use a model of the molecule without them", path.display()
+    )]
+    VirtualSite {
+        /// The topology.
+        path: PathBuf,
+        /// The atom and its residue.
+        atom: String,
+    },
+    /// A potential of another number of particles.
+    #[error(
+        "{source_name} describes {found} particles, the molecule has {expected} atoms: give the potential of this molecule, in its \
+         atom order"
+    )]
+    ParticleCount {
+        /// The potential.
+        source_name: String,
+        /// Atoms of the molecule.
+        expected: usize,
+        /// Particles of the potential.
+        found: usize,
+    },
+    /// A bond of the structure that the potential does not have.
+    #[error(
+        "atoms {} ({}) and {} ({}) are bonded in the structure, but not in {source_name}, where atom {} is bonded to {found}: \
+         give structure and potential of the same molecule with the same order of atoms",
+        atoms[0], names[0], atoms[1], names[1], atoms[0]
+    )]
+    ParticleBond {
+        /// The potential.
+        source_name: String,
+        /// The two atoms.
+        atoms: [usize; 2],
+        /// Their names and residues.
+        names: [String; 2],
+        /// What the first one is bonded to in the potential.
+        found: String,
+    },
+    /// Masses that cannot be those of the molecule's atoms.
+    #[error(
+        "{source_name}: {differ}: {}", if *certain {
+            "the atom orders differ; give structure and potential with the same order of atoms"
+        } else {
+            "give the potential of this molecule; repartitioned masses of hydrogens and deuterium would do, other masses only where \
+             the potential's bonds agree with the structure's"
+        }
+    )]
+    ParticleMass {
+        /// The potential.
+        source_name: String,
+        /// What differs, both sides named.
+        differ: String,
+        /// These are the masses of the molecule in another order.
+        certain: bool,
     },
     /// The atoms are not one molecule.
     #[error(

@@ -5,10 +5,12 @@
 
 mod atomic_file;
 mod chem;
+mod elements;
 mod error;
 mod extent;
 mod geometry;
 mod npz;
+mod particles;
 mod periodic;
 mod reserve;
 mod structure;
@@ -19,9 +21,12 @@ mod units;
 mod writer;
 
 pub use atomic_file::write_atomically;
+pub use elements::element;
 pub use error::SystemError;
 pub use geometry::{angle, distance, torsion};
 pub use npz::{Array, ArrayData, NamedArray, NpzReader, write_npz};
+pub use particles::{BondTerm, Particles};
+pub use structure::{Structure, StructureOptions};
 pub use symmetry::{Rotor, rotate};
 pub use topology::{Atom, AtomSelection, BackboneTorsions, Residue, Topology};
 pub use trajectory::{Frames, ReadOptions, Trajectory};

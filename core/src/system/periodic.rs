@@ -34,7 +34,7 @@ impl Cell {
 
     /// The lattice vector that added to `difference` makes it shortest. Rounded fractions alone miss it in skewed cells, so
     /// their neighbours are tried too.
-    fn nearest_image(&self, difference: Vector) -> Vector {
+    pub(super) fn nearest_image(&self, difference: Vector) -> Vector {
         let rounded = self
             .reciprocal
             .map(|normal| -dot(normal, difference).round());

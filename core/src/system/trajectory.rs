@@ -176,6 +176,44 @@ impl Trajectory {
         result
     }
 
+    /// Reads up to `most` frames; an empty result is the end. What a long trajectory takes of memory is what the caller keeps
+    /// of it: nothing else grows with its length.
+    ///
+    /// ```no_run
+    /// # use regflow::system::{ReadOptions, SystemError, Topology, Trajectory};
+    /// # fn run(files: &[&str], topology: &Topology) -> Result<(), SystemError> {
+    /// let mut trajectory = Trajectory::open(files, topology, &ReadOptions::default())?;
+    /// loop {
+    ///     let chunk = trajectory.read_chunk(4096)?;
+    ///     if chunk.is_empty() {
+    ///         break;
+    ///     }
+    ///     // chunk.positions: [chunk.len(), atoms, 3], nm
+    /// }
+    /// for warning in trajectory.warnings() {
+    ///     eprintln!("warning: {warning}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Trajectory::read_into`].
+    ///
+    /// # Panics
+    /// If `most` is 0.
+    pub fn read_chunk(&mut self, most: usize) -> Result<Frames, SystemError> {
+        assert!(most > 0, "chunks of at least one frame");
+        let n_atoms = self.n_atoms();
+        let mut positions = Vec::new();
+        for _ in 0..most {
+            if !self.read_into(&mut positions)? {
+                break;
+            }
+        }
+        Ok(Frames { n_atoms, positions })
+    }
+
     /// Reads all frames that are left.
     ///
     /// # Errors
@@ -485,8 +523,8 @@ impl Trajectory {
         for (atom, (name, kind)) in atoms.into_iter().enumerate() {
             let expected = &self.topology.atoms[atom];
             // LAMMPS dumps have the element in the name and a number as type; GRO files have "CA" in both.
-            let number = super::structure::lookup(&kind)
-                .or_else(|| super::structure::lookup(&name))
+            let number = super::elements::lookup(&kind)
+                .or_else(|| super::elements::lookup(&name))
                 .map(|e| e.1);
             if name != expected.name
                 && number.is_some_and(|number| number != expected.atomic_number)

@@ -219,6 +219,34 @@ fn ranges_strides_and_several_files() {
 }
 
 #[test]
+fn chunks_are_the_frames_in_order() {
+    let files = [dipeptide_path(), dipeptide_path()];
+    let options = ReadOptions {
+        start: 1,
+        stride: 2,
+        ..ReadOptions::default()
+    };
+    let open = || Trajectory::open(&files, &topology("aldp"), &options).unwrap();
+    let all = open().read_all().unwrap();
+    assert_eq!(all.len(), 5);
+    for most in [1, 2, 3, 5, 9] {
+        let mut trajectory = open();
+        let (mut positions, mut sizes) = (Vec::new(), Vec::new());
+        loop {
+            let chunk = trajectory.read_chunk(most).unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            sizes.push(chunk.len());
+            positions.extend(chunk.positions);
+        }
+        assert_eq!(positions, all.positions);
+        assert!(sizes.iter().rev().skip(1).all(|&size| size == most));
+        assert!(trajectory.read_chunk(most).unwrap().is_empty());
+    }
+}
+
+#[test]
 fn selected_atoms_are_taken_from_larger_frames() {
     let (part, selection) =
         Topology::read_selection(&Path::new(DATA).join("aldp.pdb"), "resid 2").unwrap();

@@ -71,7 +71,7 @@ impl Element for u32 {
 }
 
 /// A tensor of the host: a handle, cheap to clone. Device, dtype and gradients are the host's business; the methods
-/// mirror those of Rust's tensor library candle. See the operations' exact definitions in [`op`].
+/// have the names usual in tensor libraries. See the operations' exact definitions in [`op`].
 pub struct Tensor {
     host: Host,
     handle: NonNull<TensorHandle>,

@@ -261,17 +261,21 @@ fn in_engine_lammps_goes_on_after_its_errors() {
     assert_eq!(refusals.count, 200);
     assert_names(&refusals.reason, &["Bad FENE bond"]);
 
-    // A box that cannot hold every configuration would leave some out unseen: that is an error, and no end.
+    // What a box cannot hold is refused, and counted; its neighbours in the batch have their energies.
     let fixed = DIMER.replace("boundary s s s", "boundary f f f");
     let energy = energy::load(&input(folder.path(), &fixed)).unwrap();
+    let inside = [0.0, 0.0, 0.0, 0.15, 0.0, 0.0];
     let outside = [0.0, 0.0, 0.0, 1.5, 0.0, 0.0];
-    let error = energy.energies(&outside, &mut [0.0]).unwrap_err();
+    let (energies, forces) = evaluate(energy.as_ref(), &[inside, outside, inside].concat());
+    assert!(energies[1].is_nan() && forces[6..12].iter().all(|f| f.is_nan()));
+    assert!(energies[0].abs() < 1e-9 && energies[2].abs() < 1e-9);
+    // Without forces, and with them.
+    let refusals = energy.refusals().unwrap();
+    assert_eq!(refusals.count, 2);
     assert_names(
-        &error.to_string(),
+        &refusals.reason,
         &["1 of 2 atoms left the box", "boundary s s s"],
     );
-    let (energies, _) = evaluate(energy.as_ref(), &[0.0, 0.0, 0.0, 0.15, 0.0, 0.0]);
-    assert!(energies[0].abs() < 1e-9);
 
     // A coordinate that no box can hold is that configuration's own affair, whatever the box.
     for boundary in ["s s s", "f f f", "p p p"] {

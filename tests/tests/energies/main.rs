@@ -7,6 +7,7 @@ mod build;
 mod commands;
 mod engines;
 mod errors;
+mod mpi;
 
 use std::path::{Path, PathBuf};
 

@@ -32,6 +32,7 @@ checks!(
     xml_round_trip,
     a_checkpoint_restores_the_moves,
     a_state_keeps_the_moves_place,
+    moves_that_are_never_accepted_are_warned_of,
     wrong_set_ups_are_refused,
     a_molecule_cut_by_the_box_is_moved_whole,
     virtual_sites_follow,

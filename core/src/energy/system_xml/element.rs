@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use super::super::EnergyError;
+use super::super::error::{EnergyError, Remedy};
 
 /// An XML element.
 #[derive(Clone, Copy)]
@@ -126,7 +126,7 @@ impl<'a> Element<'a> {
             return Err(EnergyError::UnsupportedOption {
                 force,
                 option: format!("{attribute}=\"1\" (periodic boundaries)"),
-                remedy: "create the System for a molecule in vacuum or implicit solvent",
+                remedy: Remedy::OpenMm,
             });
         }
         Ok(())
@@ -140,7 +140,7 @@ impl<'a> Element<'a> {
             method => Err(EnergyError::UnsupportedOption {
                 force,
                 option: format!("method=\"{method}\" (periodic boundaries)"),
-                remedy: "use NoCutoff (0) or CutoffNonPeriodic (1)",
+                remedy: Remedy::OpenMm,
             }),
         }
     }

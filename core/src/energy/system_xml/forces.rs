@@ -9,6 +9,11 @@ const MAX_PERIODICITY: usize = 64;
 
 pub(super) fn bonds(force: &Element, n: usize) -> Result<Vec<Bond>, EnergyError> {
     force.refuse_periodic("HarmonicBondForce", "usesPeriodic")?;
+    bond_terms(force, n)
+}
+
+/// The bonds, whatever else the force says.
+pub(super) fn bond_terms(force: &Element, n: usize) -> Result<Vec<Bond>, EnergyError> {
     let bonds = force.child("Bonds")?;
     let read = |b: Element| {
         Ok(Bond {

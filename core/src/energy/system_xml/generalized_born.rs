@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::f64::consts::PI;
 
-use super::super::EnergyError;
+use super::super::error::{EnergyError, Remedy};
 use super::super::parameters::GeneralizedBorn;
 use super::COULOMB;
 use super::element::Element;
@@ -83,7 +83,7 @@ pub(super) fn custom(force: &Element, n: usize) -> Result<GeneralizedBorn, Energ
             return Err(EnergyError::UnsupportedOption {
                 force: FORCE,
                 option: format!("<{element}>"),
-                remedy: "use the force as implicit/obc1.xml or implicit/obc2.xml writes it",
+                remedy: Remedy::OpenMm,
             });
         }
     }
@@ -214,7 +214,7 @@ fn energy_terms(force: &Element) -> Result<EnergyTerms, EnergyError> {
             return Err(EnergyError::UnsupportedOption {
                 force: "CustomGBForce",
                 option: format!("kappa={} (salt)", parsed.names["kappa"]),
-                remedy: "create the System with implicitSolventKappa=0",
+                remedy: Remedy::OpenMm,
             });
         }
         let main = parsed.main.as_str();

@@ -8,14 +8,15 @@ mod nonbonded;
 use roxmltree::Document;
 
 use self::element::Element;
-use super::EnergyError;
+use super::error::{EnergyError, Remedy};
 use super::parameters::{Parameters, TorsionSeries};
+use crate::system::BondTerm;
 
 /// Vacuum Coulomb constant of OpenMM 8.1 and later, kJ nm/(mol e^2): 1/(4 pi eps0) from CODATA 2018.
 const COULOMB: f64 = 138.935_457_644_381_98;
 
 const SUPPORTED: &str = "HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, RBTorsionForce, NonbondedForce, \
-                         GBSAOBCForce, CustomGBForce (obc1, obc2), CMMotionRemover (ignored)";
+                         GBSAOBCForce, CustomGBForce (obc1, obc2), and those without energy (thermostats, barostats, ...)";
 
 /// Reads a whole System.
 pub(super) fn parse(text: &str) -> Result<Parameters, EnergyError> {
@@ -51,7 +52,7 @@ fn masses(system: &Element) -> Result<Vec<f64>, EnergyError> {
                     site.name(),
                     masses.len()
                 ),
-                remedy: "use a model whose particles are all atoms",
+                remedy: Remedy::Change("use a model whose particles are all atoms"),
             });
         }
         masses.push(particle.number("mass")?);
@@ -73,7 +74,7 @@ fn refuse_constraints(system: &Element) -> Result<(), EnergyError> {
             option: format!(
                 "{count} constraints: a constrained system has another configuration space, which"
             ),
-            remedy: "create the System with constraints=None and rigidWater=False",
+            remedy: Remedy::Change("create the System with constraints=None and rigidWater=False"),
         }),
     }
 }
@@ -104,7 +105,7 @@ fn read_force(
             &mut parameters.generalized_born,
             generalized_born::custom(force, n)?,
         )?,
-        "CMMotionRemover" => {}
+        other if has_no_energy(other, force) => {}
         other => {
             return Err(EnergyError::UnsupportedForce {
                 force: other.to_owned(),
@@ -116,13 +117,68 @@ fn read_force(
     Ok(())
 }
 
+/// Whether a force of another type than the supported ones adds nothing: it acts on velocities or on the box, or has no terms.
+fn has_no_energy(kind: &str, force: &Element) -> bool {
+    let terms: &[&str] = match kind {
+        "CMMotionRemover" | "AndersenThermostat" => return true,
+        _ if kind.starts_with("MonteCarlo") && kind.ends_with("Barostat") => return true,
+        "CMAPTorsionForce" | "CustomTorsionForce" => &["Torsions"],
+        "CustomBondForce" | "CustomCompoundBondForce" | "CustomCentroidBondForce" => &["Bonds"],
+        "CustomAngleForce" => &["Angles"],
+        "CustomExternalForce" => &["Particles"],
+        "CustomHbondForce" => &["Donors", "Acceptors"],
+        _ => return false,
+    };
+    let is_empty = |list: &&str| {
+        let list = force.optional_child(list);
+        list.is_some_and(|list| list.children().next().is_none())
+    };
+    terms.iter().any(|list| is_empty(&list))
+}
+
+/// The harmonic bonds and constraints of a System, of which the rest may be anything; none if the text is no System.
+pub(super) fn bond_terms(text: &str) -> Vec<BondTerm> {
+    let Ok(document) = Document::parse(text) else {
+        return Vec::new();
+    };
+    let system = Element::new(document.root_element());
+    let Ok(masses) = system
+        .child("Particles")
+        .map(|list| list.children().count())
+    else {
+        return Vec::new();
+    };
+    let mut terms = Vec::new();
+    let forces = system.optional_child("Forces");
+    for force in forces.iter().flat_map(|forces| forces.children()) {
+        if force.optional_text("type") == Some("HarmonicBondForce") {
+            terms.extend(forces::bond_terms(&force, masses).unwrap_or_default());
+        }
+    }
+    let constraints = system.optional_child("Constraints");
+    let constraint = |constraint: Element| {
+        Some(BondTerm {
+            atoms: constraint.particles(masses).ok()?,
+            length: constraint.number("d").ok()?,
+            k: f64::INFINITY,
+        })
+    };
+    terms.extend(
+        constraints
+            .iter()
+            .flat_map(|list| list.children())
+            .filter_map(constraint),
+    );
+    terms
+}
+
 /// Stores a force of which a System may have one.
 fn once<T>(force: &'static str, place: &mut Option<T>, value: T) -> Result<(), EnergyError> {
     if place.replace(value).is_some() {
         return Err(EnergyError::UnsupportedOption {
             force,
             option: "a second force of this kind in one System".to_owned(),
-            remedy: "merge them into one",
+            remedy: Remedy::OpenMm,
         });
     }
     Ok(())

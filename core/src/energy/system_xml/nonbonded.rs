@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::EnergyError;
+use super::super::error::{EnergyError, Remedy};
 use super::super::parameters::{Cutoff, Nonbonded, NonbondedPair};
 use super::COULOMB;
 use super::element::Element;
@@ -25,7 +25,7 @@ pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> 
             return Err(EnergyError::UnsupportedOption {
                 force: FORCE,
                 option: format!("<{offsets}> (parameter offsets)"),
-                remedy: "set the parameters themselves",
+                remedy: Remedy::OpenMm,
             });
         }
     }
@@ -33,7 +33,7 @@ pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> 
         return Err(EnergyError::UnsupportedOption {
             force: FORCE,
             option: "includeDirectSpace=\"0\"".to_owned(),
-            remedy: "include the direct space",
+            remedy: Remedy::OpenMm,
         });
     }
     let cutoff = match force.cutoff(FORCE)? {

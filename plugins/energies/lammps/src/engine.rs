@@ -39,6 +39,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The failure of one configuration among others.
+    pub fn of_configuration(self, expected: usize) -> String {
+        match self {
+            Failure::Refused(message) => message,
+            Failure::Lost { found } => format!(
+                "{} of {expected} atoms left the box: with boundaries that follow the atoms (`boundary s s s`) it holds every \
+                 configuration",
+                expected - found
+            ),
+        }
+    }
+
     /// The failure as an error of the whole input.
     pub fn describe(self, file: &str, expected: usize) -> LammpsError {
         let file = file.into();

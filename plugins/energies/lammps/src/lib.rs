@@ -9,11 +9,13 @@
 mod check;
 mod engine;
 mod instance;
+mod mpi;
 mod quit;
 mod runtime;
 mod units;
 
-use engine::{Context, Failure};
+use engine::Context;
+pub use mpi::MpiError;
 use regflow_plugin::{Batch, EnergySource, Error, Result};
 use runtime::Runtime;
 pub use runtime::{LAMMPS, RuntimeError};
@@ -243,12 +245,9 @@ impl EnergySource for Lammps {
             }
             match context.evaluate(configuration.positions, configuration.forces) {
                 Ok(energy) => *configuration.energy = energy,
-                Err(Failure::Refused(message)) => {
-                    batch.refuse(index, message);
+                Err(failure) => {
+                    batch.refuse(index, failure.of_configuration(self.n_atoms));
                     *context = Context::new(self.runtime, &self.config).map_err(Error::new)?;
-                }
-                Err(lost) => {
-                    return Err(Error::new(lost.describe(&self.config.file, self.n_atoms)));
                 }
             }
         }

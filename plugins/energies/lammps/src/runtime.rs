@@ -1,5 +1,6 @@
 //! LAMMPS's C library interface, and the MPI library behind it, opened once per process.
 
+use crate::mpi::{self, MpiError};
 use regflow_engine::{Engine, EngineError, EngineLibrary, Exception, functions};
 use std::ffi::{c_char, c_double, c_int, c_void};
 use std::path::PathBuf;
@@ -58,16 +59,11 @@ pub enum RuntimeError {
     /// It threw an exception at the start of an instance.
     #[error("LAMMPS does not start: {0}")]
     Exception(#[from] Exception),
-    /// MPI could not be started.
-    #[error("MPI could not be started: status {status} of MPI_Init_thread")]
-    Mpi {
-        /// MPI's status.
-        status: i32,
-    },
+    /// MPI does not do.
+    #[error(transparent)]
+    Mpi(#[from] MpiError),
 }
 
-/// `MPI_THREAD_MULTIPLE` of every MPI library.
-const THREAD_MULTIPLE: c_int = 3;
 /// The open library.
 pub struct Runtime {
     /// The functions.
@@ -109,7 +105,7 @@ impl Runtime {
         let opened = Runtime {
             functions,
             library,
-            parallel: !mpi || start_mpi(&library)?,
+            parallel: !mpi || mpi::start(&library)?,
             openmp: OpenMp::of(&library),
             one: Mutex::new(()),
         };
@@ -174,27 +170,5 @@ impl Drop for Working<'_> {
         if let Some((openmp, before)) = self.openmp {
             openmp.set(before);
         }
-    }
-}
-
-/// Starts MPI, unless the program did. Returns whether several threads may use it at the same time.
-fn start_mpi(library: &EngineLibrary) -> Result<bool, RuntimeError> {
-    type Query = unsafe extern "C-unwind" fn(*mut c_int) -> c_int;
-    type Init =
-        unsafe extern "C-unwind" fn(*mut c_int, *mut *mut *mut c_char, c_int, *mut c_int) -> c_int;
-    let (mut started, mut provided) = (0, 0);
-    // SAFETY: types of the MPI standard; MPI_Init_thread takes null for the arguments of main.
-    let status = unsafe {
-        library.get::<Query>("MPI_Initialized")?(&mut started);
-        if started == 0 {
-            let (argc, argv) = (std::ptr::null_mut(), std::ptr::null_mut());
-            library.get::<Init>("MPI_Init_thread")?(argc, argv, THREAD_MULTIPLE, &mut provided)
-        } else {
-            library.get::<Query>("MPI_Query_thread")?(&mut provided)
-        }
-    };
-    match status {
-        0 => Ok(provided == THREAD_MULTIPLE),
-        status => Err(RuntimeError::Mpi { status }),
     }
 }

@@ -21,8 +21,9 @@ unsafe impl Sync for System {}
 
 impl Drop for System {
     fn drop(&mut self) {
-        // SAFETY: made by deserializeSystem, given back once.
-        unsafe { (self.runtime.functions.OpenMM_System_destroy)(self.system.as_ptr()) };
+        let destroy = self.runtime.functions.OpenMM_System_destroy;
+        // SAFETY: made by deserializeSystem, given back once. What a destructor throws tells of nothing that can be mended.
+        let _ = guarded(|| unsafe { destroy(self.system.as_ptr()) });
     }
 }
 
@@ -111,11 +112,12 @@ unsafe impl Send for Context {}
 impl Drop for Context {
     fn drop(&mut self) {
         let f = &self.system.runtime.functions;
-        // SAFETY: each made by its create function, given back once, the context before its integrator.
+        // SAFETY: each made by its create function, given back once, the context before its integrator. What a destructor
+        // throws (that of a GPU's context may) tells of nothing that can be mended, and must not keep the others.
         unsafe {
-            (f.OpenMM_Context_destroy)(self.context.as_ptr());
-            (f.OpenMM_Integrator_destroy)(self.integrator.as_ptr());
-            (f.OpenMM_Vec3Array_destroy)(self.positions.as_ptr());
+            let _ = guarded(|| (f.OpenMM_Context_destroy)(self.context.as_ptr()));
+            let _ = guarded(|| (f.OpenMM_Integrator_destroy)(self.integrator.as_ptr()));
+            let _ = guarded(|| (f.OpenMM_Vec3Array_destroy)(self.positions.as_ptr()));
         }
     }
 }
@@ -169,7 +171,7 @@ impl Context {
                 match made.and_then(not_null) {
                     Ok(context) => Ok((integrator, context)),
                     Err(error) => {
-                        (f.OpenMM_Integrator_destroy)(integrator.as_ptr());
+                        let _ = guarded(|| (f.OpenMM_Integrator_destroy)(integrator.as_ptr()));
                         Err(error)
                     }
                 }
@@ -181,13 +183,23 @@ impl Context {
         }
         let (integrator, context) = created?;
         // SAFETY: a length that OpenMM gave.
-        let positions = unsafe { (f.OpenMM_Vec3Array_create)(n_atoms as c_int) };
-        Ok(Context {
-            system: Arc::clone(system),
-            integrator,
-            context,
-            positions: not_null(positions)?,
-        })
+        let positions = guarded(|| unsafe { (f.OpenMM_Vec3Array_create)(n_atoms as c_int) });
+        match positions.and_then(not_null) {
+            Ok(positions) => Ok(Context {
+                system: Arc::clone(system),
+                integrator,
+                context,
+                positions,
+            }),
+            Err(error) => {
+                // SAFETY: made above, given back once, the context before its integrator.
+                unsafe {
+                    let _ = guarded(|| (f.OpenMM_Context_destroy)(context.as_ptr()));
+                    let _ = guarded(|| (f.OpenMM_Integrator_destroy)(integrator.as_ptr()));
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Energy, and forces where they are wanted.
@@ -221,7 +233,7 @@ impl Context {
         })?;
         let state = not_null(state)?.as_ptr();
         // SAFETY: a live state that has the energy, and the forces on all atoms if they were asked for.
-        unsafe {
+        let read = guarded(|| unsafe {
             *energy = (f.OpenMM_State_getPotentialEnergy)(state);
             if let Some(forces) = forces {
                 let found = (f.OpenMM_State_getForces)(state);
@@ -230,8 +242,9 @@ impl Context {
                     *force = [x, y, z];
                 }
             }
-            (f.OpenMM_State_destroy)(state);
-        }
-        Ok(())
+        });
+        // SAFETY: made by getState, given back once.
+        let _ = guarded(|| unsafe { (f.OpenMM_State_destroy)(state) });
+        read
     }
 }
