@@ -13,6 +13,11 @@ pub fn wrap(angle: f64) -> f64 {
     Real::wrap(angle, -PI, TAU)
 }
 
+/// [`wrap`] in f32, with ends rounded to it.
+pub fn wrap_single(angle: f32) -> f32 {
+    Real::wrap(angle, -PI, TAU)
+}
+
 /// Angle between two vectors, rad, in `[0, pi]`. Exact also near 0 and pi (atan2 of sine and cosine); 0 if one is 0.
 pub(crate) fn between(u: Vector, v: Vector) -> f64 {
     norm(cross(u, v)).atan2(dot(u, v))
@@ -92,14 +97,13 @@ mod tests {
         assert_eq!(torsion_of(-0.0, -1.0), PI);
         assert_eq!(torsion_of(0.0, -1.0), PI);
         assert!(wrap(f64::INFINITY).is_nan() && wrap(f64::NAN).is_nan());
-        let single = |angle: f32| Real::wrap(angle, -PI, TAU);
         let pi = std::f32::consts::PI;
-        assert_eq!(single(pi), pi);
+        assert_eq!(wrap_single(pi), pi);
         for turns in -50..=50 {
             for angle in [-pi, (-pi).next_up(), pi.next_down(), pi, 0.0, 1.5] {
-                let found = single(angle + turns as f32 * std::f32::consts::TAU);
+                let found = wrap_single(angle + turns as f32 * std::f32::consts::TAU);
                 assert!(found > -pi && found <= pi, "{angle} {turns}: {found}");
-                assert_eq!(single(found), found);
+                assert_eq!(wrap_single(found), found);
             }
         }
     }
