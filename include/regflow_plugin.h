@@ -107,68 +107,67 @@ extern "C" {
  * have one; an input that was broadcast gets the sum over the places where it was used. */
 
 /* y = a + b, broadcasting as NumPy does.
- * Inputs: a (F32 or F64), b (F32 or F64), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
  * Gradient: g, g. */
 #define REGFLOW_OP_ADD 1u
 
 /* y = a - b, broadcasting.
- * Inputs: a (F32 or F64), b (F32 or F64), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
  * Gradient: g, -g. */
 #define REGFLOW_OP_SUB 2u
 
 /* y = a b, entry by entry, broadcasting.
- * Inputs: a (F32 or F64), b (F32 or F64), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
  * Gradient: g b, g a. */
 #define REGFLOW_OP_MUL 3u
 
 /* y = a / b, broadcasting.
- * Inputs: a (F32 or F64), b (F32 or F64), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
  * Gradient: g / b, -g a / b^2. */
 #define REGFLOW_OP_DIV 4u
 
 /* y = max(a, b), broadcasting.
- * Inputs: a (F32 or F64), b (F32 or F64), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
  * Gradient: g to the larger one, half to each where they are equal. */
 #define REGFLOW_OP_MAXIMUM 5u
 
 /* y = min(a, b), broadcasting.
- * Inputs: a (F32 or F64), b (F32 or F64), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
  * Gradient: g to the smaller one, half to each where they are equal. */
 #define REGFLOW_OP_MINIMUM 6u
 
 /* y is 1 where a == b, else 0, in the element type of a; broadcasting.
- * Inputs: a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_EQ 10u
 
 /* y is 1 where a != b, else 0, in the element type of a; broadcasting.
- * Inputs: a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_NE 11u
 
 /* y is 1 where a < b, else 0, in the element type of a; broadcasting.
- * Inputs: a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_LT 12u
 
 /* y is 1 where a <= b, else 0, in the element type of a; broadcasting.
- * Inputs: a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_LE 13u
 
 /* y is 1 where a > b, else 0, in the element type of a; broadcasting.
- * Inputs: a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_GT 14u
 
 /* y is 1 where a >= b, else 0, in the element type of a; broadcasting.
- * Inputs: a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs: y.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_GE 15u
 
 /* y = a where the condition is not 0, else b; all three broadcast.
- * Inputs: condition (any type), a (F32, F64 or U32), b (F32, F64 or U32), those with a choice of one type. Outputs:
- * y.
+ * Inputs: condition (F32, F64 or U32), a, b (F32, F64 or U32, one type). Outputs: y.
  * Gradient: g to the one chosen, none to the condition. */
 #define REGFLOW_OP_WHERE 16u
 
@@ -349,92 +348,88 @@ extern "C" {
 
 /* y = s weight + bias, s = (x - mean) r, r = 1 / sqrt(var + EPSILON); mean and var (the mean of (x - mean)^2) over
  * the last dimension.
- * Inputs: x [.., n] (F32 or F64), weight [n] (F32 or F64), bias [n] (F32 or F64), those with a choice of one type.
- * Outputs: y [.., n]. Attributes: EPSILON.
+ * Inputs: x [.., n], weight [n], bias [n] (F32 or F64, one type). Outputs: y [.., n]. Attributes: EPSILON.
  * Gradient: with h = g weight: r (h - mean(h) - s mean(h s)) to x, g s to weight and g to bias, both summed over
  * rows. */
 #define REGFLOW_OP_LAYER_NORM 58u
 
 /* y[i, j] = sum_l a[i, l] b[l, j]; the leading dimensions broadcast.
- * Inputs: a [.., m, k] (F32 or F64), b [.., k, n] (F32 or F64), those with a choice of one type. Outputs: y [.., m,
- * n].
+ * Inputs: a [.., m, k], b [.., k, n] (F32 or F64, one type). Outputs: y [.., m, n].
  * Gradient: g b^T, a^T g. */
 #define REGFLOW_OP_MATMUL 60u
 
 /* y = f(z), z = x weight + bias, with the function f that ACTIVATION names.
- * Inputs: x [.., k] (F32 or F64), weight [k, n] (F32 or F64), bias [n] (F32 or F64), those with a choice of one type.
- * Outputs: y [.., n]. Attributes: ACTIVATION.
+ * Inputs: x [.., k], weight [k, n], bias [n] (F32 or F64, one type). Outputs: y [.., n]. Attributes: ACTIVATION.
  * Gradient: with h = g f'(z): h weight^T to x, x^T h to weight, h summed over rows to bias. */
 #define REGFLOW_OP_DENSE 61u
 
 /* y has the entries of x in row-major order, with SHAPE.
- * Inputs: x (any type). Outputs: y. Attributes: SHAPE.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: SHAPE.
  * Gradient: g with the shape of x. */
 #define REGFLOW_OP_RESHAPE 70u
 
 /* y is x with the two DIMS exchanged.
- * Inputs: x (any type). Outputs: y. Attributes: DIMS.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DIMS.
  * Gradient: g with them exchanged. */
 #define REGFLOW_OP_TRANSPOSE 71u
 
 /* Dimension i of y is dimension DIMS(i) of x; each occurs once.
- * Inputs: x (any type). Outputs: y. Attributes: DIMS.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DIMS.
  * Gradient: g in the order of x. */
 #define REGFLOW_OP_PERMUTE 72u
 
 /* y has the LEN entries from START on of DIM.
- * Inputs: x (any type). Outputs: y. Attributes: DIM, START, LEN.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DIM, START, LEN.
  * Gradient: g at these entries, else 0. */
 #define REGFLOW_OP_NARROW 73u
 
 /* y is all inputs one after the other along DIM; other dimensions are equal.
- * Inputs: x (F32, F64 or U32), one or more, those with a choice of one type. Outputs: y. Attributes: DIM.
+ * Inputs: x, one or more (F32, F64 or U32, one type). Outputs: y. Attributes: DIM.
  * Gradient: to each its part of g. */
 #define REGFLOW_OP_CAT 74u
 
 /* y[.., i, ..] = x[.., index[.., i, ..], ..] at DIM; y has the shape of index, which in other dimensions is at most
  * as long as x.
- * Inputs: x (any type), index (U32). Outputs: y. Attributes: DIM.
+ * Inputs: x (F32, F64 or U32), index (U32). Outputs: y. Attributes: DIM.
  * Gradient: g added at these entries, else 0. */
 #define REGFLOW_OP_GATHER 75u
 
 /* y[.., i, ..] = x[.., index[i], ..] at DIM, whose length becomes n.
- * Inputs: x (any type), index [n] (U32). Outputs: y. Attributes: DIM.
+ * Inputs: x (F32, F64 or U32), index [n] (U32). Outputs: y. Attributes: DIM.
  * Gradient: g added at these entries, else 0. */
 #define REGFLOW_OP_INDEX_SELECT 76u
 
 /* y is x repeated along new leading dimensions and those of length 1 up to SHAPE.
- * Inputs: x (any type). Outputs: y. Attributes: SHAPE.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: SHAPE.
  * Gradient: g summed over the repetitions. */
 #define REGFLOW_OP_BROADCAST_TO 77u
 
 /* y = x, outside the gradient graph.
- * Inputs: x (any type). Outputs: y.
+ * Inputs: x (F32, F64 or U32). Outputs: y.
  * Gradient: none. */
 #define REGFLOW_OP_DETACH 78u
 
 /* y is x converted to the element type DTYPE; to U32, fractions are cut off.
- * Inputs: x (any type). Outputs: y. Attributes: DTYPE.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DTYPE.
  * Gradient: g converted back; none from or to U32. */
 #define REGFLOW_OP_CAST 79u
 
 /* Each entry of y is VALUE; y has SHAPE, and the element type and device of like, of U32 an integer from 0 to 2^32 -
  * 1.
- * Inputs: like (any type). Outputs: y. Attributes: SHAPE, VALUE.
+ * Inputs: like (F32, F64 or U32). Outputs: y. Attributes: SHAPE, VALUE.
  * Gradient: none. */
 #define REGFLOW_OP_FULL 80u
 
 /* y = x, then y[.., index[.., i, ..], ..] += source[.., i, ..] at DIM; index and source have one shape, in other
  * dimensions that of x.
- * Inputs: x (F32 or F64), index (U32), source (F32 or F64), those with a choice of one type. Outputs: y. Attributes:
- * DIM.
+ * Inputs: x (F32 or F64), index (U32), source (that of x). Outputs: y. Attributes: DIM.
  * Gradient: g to x, g[.., index[.., i, ..], ..] to source. */
 #define REGFLOW_OP_SCATTER_ADD 81u
 
 /* With l = LIMIT tanh(s / LIMIT): y = x exp(l) + t, log_det = sum_d l; INVERSE: y = (x - t) exp(-l), log_det = -sum_d
  * l.
- * Inputs: x [B, D] (F32 or F64), s [B, D] (F32 or F64), t [B, D] (F32 or F64), those with a choice of one type.
- * Outputs: y [B, D], log_det [B]. Attributes: LIMIT, INVERSE (or 0).
+ * Inputs: x [B, D], s [B, D], t [B, D] (F32 or F64, one type). Outputs: y [B, D], log_det [B]. Attributes: LIMIT,
+ * INVERSE (or 0).
  * Gradient: with l' = 1 - tanh(s / LIMIT)^2: g1 exp(l) to x, (g1 x exp(l) + g2) l' to s, g1 to t; INVERSE: g1 exp(-l)
  * to x, -(g1 y + g2) l' to s, -g1 exp(-l) to t. */
 #define REGFLOW_OP_AFFINE_COUPLING 90u
@@ -449,8 +444,8 @@ extern "C" {
  * below 1.
  * With t = (x - x_k) / w, s = h / w, c = d0 + d1 - 2 s: y = y_k + h (s t^2 + d0 t (1 - t)) / (s + c t (1 - t));
  * INVERSE: y from x solved for t. log_derivative = ln |dy/dx| of the direction applied.
- * Inputs: x [B, D] (F32 or F64), parameters [B or 1, D, P] (F32 or F64), those with a choice of one type. Outputs: y
- * [B, D], log_derivative [B, D]. Attributes: LOWER, UPPER, BINS, CIRCULAR (or 0), INVERSE (or 0), MIN_BIN, MIN_SLOPE.
+ * Inputs: x [B, D], parameters [B or 1, D, P] (F32 or F64, one type). Outputs: y [B, D], log_derivative [B, D].
+ * Attributes: LOWER, UPPER, BINS, CIRCULAR (or 0), INVERSE (or 0), MIN_BIN, MIN_SLOPE.
  * Gradient: to x and parameters, of both outputs: g1 dy + g2 dlog_derivative. */
 #define REGFLOW_OP_RQ_SPLINE 91u
 /* end of what `make header` makes of the table of operations */

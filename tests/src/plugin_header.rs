@@ -48,7 +48,11 @@ fn inputs(operation: &Operation) -> String {
     for run in operation.inputs.chunk_by(|a, b| a.dtype == b.dtype) {
         let names: Vec<String> = run
             .iter()
-            .map(|input| format!("{} {}", input.name, input.shape).trim_end().to_owned())
+            .map(|input| {
+                format!("{} {}", input.name, input.shape)
+                    .trim_end()
+                    .to_owned()
+            })
             .collect();
         let several = run.len() > 1 || operation.variadic;
         let earlier = types.iter().find(|(dtype, _)| *dtype == run[0].dtype);
@@ -62,9 +66,17 @@ fn inputs(operation: &Operation) -> String {
             Dtype::Float | Dtype::Same if several => ", one type",
             _ => "",
         };
-        let more = if operation.variadic { ", one or more" } else { "" };
+        let more = if operation.variadic {
+            ", one or more"
+        } else {
+            ""
+        };
         let separator = if text.is_empty() { "" } else { ", " };
-        let _ = write!(text, "{separator}{}{more} ({kind}{common})", names.join(", "));
+        let _ = write!(
+            text,
+            "{separator}{}{more} ({kind}{common})",
+            names.join(", ")
+        );
         types.push((run[0].dtype, run[0].name));
     }
     text

@@ -30,14 +30,26 @@ fn only_the_room_of_tensors_names_the_tensor_library() {
     for folder in ["core", "plugins", "ffi", "tests", "examples"] {
         for path in sources(&root().join(folder)) {
             let text = std::fs::read_to_string(&path).expect("a source can be read");
-            let lines = text.lines().enumerate().filter(|(_, line)| line.contains(&name));
+            let lines = text
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| line.contains(&name));
             if path.starts_with(&room) {
                 inside += lines.count();
             } else {
-                outside.extend(lines.map(|(number, _)| format!("{}:{}", path.display(), number + 1)));
+                outside
+                    .extend(lines.map(|(number, _)| format!("{}:{}", path.display(), number + 1)));
             }
         }
     }
-    assert!(inside > 0, "the room of tensors is elsewhere than {}", room.display());
-    assert!(outside.is_empty(), "{name} is named outside {}: {outside:?}", room.display());
+    assert!(
+        inside > 0,
+        "the room of tensors is elsewhere than {}",
+        room.display()
+    );
+    assert!(
+        outside.is_empty(),
+        "{name} is named outside {}: {outside:?}",
+        room.display()
+    );
 }

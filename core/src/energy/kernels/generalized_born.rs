@@ -264,7 +264,7 @@ fn chain<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut 
     for (gradient, slope) in work.born_gradient.iter_mut().zip(&work.born_slope) {
         let (mut product, slope) = (*gradient, *slope);
         for l in 0..L {
-            product.0[l] = product.0[l] * slope.0[l];
+            product.0[l] *= slope.0[l];
         }
         *gradient = product;
     }

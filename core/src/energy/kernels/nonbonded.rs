@@ -69,7 +69,7 @@ fn pair_terms<
                         * (R::of(-30.0) + t * (R::of(60.0) - t * R::of(30.0)))
                         * inverse_width;
                     r_slope = r_slope * value + vdw * slope * r;
-                    vdw = vdw * value;
+                    vdw *= value;
                 }
                 let mut energy = vdw + coulomb;
                 r_slope -= coulomb;
