@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{ConfigurationMap, Fault};
 use super::frame::random_rotation;
-use super::geometry::{Vec3, centre, dot, point, scale, set_point, sub};
 use super::source::{ConfigurationSource, Rows};
 use super::{CoordinatesError, Feature, FeatureKind};
+use crate::math::vector::{Vector, centre, dot, point, scale, set_point, sub};
 
 /// `z = x / sigma`, all `3N` positions. `sigma` is the standard deviation of the centred data, over atoms and axes; the
 /// geometric centre `c` is independent, with density `N(c; 0, s^2 I_3)`.
@@ -76,7 +76,7 @@ impl Cartesian {
     /// A uniform rotation about the centre, and a centre from `N(0, s^2 I_3)`.
     pub(super) fn augment<R: Rng + ?Sized>(&self, x: &mut [f64], rng: &mut R) {
         let rotation = random_rotation(rng);
-        let to: Vec3 = std::array::from_fn(|_| self.s * normal(rng));
+        let to: Vector = std::array::from_fn(|_| self.s * normal(rng));
         let from = centre(x);
         for atom in 0..x.len() / 3 {
             let r = sub(point(x, atom), from);

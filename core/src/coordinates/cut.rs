@@ -4,7 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI, TAU};
 
 use serde::{Deserialize, Serialize};
 
-use super::geometry::wrap;
+use crate::math::angle::wrap;
 
 /// Bins of the histogram that the cut is looked for in, and the width of the Gaussian that smooths it, in bins (degrees).
 pub(super) const BINS: usize = 360;

@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::{ConfigurationMap, Fault};
-use super::geometry::{SMALLEST, Vec3, add_point, cross, dot, norm, point, scale, set_point, sub};
+use super::frame::SMALLEST;
 use super::source::{ConfigurationSource, Rows};
 use super::standardise::{self, Standardise};
 use super::storage::Arrays;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
+use crate::math::vector::{Vector, add_point, cross, dot, norm, point, scale, set_point, sub};
 use crate::system::Topology;
 
 /// Frames that the choice of gauge atoms looks at, and the smallest sine of their angle that it likes.
@@ -161,7 +162,7 @@ impl ConfigurationMap for Gauge {
         // Less d log(x_b^2 y_c) / dq.
         d_q[0] -= 2.0 / x_b;
         d_q[2] -= y_c.recip();
-        let turned = |q: [f64; 3]| -> Vec3 {
+        let turned = |q: [f64; 3]| -> Vector {
             std::array::from_fn(|k| q[0] * e_x[k] + q[1] * e_y[k] + q[2] * e_z[k])
         };
         set_point(d_x, b, turned([d_q[0], 0.0, 0.0]));
@@ -182,7 +183,7 @@ impl ConfigurationMap for Gauge {
         let [about_x, about_y, about_z] = [e_x, e_y, e_z].map(|axis| dot(torque, axis));
         let on_c = scale(e_z, about_x / y_c);
         let tilt = about_y + about_x * x_c / y_c;
-        let on_b: Vec3 = std::array::from_fn(|k| (about_z * e_y[k] - tilt * e_z[k]) / x_b);
+        let on_b: Vector = std::array::from_fn(|k| (about_z * e_y[k] - tilt * e_z[k]) / x_b);
         add_point(d_x, b, on_b);
         add_point(d_x, c, on_c);
         set_point(
@@ -227,7 +228,7 @@ fn reduce(atoms: [usize; 3], x: &[f64], q: &mut [f64]) -> Result<f64, Fault> {
         return Err(Fault::Collinear([b, a, c]));
     }
     let e_z = scale(normal, y_c.recip());
-    let axes: [Vec3; 3] = [e_x, cross(e_z, e_x), e_z];
+    let axes: [Vector; 3] = [e_x, cross(e_z, e_x), e_z];
     q[..3].copy_from_slice(&[x_b, dot(e_x, to_c), y_c]);
     let others = (0..x.len() / 3).filter(|atom| !atoms.contains(atom));
     for (atom, q) in others.zip(q[3..].chunks_exact_mut(3)) {

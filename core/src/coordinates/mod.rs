@@ -28,7 +28,6 @@ mod cut;
 mod error;
 mod frame;
 mod gauge;
-mod geometry;
 mod internal;
 mod shrinkage;
 mod source;

@@ -77,5 +77,5 @@ pub enum ModelError {
     System(#[from] crate::system::SystemError),
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(#[from] crate::tensor::Error),
 }

@@ -393,6 +393,6 @@ fn molecule(topology: &Topology) -> Molecule {
     }
 }
 
-fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, candle_core::Error> {
+fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, crate::tensor::Error> {
     tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
 }

@@ -441,5 +441,5 @@ pub enum PluginError {
     Parameter(#[from] ParameterError),
     /// The tensor library failed.
     #[error("tensors: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(#[from] crate::tensor::Error),
 }

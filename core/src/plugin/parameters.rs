@@ -3,7 +3,7 @@
 use super::error::ParameterError;
 use super::memory;
 use crate::math::{Purpose, Streams};
-use candle_core::{DType, Device, Tensor, Var};
+use crate::tensor::{DType, Device, Tensor, Var};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use regflow_plugin::Init;
@@ -251,12 +251,12 @@ impl Parameters {
         Ok(())
     }
 
-    fn convert(&self, value: &Tensor) -> candle_core::Result<Tensor> {
+    fn convert(&self, value: &Tensor) -> crate::tensor::Result<Tensor> {
         value.detach().to_dtype(self.dtype)?.to_device(&self.device)
     }
 }
 
-fn tensor_error(name: &str, error: &candle_core::Error) -> ParameterError {
+fn tensor_error(name: &str, error: &crate::tensor::Error) -> ParameterError {
     ParameterError::Tensor {
         name: name.into(),
         reason: error.to_string(),

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{ConfigurationMap, Fault};
 use super::cut::{Cut, CutFit};
-use super::geometry::wrap;
 use super::source::{ConfigurationSource, Rows};
 use super::standardise::{self, Standardise};
 use super::storage::Arrays;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
+use crate::math::angle::wrap;
 use crate::system::Topology;
 
 pub use z_matrix::ZMatrix;

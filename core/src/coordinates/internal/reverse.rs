@@ -1,7 +1,7 @@
 //! The reverse pass of [`ZMatrix::measure`].
 
 use super::ZMatrix;
-use crate::coordinates::geometry::{Vec3, add_point, cross, dot, norm, point, scale, sub};
+use crate::math::vector::{Vector, add_point, cross, dot, norm, point, scale, sub};
 
 impl ZMatrix {
     /// Adds `(dq/dx)^T d_q - d log(prod r^2 prod sin(theta)) / dx` to `d_x`, at positions that [`ZMatrix::measure`] accepts.
@@ -39,8 +39,8 @@ fn pull_bend(
     let (sine, cosine) = (norm(cross(u, v)), dot(u, v));
     let d_r = d_r - 2.0 / r;
     let d_theta = (d_theta - cosine / sine) / sine;
-    let d_u: Vec3 = std::array::from_fn(|k| d_r * u[k] + d_theta * (cosine * u[k] - v[k]) / r);
-    let d_v: Vec3 = std::array::from_fn(|k| d_theta * (cosine * v[k] - u[k]) / length);
+    let d_u: Vector = std::array::from_fn(|k| d_r * u[k] + d_theta * (cosine * u[k] - v[k]) / r);
+    let d_v: Vector = std::array::from_fn(|k| d_theta * (cosine * v[k] - u[k]) / length);
     add_point(d_x, atom, d_u);
     add_point(d_x, angle, d_v);
     add_point(d_x, bond, std::array::from_fn(|k| -d_u[k] - d_v[k]));
@@ -57,7 +57,7 @@ fn pull_torsion(x: &[f64], [atom, bond, angle, torsion]: [usize; 4], d_phi: f64,
     let below = scale(below, d_phi / dot(below, below));
     let (d_u, d_w) = (scale(above, length), scale(below, -length));
     let (along_u, along_w) = (dot(u, v) / length, dot(w, v) / length);
-    let d_v: Vec3 = std::array::from_fn(|k| along_w * below[k] - along_u * above[k]);
+    let d_v: Vector = std::array::from_fn(|k| along_w * below[k] - along_u * above[k]);
     add_point(d_x, atom, d_u);
     add_point(d_x, bond, std::array::from_fn(|k| -d_u[k] - d_v[k]));
     add_point(d_x, angle, std::array::from_fn(|k| d_v[k] - d_w[k]));
