@@ -391,7 +391,7 @@ typedef struct {
     /**
      * Called after every step, by the thread that trains. `json` is an object with `stage` (from 0), `stages`, `objective`,
      * `step`, `fraction` (of the stage), `seconds`, `loss`, `gradient_norm`, `learning_rate`, and after validations `validation`
-     * and, in a polish, `ess`. Returns 0 to go on; anything else ends the run. Must not throw.
+     * and, in a polish, `ess` and `forward_ess` (ESS/N of its samples and on held-out frames). Returns 0 to go on; anything else ends the run. Must not throw.
      */
     int32_t (*report)(void *user_data, const char *json);
 } regflow_progress_t;
@@ -980,28 +980,42 @@ regflow_status_t regflow_set_last_error(const char *message);
  * Trains a model on frames.
  *
  * `topology` is the molecule. `frames` is `[n_frames][n_atoms][3]`, molecules whole, atoms in the order of the topology, frames in
- * the order of time. `config` is a JSON object:
+ * the order of time. `config` is a JSON object, of which everything but the temperature may be left out:
  *
- *     {"temperature": 300,             in K; all others may be left out
+ *     {"temperature": 300,             K; that of the model with "start_from"
  *      "coordinates": "internal",      or "gauge", "cartesian"
- *      "coordinate_options": {},       such as {"whiten": false}
- *      "architecture": "nsf", "architecture_config": {},
+ *      "coordinate_options": {},       "whiten" (true), "z_matrix", "gauge_atoms"
+ *      "architecture": "nsf",          name of a plugin, or path of its library
+ *      "architecture_config": {},      its own settings
+ *      "start_from": "m.safetensors",  instead of these four: go on from a model
  *      "recipe": "default",            or "fast", "best", or instead of it
  *      "stages": [{"objective": "likelihood", "steps": 2000}],
  *      "time_limit": 600,              seconds, divided among the stages
- *      "validation_fraction": 0.1, "symmetry": true, "seed": 0,
- *      "target": "ot", "target_config": {}, "pairs": 10000}       for regression
+ *      "validation_fraction": 0.1,     part of the frames held out, in blocks of time
+ *      "symmetry": true,               permute equivalent hydrogens
+ *      "seed": 0,
+ *      "target": "ot", "target_config": {}, "pairs": 10000, "pairs_dir": "pairs",       for regression
+ *      "accept_long_bonds": false,     bonds above 0.35 nm: of coarse-grained beads
+ *      "out": "m.safetensors",         model file, written when the run is done
+ *      "curve": "m.csv",               training curve; beside "out" without it
+ *      "checkpoint": "m.checkpoint",   where the run is saved; beside "out" without it
+ *      "checkpoint_every": 60,         seconds
+ *      "resume": false}                continue from the checkpoint
  *
- * with the stages that a configuration file of `bg-sample train` has. `options` may be NULL: frames in nm, on the CPU, without an
- * energy. An energy is needed by a polish alone; one that has no forces, such as a callback without them, needs
- * `"polish": {"forces": false}` in its stage. If the progress function stops the run, the model has the best parameters so far.
- * On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. What happens
- * meanwhile is written to the log.
+ * with the stages that a configuration file of `bg-sample train` has; without recipe and stages it is "default" with an energy,
+ * and "fast", which has no polish, without. The checks, the defaults and the model's training record are those of
+ * `bg-sample train`. `options` may be NULL: frames in nm, on the CPU, without an energy. An energy is needed by a polish alone; one
+ * that has no forces, such as a callback without them, needs `"polish": {"forces": false}` in its stage.
  *
- * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology's file cannot be read;
- * `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK`
- * if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the energy was freed; `REGFLOW_ERROR_COMPUTE`, among others if
- * training diverges. Safe to call from any thread. Since 1.
+ * On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. If the progress
+ * function stops the run, or something fails when there are parameters worth keeping already, the model has the best ones so
+ * far: the training record (`regflow_model_describe`) says so under `summary` and `failure`, and a checkpoint stays for
+ * `resume`. What happens meanwhile is written to the log.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`, among others for frames or an energy that do not fit the topology; `REGFLOW_ERROR_LENGTH`;
+ * `REGFLOW_ERROR_IO` if a file cannot be read or written; `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing
+ * or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the
+ * energy was freed; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its

@@ -20,7 +20,8 @@ mod trajectory;
 mod units;
 mod writer;
 
-pub use atomic_file::write_atomically;
+pub(crate) use atomic_file::temporary_beside;
+pub use atomic_file::{check_writable, write_atomically};
 pub use elements::element;
 pub use error::SystemError;
 pub use geometry::{angle, distance, torsion};
