@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::curve::Curve;
 use super::{ARCHITECTURE, COORDINATES, FreshSamples, Job, JobError, checks};
 use crate::coordinates::{ConfigurationSource, CoordinateOptions, FrameStore};
+use crate::dataset::Dataset;
 use crate::energy::Energy;
 use crate::metric::{Blocks, Populations};
 use crate::model::Model;
@@ -18,7 +19,7 @@ use crate::sample::mean_reduced_energy;
 use crate::system::Topology;
 use crate::tensor::Device;
 use crate::train::{
-    Checkpoint, Dataset, Observer, Progress, Resources, Retreat, StageSummary, Summary, TrainError,
+    Checkpoint, Observer, Progress, Resources, Retreat, StageSummary, Summary, TrainError,
     TrainOptions, train,
 };
 
@@ -95,7 +96,7 @@ impl Job {
             mean_energy = Some(mean_reduced_energy(energy, &frames, temperature)?);
         }
         let populations = frame_populations(&topology, &frames)?;
-        let dataset = Dataset::from_store(frames, &topology, &options)?;
+        let dataset = Dataset::from_store(frames, &topology, &options.dataset())?;
 
         let mut recorder = Recorder {
             curve: None,
