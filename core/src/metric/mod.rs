@@ -12,6 +12,7 @@ mod ess;
 mod free_energy;
 mod log_z;
 mod pareto;
+mod populations;
 mod reliability;
 mod tica;
 mod transport;
@@ -27,6 +28,7 @@ pub use ess::{TRIMMED_FRACTION, ess_per_n, ess_per_n_trimmed};
 pub use free_energy::{block_free_energy_differences, weighted_free_energy_differences};
 pub use log_z::log_z;
 pub use pareto::k_hat;
+pub use populations::Populations;
 pub use reliability::tells_errors;
 pub use tica::{Tica, cosines_and_sines};
 pub use transport::{PointSet, wasserstein_2};
@@ -101,7 +103,7 @@ pub enum MetricError {
     },
     /// The sets of points cannot be transported into each other.
     #[error(transparent)]
-    Transport(#[from] regflow_ot::PairError),
+    Transport(#[from] regflow_assignment::TransportError),
 }
 
 /// Checks that an array has one number for each sample.

@@ -144,7 +144,7 @@ pub fn wasserstein_2(
     circular: &[bool],
 ) -> Result<Estimate, MetricError> {
     let single = |set: &PointSet| -> Vec<f32> { set.points.iter().map(|&x| x as f32).collect() };
-    let solved = regflow_ot::transport(&single(a), &single(b), circular)?;
+    let solved = regflow_assignment::transport(&single(a), &single(b), circular)?;
     let n = a.n() as f64;
     let pairs = solved.column_of.iter().enumerate();
     let square = pairs

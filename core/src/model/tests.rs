@@ -128,7 +128,7 @@ fn disturbed(deviation: f64) -> Model {
 
 #[test]
 fn directions_that_tell_different_densities_are_found() {
-    for (deviation, sound) in [(0.1, true), (4.0, false)] {
+    for (deviation, sound) in [(0.1, true), (2.0, false)] {
         let model = disturbed(deviation);
         let found = model.consistency(1000, 3).unwrap();
         assert_eq!(found.is_sound(), sound, "{found:?}");
@@ -136,7 +136,7 @@ fn directions_that_tell_different_densities_are_found() {
         assert_eq!(found, model.consistency(1000, 3).unwrap());
         // What the user sees of it: samples of another seed, scored.
         let drawn = model.sample(1000, 9, 0).unwrap();
-        let scored = model.log_density(&drawn.positions).unwrap();
+        let scored = model.score(&drawn.positions).unwrap();
         let mut differences: Vec<f64> = drawn
             .log_q
             .iter()
@@ -153,11 +153,7 @@ fn directions_that_tell_different_densities_are_found() {
                 &crate::sample::MoveOptions::default(),
             );
             let refused = moves.map(|_| ()).unwrap_err().to_string();
-            let figure = format!("{:.2} nats", found.error);
-            assert!(
-                refused.contains("cannot make exact moves"),
-                "{refused} {figure}"
-            );
+            assert!(refused.contains("cannot make exact moves"), "{refused}");
         }
     }
 }

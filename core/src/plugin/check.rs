@@ -191,3 +191,9 @@ pub(super) fn without_gradient(
     }
     Ok(names)
 }
+
+/// A warning for each parameter of [`without_gradient`].
+pub(super) fn untrained(names: &[String]) -> Vec<String> {
+    let warning = |name| format!("parameter `{name}` has no gradient: training leaves it as it is");
+    names.iter().map(warning).collect()
+}
