@@ -415,9 +415,10 @@ fn an_energy_that_fails_loses_no_model() {
 
 #[test]
 fn a_polish_may_leave_the_frames_for_another_target() {
-    // Frames of 300 K, a target at 420 K: the right model is broader in every direction, and the frames are likelier under the wrong one.
-    let mut case = case_at(3, 25, 420.0);
-    run(&mut case, None, vec![likelihood_stage(150)]).unwrap();
+    // Frames of 300 K, a target at 600 K: for D harmonic directions the right model is worse for the frames by D/2 (ln 2 - 1/2),
+    // 6 nats.
+    let mut case = case_at(3, 25, 600.0);
+    run(&mut case, None, vec![likelihood_stage(300)]).unwrap();
     let polish = Stage {
         objective: Objective::Polish(PolishOptions {
             data: 0.0,
@@ -429,7 +430,7 @@ fn a_polish_may_leave_the_frames_for_another_target() {
         batch: 256,
         learning_rate: 2e-3,
         patience: 0,
-        ..likelihood_stage(150)
+        ..likelihood_stage(200)
     };
     let energy = super::tests::case(3).energy;
     let summary = run(&mut case, Some(&energy), vec![polish]).unwrap();
@@ -441,7 +442,7 @@ fn a_polish_may_leave_the_frames_for_another_target() {
     );
     let [before, after] = [&stage.before, &stage.after];
     assert!(after.validation > before.validation + 1.0, "{stage:?}");
-    assert!(after.score < 0.5 * before.score, "{stage:?}");
+    assert!(after.score < before.score - 0.5, "{stage:?}");
     assert!(after.ess > before.ess, "{stage:?}");
     // Basins before and after, raw and reweighted.
     for judged in [before, after] {
