@@ -4,14 +4,13 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::kernels::{self, Isa, Real, Tables, Workspace};
+use super::kernels::{self, LANES, Tables, Workspace};
 use super::parameters::Parameters;
 use super::{Energy, EnergyError, check_shapes, system_xml};
+use crate::math::Real;
+use crate::math::simd::Isa;
 use crate::system::BondTerm;
 
-/// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
-/// the compiler unrolls the loops over lanes before it could vectorise them.
-const LANES: usize = 16;
 /// Blocks that one task evaluates.
 const BLOCKS_PER_TASK: usize = 4;
 
@@ -72,7 +71,7 @@ impl ForceField {
     pub fn from_xml(text: &str) -> Result<Self, EnergyError> {
         let parameters = system_xml::parse(text)?;
         let engine = Engine::Double(Tables::new(&parameters));
-        let isa = Isa::available().last().copied().unwrap_or(Isa::Baseline);
+        let isa = Isa::best();
         Ok(ForceField {
             parameters,
             engine,
@@ -117,19 +116,15 @@ impl ForceField {
     ) -> Result<(), EnergyError> {
         check_shapes(self.n_atoms(), positions, energies, forces.as_deref())?;
         match &self.engine {
-            Engine::Double(tables) => {
-                run::<f64, LANES>(self.isa, tables, positions, energies, forces)
-            }
-            Engine::Mixed(tables) => {
-                run::<f32, LANES>(self.isa, tables, positions, energies, forces)
-            }
+            Engine::Double(tables) => run(self.isa, tables, positions, energies, forces),
+            Engine::Mixed(tables) => run(self.isa, tables, positions, energies, forces),
         }
         Ok(())
     }
 }
 
 /// Cuts a batch into tasks for the thread pool.
-fn run<R: Real, const L: usize>(
+fn run<R: Real>(
     isa: Isa,
     tables: &Tables<R>,
     positions: &[f64],
@@ -137,19 +132,22 @@ fn run<R: Real, const L: usize>(
     forces: Option<&mut [f64]>,
 ) {
     let width = 3 * tables.n_atoms;
-    let task = L * BLOCKS_PER_TASK;
+    let task = LANES * BLOCKS_PER_TASK;
     let inputs = positions
         .par_chunks(task * width)
         .zip(energies.par_chunks_mut(task));
     if let Some(forces) = forces {
-        let create = || Workspace::<R, L>::new(tables, true);
+        let create = || Workspace::<R, LANES>::new(tables, true);
         inputs
             .zip(forces.par_chunks_mut(task * width))
             .for_each_init(create, |work, ((positions, energies), forces)| {
-                let blocks = positions.chunks(L * width).zip(energies.chunks_mut(L));
-                for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(L * width)) {
+                let blocks = positions
+                    .chunks(LANES * width)
+                    .zip(energies.chunks_mut(LANES));
+                for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(LANES * width))
+                {
                     work.load(positions);
-                    kernels::evaluate::<R, L, true>(isa, tables, work);
+                    kernels::evaluate(isa, true, tables, work);
                     let results = energies.iter_mut().zip(forces.chunks_mut(width));
                     for (lane, (energy, forces)) in results.enumerate() {
                         *energy = work.energy(lane);
@@ -158,11 +156,14 @@ fn run<R: Real, const L: usize>(
                 }
             });
     } else {
-        let create = || Workspace::<R, L>::new(tables, false);
+        let create = || Workspace::<R, LANES>::new(tables, false);
         inputs.for_each_init(create, |work, (positions, energies)| {
-            for (positions, energies) in positions.chunks(L * width).zip(energies.chunks_mut(L)) {
+            for (positions, energies) in positions
+                .chunks(LANES * width)
+                .zip(energies.chunks_mut(LANES))
+            {
                 work.load(positions);
-                kernels::evaluate::<R, L, false>(isa, tables, work);
+                kernels::evaluate(isa, false, tables, work);
                 for (lane, energy) in energies.iter_mut().enumerate() {
                     *energy = work.energy(lane);
                 }

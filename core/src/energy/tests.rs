@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::kernels::Isa;
 use super::{Energy, EnergyError, ForceField, Precision};
+use crate::math::simd::Isa;
 
 const CASES: [&str; 16] = [
     "aldp",

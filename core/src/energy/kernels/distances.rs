@@ -1,6 +1,7 @@
 //! Pair distances, and gradients from the derivatives with respect to distances.
 
-use super::{Lanes, Real, Tables, Workspace};
+use super::{Lanes, Tables, Workspace};
+use crate::math::Real;
 
 /// Squared and inverse distances of all pairs.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The terms of a potential in the layout that the kernels read.
 
 use super::super::parameters::{Angle, Bond, GeneralizedBorn, Parameters, Torsion};
-use super::Real;
+use crate::math::Real;
 
 /// Lennard-Jones and Coulomb coefficients of a pair: `c12/r^12 - c6/r^6 + q (1/r) + q_rf r^2 - q_shift`.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 
 use super::text::{Lines, short};
 use super::{Fault, RawFrame, Reader, cell};
-use crate::system::geometry::Vector;
+use crate::math::vector::Vector;
 
 pub(super) struct Pdb {
     lines: Lines,
