@@ -106,8 +106,8 @@ impl Tica {
     pub fn project(&self, features: &[f64]) -> Vec<f64> {
         let width = self.mean.len();
         assert!(features.len().is_multiple_of(width), "whole rows");
-        let k = self.correlations.len();
-        let mut projections = vec![0.0; features.len() / width * k];
+        let k = self.correlations.len().max(1);
+        let mut projections = vec![0.0; features.len() / width * self.correlations.len()];
         projections
             .par_chunks_exact_mut(k)
             .zip(features.par_chunks_exact(width))
