@@ -117,7 +117,10 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
     // -1/2 log ESS + .977 * .25 + .023 * .75.
     let kept = both.score();
     let divergence = 0.977 * 0.25 + 0.023 * 0.75;
-    assert!((kept + 0.5 * exact.ln() - divergence).abs() < 0.05, "{kept}");
+    assert!(
+        (kept + 0.5 * exact.ln() - divergence).abs() < 0.05,
+        "{kept}"
+    );
     for share in [1e-2, 1e-3, 1e-4, 1e-6, 1e-12] {
         let lost = two_basins(share);
         assert!(lost.score() > kept, "{share}: {} {kept}", lost.score());
@@ -125,10 +128,7 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
         // By its own samples it is the better one once hardly any of them are there: e^-.5.
         if share < 1e-4 {
             let own = lost.ess();
-            assert!(
-                own > exact && (own - (-0.5f64).exp()).abs() < 0.01,
-                "{own}"
-            );
+            assert!(own > exact && (own - (-0.5f64).exp()).abs() < 0.01, "{own}");
         }
     }
     // Nothing at all where frames are.
