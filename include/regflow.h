@@ -593,7 +593,7 @@ regflow_status_t regflow_devices(char *text,
 regflow_status_t regflow_plugin_load(const char *path);
 
 /**
- * Writes the plugins that are linked in or were loaded as a JSON array of objects with `kind` ("flow", "target", "energy"), `name`,
+ * Writes the plugins that are linked in or were loaded as a JSON array of objects with `kind` ("flow", "field", "target", "energy"), `name`,
  * `version`, `description`, `origin` and `schema` (of the configuration).
  *
  * `text`, `capacity` and `length` as in `regflow_devices`. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is

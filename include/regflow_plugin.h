@@ -1,11 +1,16 @@
-/* The RegFlow plugin interface, version 1.1, for plugins written in C.
+/* The RegFlow plugin interface, version 1.0, for plugins written in C.
  *
  * A plugin is a shared library that exports one function,
  *     const regflow_plugin_table_t *regflow_plugin_entry(void);
- * and hands out tables of functions. It never links the host's tensor library: the host lends a table of operations
- * (regflow_host_ops_t) on opaque, reference-counted tensors, which take care of device, element type and gradients.
- * Exact definitions of the operations: regflow_plugin::abi::op in the Rust crate regflow-plugin. These types are frozen:
- * the interface grows by operation codes and by get_extension(name).
+ * and hands out tables of functions by kind: flows, velocity fields, target sources, energies. It never links the host's tensor
+ * library: the host lends a table of operations (regflow_host_ops_t) on opaque, reference-counted tensors, which take care of
+ * device, element type and gradients. Exact definitions of the operations: regflow_plugin::abi::op in the Rust crate
+ * regflow-plugin.
+ *
+ * Version 1 is frozen: what stands in these types stays where it is. The interface grows by operation codes, whose presence and
+ * revision op_supported tells; by kinds, since a host passes over those that it does not know; and at the end of types that
+ * begin with their struct_size. Never read beyond the size that the maker of a value stated: what lies there is absent. A plugin
+ * therefore checks that the host's sizes are at least (not exactly) those that it knows, and states the sizes of its own.
  *
  * Rules for every function:
  * - It returns REGFLOW_STATUS_OK or another status; before that a plugin calls set_error, and after a failed call of the
@@ -13,9 +18,16 @@
  * - Inputs are borrowed for the call. An output carries one reference, which the receiver releases, and is written only
  *   on success.
  * - No exception or longjmp may leave a plugin's function.
- * - Every function of a table is there: the host refuses a library with a NULL among them.
- * - A built flow, target or energy is called from any thread, and from several at once.
+ * - Every function of a table is there, unless it is said to be optional: the host refuses a library with a NULL among them.
+ * - What a plugin built is called from any thread, and from several at once.
  * - Tables, and all that they point to, live as long as the process; so does regflow_host_ops_t.
+ *
+ * The numbers. Prior points are independent features: real ones standard normal, circular ones uniform in (-pi, pi]. Real
+ * features of the data are centred and scaled to variance 1, circular ones are angles in radians as they are. By default the
+ * real ones are whitened as well (ZCA-cor): each is a mixture of all real coordinates, without correlation to the other
+ * features, and of all such mixtures the closest to the coordinate that `atom` and `axis` name.
+ *
+ * examples/plugin/c is a plugin to start from.
  */
 #ifndef REGFLOW_PLUGIN_H
 #define REGFLOW_PLUGIN_H
@@ -27,7 +39,7 @@ extern "C" {
 #endif
 
 #define REGFLOW_PLUGIN_ABI_MAJOR 1u
-#define REGFLOW_PLUGIN_ABI_MINOR 1u
+#define REGFLOW_PLUGIN_ABI_MINOR 0u
 #define REGFLOW_PLUGIN_MAGIC 0x5247464c57504c47ull /* "RGFLWPLG" */
 
 #define REGFLOW_STATUS_OK 0
@@ -47,7 +59,14 @@ extern "C" {
 #define REGFLOW_FEATURE_REAL 0u
 #define REGFLOW_FEATURE_CIRCULAR 1u /* an angle in (-pi, pi] */
 
-#define REGFLOW_FLOW_CIRCULAR 1ull /* flag: understands circular features */
+/* Kinds of tables. */
+#define REGFLOW_KIND_FLOW 1u
+#define REGFLOW_KIND_FIELD 2u
+#define REGFLOW_KIND_TARGET 3u
+#define REGFLOW_KIND_ENERGY 4u
+
+#define REGFLOW_FLOW_CIRCULAR 1ull  /* flag: understands circular features (else it is only given real ones) */
+#define REGFLOW_FIELD_CIRCULAR 1ull /* likewise */
 
 #define REGFLOW_DTYPE_F32 0u
 #define REGFLOW_DTYPE_F64 1u
@@ -151,7 +170,7 @@ typedef struct {
     uint64_t len;
 } regflow_str_t;
 
-/* A named argument of an operation. */
+/* A named argument of an operation. Comes in arrays, and never grows. */
 typedef struct {
     uint32_t key;        /* REGFLOW_KEY_* */
     uint32_t kind;       /* REGFLOW_ATTR_* */
@@ -168,7 +187,7 @@ typedef struct {
     int32_t (*op)(regflow_host_context_t *context, uint32_t code, const regflow_tensor_t *const *inputs,
                   uint64_t n_inputs, const regflow_attr_t *attrs, uint64_t n_attrs, regflow_tensor_t **outputs,
                   uint64_t n_outputs);
-    /* Revision of an operation, 0 if the host does not have it. */
+    /* Revision of an operation, 0 if the host does not have it; what an earlier revision does stays as it is. */
     uint32_t (*op_supported)(regflow_host_context_t *context, uint32_t code);
     void (*retain)(regflow_host_context_t *context, const regflow_tensor_t *tensor);
     void (*release)(regflow_host_context_t *context, regflow_tensor_t *tensor); /* NULL is ignored */
@@ -182,30 +201,29 @@ typedef struct {
     /* Copies all `count` elements to `data`; `dtype` must be the tensor's. */
     int32_t (*to_host)(regflow_host_context_t *context, const regflow_tensor_t *tensor, uint32_t dtype, void *data,
                        uint64_t count);
-    /* The trainable parameter `name`, during create only. A name may be asked for once per build. */
+    /* The trainable parameter `name`, during create of a flow or field only. A name may be asked for once per build. */
     int32_t (*parameter)(regflow_host_context_t *context, regflow_build_t *build, regflow_str_t name,
                          const uint64_t *dims, uint64_t rank, uint32_t init, double value,
                          regflow_tensor_t **output);
     regflow_str_t (*last_error)(regflow_host_context_t *context);
     void (*set_error)(regflow_host_context_t *context, regflow_str_t message);
-    const void *(*get_extension)(regflow_host_context_t *context, regflow_str_t name); /* NULL if unknown */
 } regflow_host_ops_t;
 
-/* What one column of a flow's input and output is. */
+/* What one column of a flow's or field's input and output is. Comes in arrays, and never grows. */
 typedef struct {
     uint32_t kind; /* REGFLOW_FEATURE_* */
-    uint32_t atom; /* the atom that the feature places */
+    uint32_t atom; /* the atom that the feature places, as a number in the molecule */
     uint32_t axis; /* 0, 1, 2: x, y, z or bond, angle, torsion */
     uint32_t reserved;
     double lower; /* -infinity if unbounded */
     double upper; /* infinity if unbounded */
 } regflow_feature_t;
 
-/* What a flow is built from; borrowed for create. */
+/* What is built from; borrowed for create. Target sources and energies get no features, no molecule and no parameters. */
 typedef struct {
     uint64_t struct_size; /* sizeof(regflow_build_info_t) */
     const regflow_host_ops_t *host;
-    regflow_build_t *build; /* for host->parameter */
+    regflow_build_t *build; /* for host->parameter; NULL where there are no parameters */
     regflow_str_t config;   /* JSON object; empty for the defaults */
     const regflow_feature_t *features;
     uint64_t n_features;
@@ -217,25 +235,54 @@ typedef struct {
     uint32_t reserved;
 } regflow_build_info_t;
 
-/* One flow architecture. */
+/* The beginning of every table of a kind. */
 typedef struct {
-    uint64_t struct_size;        /* sizeof(regflow_flow_table_t) */
-    uint64_t flags;              /* REGFLOW_FLOW_* */
+    uint64_t struct_size;        /* sizeof the whole table */
+    uint64_t flags;              /* those of the kind */
     regflow_str_t name;          /* lower case, digits, - and _ */
     regflow_str_t description;   /* one sentence */
     regflow_str_t config_schema; /* JSON schema of the configuration */
-    int32_t (*create)(const regflow_build_info_t *info, regflow_instance_t **flow);
-    void (*destroy)(regflow_instance_t *flow); /* NULL is ignored */
+    int32_t (*create)(const regflow_build_info_t *info, regflow_instance_t **instance);
+    void (*destroy)(regflow_instance_t *instance); /* NULL is ignored */
+} regflow_table_head_t;
+
+/* One flow architecture: an invertible map of features. x0 is on the prior's side, x1 on that of the data. */
+typedef struct {
+    regflow_table_head_t head; /* flags: REGFLOW_FLOW_* */
     /* Prior to data: x0 [B, D] to x1 [B, D] and log |det d x1 / d x0| [B] (dtype of x, or f64). */
     int32_t (*forward)(const regflow_instance_t *flow, const regflow_tensor_t *x, regflow_tensor_t **y,
                        regflow_tensor_t **log_det);
     /* Data to prior: x1 [B, D] to x0 [B, D] and log |det d x0 / d x1| [B]. */
     int32_t (*inverse)(const regflow_instance_t *flow, const regflow_tensor_t *x, regflow_tensor_t **y,
                        regflow_tensor_t **log_det);
-    const void *(*get_extension)(regflow_str_t name); /* NULL if unknown */
 } regflow_flow_table_t;
 
-/* Points to be paired; borrowed for pair. */
+/* One architecture of velocity fields: dx/dt = v(x, t) carries prior points (t = 0) to data points (t = 1). Integrators are the
+ * host's. v must have the period 2 pi in every circular feature of x, which may lie outside of (-pi, pi]. */
+typedef struct {
+    regflow_table_head_t head; /* flags: REGFLOW_FIELD_* */
+    /* v [B, D] at x [B, D] and t, [B] or one number [] for all rows; all of one dtype. */
+    int32_t (*velocity)(const regflow_instance_t *field, const regflow_tensor_t *x, const regflow_tensor_t *t,
+                        regflow_tensor_t **v);
+    /* The same with the exact divergence, sum over i of dv_i/dx_i, [B] (dtype of x, or f64). Optional: NULL where there is none. */
+    int32_t (*velocity_and_divergence)(const regflow_instance_t *field, const regflow_tensor_t *x,
+                                       const regflow_tensor_t *t, regflow_tensor_t **v, regflow_tensor_t **divergence);
+} regflow_field_table_t;
+
+/* Some pairs; borrowed for give. All batches of a request have the same arrays. */
+typedef struct {
+    uint64_t struct_size; /* sizeof(regflow_pair_batch_t) */
+    uint64_t n;           /* pairs */
+    const float *x0;      /* prior sides, row-major [n, dim]; NULL for the next n of the given prior points */
+    const float *x1;      /* data sides, row-major [n, dim]; NULL where they are rows */
+    const uint32_t *rows; /* rows of the given data points, [n]; NULL where there is x1 */
+    /* Log density of each data side under the source, [n], in feature space with all constants; or NULL. */
+    const double *log_q;
+    /* log |det d x1 / d x0| of the source's map, [n]; or NULL. Of a map, both go together: log_q = log p0(x0) - log_det. */
+    const double *log_det;
+} regflow_pair_batch_t;
+
+/* What pairs are to be made of; borrowed for pair. */
 typedef struct {
     uint64_t struct_size; /* sizeof(regflow_pair_request_t) */
     const float *x0;      /* prior points, row-major [n0, dim] */
@@ -244,24 +291,21 @@ typedef struct {
     uint64_t n1;
     uint64_t dim;
     const uint32_t *kinds; /* REGFLOW_FEATURE_* of each column */
-    uint32_t threads;      /* at least 1 */
+    uint64_t count;        /* pairs to give; at most n0 */
+    uint64_t seed;         /* of random numbers; another one for every request of a run */
+    uint32_t threads;      /* to use, at least 1 */
     uint32_t reserved;
-    int32_t (*progress)(void *data, double fraction); /* anything but 0 asks to stop */
-    void *progress_data;
+    int32_t (*progress)(void *data, double fraction); /* from any thread; anything but 0 asks to stop */
+    /* Takes the next pairs, from one thread at a time; a status other than REGFLOW_STATUS_OK is to be returned. */
+    int32_t (*give)(void *data, const regflow_pair_batch_t *pairs);
+    void *data; /* first argument of progress and give */
 } regflow_pair_request_t;
 
-/* One way to pair prior and data points. */
+/* One source of pairs of prior and data points. */
 typedef struct {
-    uint64_t struct_size; /* sizeof(regflow_target_table_t) */
-    uint64_t flags;       /* 0 */
-    regflow_str_t name;
-    regflow_str_t description;
-    regflow_str_t config_schema;
-    int32_t (*create)(const regflow_host_ops_t *host, regflow_str_t config, regflow_instance_t **target);
-    void (*destroy)(regflow_instance_t *target);
-    /* Writes for each of the n0 prior points the row of its data point. */
-    int32_t (*pair)(const regflow_instance_t *target, const regflow_pair_request_t *request, uint32_t *rows);
-    const void *(*get_extension)(regflow_str_t name);
+    regflow_table_head_t head; /* no flags yet */
+    /* Makes `count` pairs and gives them. */
+    int32_t (*pair)(const regflow_instance_t *target, const regflow_pair_request_t *request);
 } regflow_target_table_t;
 
 /* Configurations to be evaluated; borrowed for compute. */
@@ -275,32 +319,24 @@ typedef struct {
     double *forces; /* to be filled with -dU/dx in kJ/(mol nm), [n, n_atoms, 3]; NULL where they are not wanted */
 } regflow_energy_request_t;
 
-/* One source of potential energies. */
+/* One source of potential energies. A property `file` of the configuration is set by --energy NAME:FILE. */
 typedef struct {
-    uint64_t struct_size; /* sizeof(regflow_energy_table_t) */
-    uint64_t flags;       /* 0 */
-    regflow_str_t name;
-    regflow_str_t description;
-    regflow_str_t config_schema; /* a property `file` is set by --energy NAME:FILE */
-    int32_t (*create)(const regflow_host_ops_t *host, regflow_str_t config, regflow_instance_t **energy);
-    void (*destroy)(regflow_instance_t *energy); /* NULL is ignored */
+    regflow_table_head_t head; /* no flags yet */
     uint64_t (*n_atoms)(const regflow_instance_t *energy); /* at least 1 */
     /* Writes the mass of each atom in u, NaN where it is not known. */
     int32_t (*masses)(const regflow_instance_t *energy, double *masses);
     int32_t (*compute)(const regflow_instance_t *energy, const regflow_energy_request_t *request);
-    const void *(*get_extension)(regflow_str_t name); /* NULL if unknown */
 } regflow_energy_table_t;
 
-/* The energy sources of a library: what get_extension of its regflow_plugin_table_t returns for REGFLOW_ENERGIES. */
-#define REGFLOW_ENERGIES "regflow.energies.v1"
-
+/* The tables of one kind. Comes in arrays, and never grows. */
 typedef struct {
-    uint64_t struct_size; /* sizeof(regflow_energy_list_t) */
-    const regflow_energy_table_t *const *energies;
-    uint64_t n_energies;
-} regflow_energy_list_t;
+    uint32_t kind; /* REGFLOW_KIND_* */
+    uint32_t reserved;
+    const void *const *tables; /* each begins with a regflow_table_head_t */
+    uint64_t n_tables;
+} regflow_kind_list_t;
 
-/* What a library offers. */
+/* What a library offers. Never grows: what is new comes as a kind. */
 typedef struct {
     uint64_t magic;       /* REGFLOW_PLUGIN_MAGIC */
     uint64_t struct_size; /* sizeof(regflow_plugin_table_t) */
@@ -308,15 +344,21 @@ typedef struct {
     uint32_t abi_minor;   /* REGFLOW_PLUGIN_ABI_MINOR */
     regflow_str_t name;
     regflow_str_t version;
-    const regflow_flow_table_t *const *flows;
-    uint64_t n_flows;
-    const regflow_target_table_t *const *targets;
-    uint64_t n_targets;
-    const void *(*get_extension)(regflow_str_t name);
+    const regflow_kind_list_t *kinds; /* one list for each kind that it offers */
+    uint64_t n_kinds;
 } regflow_plugin_table_t;
 
+/* The plugin's entry point has this in front of its definition, so that it is exported even where a build hides symbols. */
+#if defined _WIN32
+#define REGFLOW_PLUGIN_EXPORT __declspec(dllexport)
+#elif defined __GNUC__
+#define REGFLOW_PLUGIN_EXPORT __attribute__((visibility("default")))
+#else
+#define REGFLOW_PLUGIN_EXPORT
+#endif
+
 /* Exported by the plugin. */
-const regflow_plugin_table_t *regflow_plugin_entry(void);
+REGFLOW_PLUGIN_EXPORT const regflow_plugin_table_t *regflow_plugin_entry(void);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@ pub mod model;
 pub mod pairs;
 pub mod parallel;
 pub mod plugin;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod sample;
 pub mod system;

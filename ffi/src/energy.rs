@@ -113,6 +113,10 @@ impl Energy for InUnits {
         Ok(())
     }
 
+    fn has_forces(&self) -> bool {
+        false
+    }
+
     fn energies_and_forces(
         &self,
         _: &[f64],

@@ -138,7 +138,7 @@ pub unsafe extern "C" fn regflow_plugin_load(path: *const c_char) -> Status {
     })
 }
 
-/// Writes the plugins that are linked in or were loaded as a JSON array of objects with `kind` ("flow", "target", "energy"), `name`,
+/// Writes the plugins that are linked in or were loaded as a JSON array of objects with `kind` ("flow", "field", "target", "energy"), `name`,
 /// `version`, `description`, `origin` and `schema` (of the configuration).
 ///
 /// `text`, `capacity` and `length` as in `regflow_devices`. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH` if the room is
@@ -153,23 +153,13 @@ pub unsafe extern "C" fn regflow_plugins(
     length: *mut usize,
 ) -> Status {
     guard("regflow_plugins", || {
-        let flows = plugin::flows()
+        let all: Vec<_> = plugin::all()
             .into_iter()
-            .map(|p| ("flow", p.info().clone()));
-        let targets = plugin::targets()
-            .into_iter()
-            .map(|p| ("target", p.info().clone()));
-        let energies = plugin::energies()
-            .into_iter()
-            .map(|p| ("energy", p.info().clone()));
-        let all: Vec<_> = flows
-            .chain(targets)
-            .chain(energies)
-            .map(|(kind, info)| {
+            .map(|info| {
                 let schema: serde_json::Value =
                     serde_json::from_str(&info.schema).unwrap_or_default();
                 json!({
-                    "kind": kind,
+                    "kind": info.kind,
                     "name": info.name,
                     "version": info.version,
                     "description": info.description,

@@ -13,8 +13,8 @@ use regflow_core::plugin;
 use regflow_core::system::Topology;
 use regflow_core::tensor::Device;
 use regflow_core::train::{
-    self, Dataset, Objective, Observer, Progress as Step, Recipe, Resources, Retreat, Stage,
-    StageSummary, TrainError, TrainOptions,
+    self, Dataset, Observer, Progress as Step, Recipe, Resources, Retreat, Stage, StageSummary,
+    TrainError, TrainOptions,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -200,7 +200,9 @@ impl Config {
         dataset: &Dataset,
         device: &Device,
     ) -> Result<Model, TrainError> {
-        let circular = plugin::flow(&self.architecture)?.info().circular;
+        let circular = plugin::find::<plugin::Flow>(&self.architecture)?
+            .info()
+            .circular;
         let options = CoordinateOptions {
             circular,
             ..self.coordinate_options.clone()
@@ -225,7 +227,7 @@ impl Config {
         dataset: &Dataset,
         options: &TrainOptions,
     ) -> Result<Option<Pairs>, TrainError> {
-        if !options.has(Objective::Regression) {
+        if !options.needs().pairs {
             return Ok(None);
         }
         let pairs = PairOptions {
@@ -275,13 +277,12 @@ impl Observer for Reporter {
         ));
     }
 
-    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) {
+    fn stage_ended(&mut self, _: &Model, summary: &StageSummary) -> Option<Value> {
         log::info(&format!(
             "stage {} ended: validation {}, best at step {}",
-            summary.objective.name(),
-            summary.validation,
-            summary.best_step
+            summary.objective, summary.after.validation, summary.best_step
         ));
+        None
     }
 }
 
@@ -394,6 +395,10 @@ fn run(
         &options,
         &mut Reporter(given.progress),
     )?;
+    summary
+        .warnings()
+        .iter()
+        .for_each(|text| log::warning(text));
     trained.set_training_record(json!({
         "options": options,
         "summary": summary,

@@ -1,6 +1,6 @@
 /* affine.c with one fault, chosen by -DFAULT_...: what the host must notice. FAULT_FUNCTION names a function of the flow. */
 #define regflow_plugin_entry sound_entry
-#include "affine.c"
+#include "../../examples/plugin/c/affine.c"
 #undef regflow_plugin_entry
 
 /* One operation on a result that replaces it. */
@@ -54,28 +54,34 @@ static int32_t faulty_forward(const regflow_instance_t *flow, const regflow_tens
 
 const regflow_plugin_table_t *regflow_plugin_entry(void) {
     static regflow_flow_table_t flow;
-    static const regflow_flow_table_t *flows[] = {&flow};
+    static const void *flows[] = {&flow};
+    static regflow_kind_list_t kinds[] = {{REGFLOW_KIND_FLOW, 0, flows, 1}};
     static regflow_plugin_table_t plugin;
-    static const regflow_target_table_t target = {.struct_size = sizeof target};
-    static const regflow_target_table_t *const targets[] = {&target};
-    (void)targets;
     flow = FLOW;
     flow.forward = faulty_forward;
     plugin = PLUGIN;
-    plugin.flows = flows;
+    plugin.kinds = kinds;
 #if defined FAULT_MAGIC
     plugin.magic = 42;
 #elif defined FAULT_VERSION
     plugin.abi_major = 9;
-#elif defined FAULT_EXTENSION
-    plugin.get_extension = NULL;
+#elif defined FAULT_TABLE_SIZE
+    plugin.struct_size += 8;
 #elif defined FAULT_FUNCTION
     flow.FAULT_FUNCTION = NULL;
-#elif defined FAULT_TARGET
-    plugin.targets = targets;
-    plugin.n_targets = 1;
+#elif defined FAULT_KIND
+    kinds[0].kind = 77; /* from a later version */
+#elif defined FAULT_NULL_TABLE
+    flows[0] = NULL;
 #elif defined FAULT_SIZE
-    flow.struct_size = 8;
+    flow.head.struct_size = 88;
+#elif defined FAULT_ODD_SIZE
+    flow.head.struct_size += 4;
+#elif defined FAULT_NAME
+    flow.head.name.ptr = "../fine";
+    flow.head.name.len = 7;
+#elif defined FAULT_SCHEMA
+    flow.head.config_schema.len -= 1;
 #elif defined FAULT_NULL
     return NULL;
 #endif

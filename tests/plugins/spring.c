@@ -29,9 +29,10 @@ static double number(const char *config, const char *key) {
     return place == NULL ? NAN : strtod(strchr(place, ':') + 1, NULL);
 }
 
-static int32_t create(const regflow_host_ops_t *host, regflow_str_t config, regflow_instance_t **out) {
+static int32_t create(const regflow_build_info_t *info, regflow_instance_t **out) {
+    const regflow_host_ops_t *host = info->host;
     char copy[256];
-    snprintf(copy, sizeof copy, "%.*s", (int)config.len, config.ptr);
+    snprintf(copy, sizeof copy, "%.*s", (int)info->config.len, info->config.ptr);
     double n_atoms = number(copy, "\"atoms\""), k = number(copy, "\"k\"");
     if (!(n_atoms >= 1) || !(k > 0)) {
         host->set_error(host->context, text("`atoms` must be at least 1, and `k` positive"));
@@ -72,8 +73,8 @@ static int32_t compute(const regflow_instance_t *instance, const regflow_energy_
     (void)width;
     return 7;
 #endif
-    if (request->struct_size != sizeof *request) {
-        spring->host->set_error(spring->host->context, text("the host's request has another size"));
+    if (request->struct_size < sizeof *request) {
+        spring->host->set_error(spring->host->context, text("the host is older than this plugin"));
         return REGFLOW_STATUS_ERROR;
     }
     for (uint64_t i = 0; i < request->n; ++i) {
@@ -90,55 +91,38 @@ static int32_t compute(const regflow_instance_t *instance, const regflow_energy_
     return REGFLOW_STATUS_OK;
 }
 
-static const void *no_extension(regflow_str_t name) {
-    (void)name;
-    return NULL;
-}
-
 #define TEXT(literal) {literal, sizeof literal - 1}
 
 static const regflow_energy_table_t SPRING = {
+    .head = {
 #ifdef FAULT_SIZE
-    .struct_size = 8,
+        .struct_size = 8,
 #else
-    .struct_size = sizeof(regflow_energy_table_t),
+        .struct_size = sizeof(regflow_energy_table_t),
 #endif
-    .name = TEXT("spring"),
-    .description = TEXT("Springs at the origin"),
-    .config_schema = TEXT("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
-                          "\"atoms\": {\"type\": \"integer\", \"default\": 1, \"description\": \"Number of atoms.\"},"
-                          "\"k\": {\"type\": \"number\", \"default\": 1.0, \"description\": \"kJ/(mol nm^2)\"}}}"),
-    .create = create,
-    .destroy = destroy,
+        .name = TEXT("spring"),
+        .description = TEXT("Springs at the origin"),
+        .config_schema = TEXT("{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
+                              "\"atoms\": {\"type\": \"integer\", \"default\": 1, \"description\": \"Number of atoms.\"},"
+                              "\"k\": {\"type\": \"number\", \"default\": 1.0, \"description\": \"kJ/(mol nm^2)\"}}}"),
+        .create = create,
+        .destroy = destroy,
+    },
     .n_atoms = n_atoms,
     .masses = masses,
     .compute = compute,
-    .get_extension = no_extension,
 };
 
 #ifdef FAULT_NULL
-static const regflow_energy_table_t *const ENERGIES[] = {&SPRING, NULL};
+static const void *const ENERGIES[] = {&SPRING, NULL};
 #elif defined FAULT_FUNCTION
 static regflow_energy_table_t CHANGED;
-static const regflow_energy_table_t *const ENERGIES[] = {&CHANGED};
+static const void *const ENERGIES[] = {&CHANGED};
 #else
-static const regflow_energy_table_t *const ENERGIES[] = {&SPRING};
+static const void *const ENERGIES[] = {&SPRING};
 #endif
 
-static const regflow_energy_list_t LIST = {
-#ifdef FAULT_LIST_SIZE
-    .struct_size = 8,
-#else
-    .struct_size = sizeof(regflow_energy_list_t),
-#endif
-    .energies = ENERGIES,
-    .n_energies = sizeof ENERGIES / sizeof ENERGIES[0],
-};
-
-static const void *extension(regflow_str_t name) {
-    int is_energies = name.len == strlen(REGFLOW_ENERGIES) && memcmp(name.ptr, REGFLOW_ENERGIES, name.len) == 0;
-    return is_energies ? &LIST : NULL;
-}
+static const regflow_kind_list_t KINDS[] = {{REGFLOW_KIND_ENERGY, 0, ENERGIES, sizeof ENERGIES / sizeof ENERGIES[0]}};
 
 static const regflow_plugin_table_t PLUGIN = {
     .magic = REGFLOW_PLUGIN_MAGIC,
@@ -147,7 +131,8 @@ static const regflow_plugin_table_t PLUGIN = {
     .abi_minor = REGFLOW_PLUGIN_ABI_MINOR,
     .name = TEXT("spring"),
     .version = TEXT("0.3.0"),
-    .get_extension = extension,
+    .kinds = KINDS,
+    .n_kinds = 1,
 };
 
 const regflow_plugin_table_t *regflow_plugin_entry(void) {

@@ -146,7 +146,7 @@ fn number(value: &Value) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regflow::metric::block_populations;
+    use regflow::metric::{Blocks, block_populations};
     use regflow::system::torsion;
 
     #[test]
@@ -156,7 +156,8 @@ mod tests {
             .map(|frame| torsion(frame, [0, 1, 2, 3]))
             .collect();
         let (basins, expected): (Vec<_>, Vec<_>) = basins().into_iter().unzip();
-        let found = block_populations(&basins, &torsions, 1, 40).expect("populations");
+        let found = block_populations(&basins, &torsions, 1, &Blocks::equal(torsions.len(), 40))
+            .expect("populations");
         for (found, expected) in found.iter().zip(expected) {
             assert!(
                 (found.value - expected).abs() < 3.0 * found.error,

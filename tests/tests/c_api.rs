@@ -215,3 +215,17 @@ fn the_library_has_a_versioned_name_and_exports_the_header() {
     exported.sort();
     assert_eq!(exported, declared);
 }
+
+/// Drawing is the program's: an engine that links the library gets neither the report nor what draws it.
+#[test]
+fn the_library_has_no_plotters() {
+    for name in ["libregflow.so", "libregflow.a"] {
+        let library = installed().join("lib").join(name);
+        let bytes = std::fs::read(&library).expect("the library is installed");
+        for word in ["plotters", "regflow6report"] {
+            let word = word.as_bytes();
+            let found = bytes.windows(word.len()).any(|window| window == word);
+            assert!(!found, "{} has {word:?}", library.display());
+        }
+    }
+}

@@ -266,14 +266,19 @@ fn stages_that_make_no_sense() {
         &["--stage", "nowhere.json"],
     );
     assert_names(
-        &train(&["--objective", "likelihood", "--polish", "{}"]),
-        &["--polish", "--objective polish"],
+        &train(&[
+            "--objective",
+            "likelihood",
+            "--objective-config",
+            r#"{"data": 0.5}"#,
+        ]),
+        &["--objective-config", "settings of likelihood", "`data`"],
     );
     assert_names(
         &train(&[
             "--objective",
             "polish",
-            "--polish",
+            "--objective-config",
             r#"{"data": 0.8, "reverse": 0.4}"#,
         ]),
         &["data + reverse", "1.2"],

@@ -246,7 +246,7 @@ fn a_polish_brings_the_flow_nearer_to_the_target() {
             "polish",
             "--steps",
             "60",
-            "--polish",
+            "--objective-config",
             settings,
         ];
         let start = ["--start-from", text(&first), "--learning-rate", "3e-4"];

@@ -4,11 +4,21 @@
 mod build;
 #[path = "plugins/direct.rs"]
 mod direct;
+#[path = "plugins/fields.rs"]
+mod fields;
+#[path = "plugins/search.rs"]
+mod search;
+#[path = "plugins/targets.rs"]
+mod targets;
+#[path = "plugins/templates.rs"]
+mod templates;
+#[path = "plugins/versions.rs"]
+mod versions;
 
 use build::{c_plugin, rust_plugin};
 use direct::Direct;
 use regflow::plugin::{
-    self, Feature, FeatureKind, FlowPlugin, LibraryError, Molecule, Origin, Parameters,
+    self, Feature, FeatureKind, Flow, LibraryError, Molecule, Origin, Parameters, Plugin,
     PluginError, check_library,
 };
 use regflow::tensor::{DType, Device, Tensor};
@@ -76,7 +86,7 @@ struct Results {
 
 /// Outputs of both directions and the gradients of all parameters.
 fn run(
-    flow: &FlowPlugin,
+    flow: &Plugin<Flow>,
     config: &str,
     kinds: &str,
 ) -> Result<Results, Box<dyn std::error::Error>> {
@@ -107,8 +117,8 @@ fn separately_compiled_plugins_give_identical_numbers() -> TestResult {
     ] {
         let library = rust_plugin(package, &["export"], folder.path());
         let config = r#"{"couplings": 3, "hidden": 20, "masks": "random"}"#;
-        let inside = plugin::flow(name)?;
-        let outside = plugin::flow(&library.display().to_string())?;
+        let inside = plugin::find::<Flow>(name)?;
+        let outside = plugin::find::<Flow>(&library.display().to_string())?;
         assert_eq!(inside.info().origin, Origin::LinkedIn);
         assert_eq!(outside.info().origin, Origin::File(library.clone()));
         assert_eq!(inside.info().schema, outside.info().schema);
@@ -116,7 +126,7 @@ fn separately_compiled_plugins_give_identical_numbers() -> TestResult {
         assert!(inside.numbers.len() > 4);
         assert_eq!(inside.numbers, outside.numbers, "{name}");
         let report = check_library(&library)?;
-        assert!(report.flows[0].1.is_ok(), "{:?}", report.flows);
+        assert!(report[0].result.is_ok(), "{report:?}");
     }
     Ok(())
 }
@@ -129,7 +139,7 @@ fn realnvp_agrees_with_candle_in_outputs_and_gradients() -> TestResult {
         for n_features in [2, 7] {
             let features = features(&"r".repeat(n_features));
             let mut parameters = Parameters::new(&Device::Cpu, dtype, 4);
-            let flow = plugin::flow("realnvp")?.build(
+            let flow = plugin::find::<Flow>("realnvp")?.build(
                 config,
                 &features,
                 &Molecule::default(),
@@ -172,7 +182,10 @@ fn realnvp_agrees_with_candle_in_outputs_and_gradients() -> TestResult {
 
 #[test]
 fn architectures_pass_their_checks_for_all_kinds_of_features() -> TestResult {
-    let (realnvp, nsf) = (plugin::flow("realnvp")?, plugin::flow("nsf")?);
+    let (realnvp, nsf) = (
+        plugin::find::<Flow>("realnvp")?,
+        plugin::find::<Flow>("nsf")?,
+    );
     for masks in ["alternating", "random"] {
         for kinds in ["rr", "rrr", "rrrrrrrr"] {
             for permutations in [false, true] {
@@ -190,7 +203,7 @@ fn architectures_pass_their_checks_for_all_kinds_of_features() -> TestResult {
             let config = format!(
                 r#"{{"hidden": 16, "masks": "{masks}", "network": "{network}", "blocks": 3}}"#
             );
-            plugin::flow(name)?.check(&config, &features("rrrrr"), &Molecule::default())?;
+            plugin::find::<Flow>(name)?.check(&config, &features("rrrrr"), &Molecule::default())?;
         }
         for kinds in [
             "rr",
@@ -220,8 +233,12 @@ fn new_flows_are_the_identity() -> TestResult {
     for name in ["realnvp", "nsf"] {
         let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
         let features = features("rrrrr");
-        let flow =
-            plugin::flow(name)?.build("", &features, &Molecule::default(), &mut parameters)?;
+        let flow = plugin::find::<Flow>(name)?.build(
+            "",
+            &features,
+            &Molecule::default(),
+            &mut parameters,
+        )?;
         let x = waves(4, 5, DType::F32);
         let (y, log_det) = flow.forward(&x)?;
         // A spline returns the identity up to rounding of its knots in [-5, 5].
@@ -237,21 +254,33 @@ fn new_flows_are_the_identity() -> TestResult {
 #[test]
 fn plugins_in_c_work() -> TestResult {
     let folder = TempDir::new()?;
-    let library = c_plugin("affine.c", &[], folder.path(), "affine.so");
+    let library = c_plugin(
+        "../../examples/plugin/c/affine.c",
+        &[],
+        folder.path(),
+        "affine.so",
+    );
     let report = check_library(&library)?;
-    let [(info, Ok(check))] = report.flows.as_slice() else {
+    let [
+        plugin::Report {
+            info,
+            result: Ok(_),
+        },
+    ] = report.as_slice()
+    else {
         panic!("{report:?}");
     };
     assert_eq!(
         (info.name.as_str(), info.version.as_str()),
         ("affine", "1.2.3")
     );
+    let flow = plugin::find::<Flow>(&library.display().to_string())?;
+    let check = flow.check("", &features("rrr"), &Molecule::default())?;
     assert!(
-        check.round_trip < 1e-12 && check.log_det < 1e-8,
+        check.round_trip < 1e-12 && check.log_det < 1e-8 && check.without_gradient.is_empty(),
         "{check:?}"
     );
 
-    let flow = plugin::flow(&library.display().to_string())?;
     let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 2);
     let built = flow.build("", &features("rrr"), &Molecule::default(), &mut parameters)?;
     parameters.set(
@@ -287,7 +316,7 @@ fn plugins_in_c_work() -> TestResult {
 }
 
 fn library_error(path: &Path) -> LibraryError {
-    match plugin::flow(&path.display().to_string()) {
+    match plugin::find::<Flow>(&path.display().to_string()) {
         Err(PluginError::Library { reason, .. }) => reason,
         other => panic!("{}: {other:?}", path.display()),
     }
@@ -305,11 +334,18 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
             &format!("{name}.so"),
         )
     };
-    let text = folder.join("text.so");
+    let (text, broken) = (folder.join("text.so"), folder.join("broken.so"));
     std::fs::write(&text, "not a library")?;
+    std::fs::write(
+        &broken,
+        "not a library, though it names regflow_plugin_entry",
+    )?;
+    let table_size = size_of::<regflow_plugin::abi::PluginTable>() + 8;
+    let table_size = format!("its plugin table is invalid: struct_size is {table_size}");
     let cases = [
         (folder.join("missing.so"), "no such file"),
-        (text, "not a shared library that can be loaded: "),
+        (text, "not a RegFlow plugin"),
+        (broken, "not a shared library that can be loaded: "),
         (
             c_plugin("no_entry.c", &[], folder, "no_entry.so"),
             "not a RegFlow plugin",
@@ -317,19 +353,36 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
         (fault("MAGIC"), "its plugin table is invalid: magic is 0x2a"),
         (
             fault("VERSION"),
-            "built for version 9.1 of the plugin interface, this host has version 1.1",
+            "built for version 9.0 of the plugin interface, this host has version 1.0",
+        ),
+        (fault("TABLE_SIZE"), &table_size),
+        (fault("KIND"), "it has no flow `(any)`; it offers: nothing"),
+        (
+            fault("NULL_TABLE"),
+            "its flow table is invalid: address is null",
         ),
         (
-            fault("EXTENSION"),
-            "its plugin table is invalid: get_extension is null",
+            fault("SIZE"),
+            "its flow table is invalid: struct_size is 88, expected at least 96",
         ),
-        (fault("SIZE"), "its flow table is invalid: struct_size is 8"),
         (
-            fault("FUNCTION=create"),
+            fault("ODD_SIZE"),
+            "its flow table is invalid: struct_size is 100",
+        ),
+        (
+            fault("NAME"),
+            "its flow table is invalid: name is `../fine`, expected lower case letters",
+        ),
+        (
+            fault("SCHEMA"),
+            "its flow table is invalid: config_schema is ",
+        ),
+        (
+            fault("FUNCTION=head.create"),
             "its flow table is invalid: create is null",
         ),
         (
-            fault("FUNCTION=destroy"),
+            fault("FUNCTION=head.destroy"),
             "its flow table is invalid: destroy is null",
         ),
         (
@@ -341,24 +394,16 @@ fn libraries_that_cannot_be_used_say_why() -> TestResult {
             "its flow table is invalid: inverse is null",
         ),
         (
-            fault("FUNCTION=get_extension"),
-            "its flow table is invalid: get_extension is null",
-        ),
-        (
-            fault("TARGET"),
-            "its target table is invalid: create is null",
-        ),
-        (
             fault("NULL"),
             "its entry point failed: it returned no table",
         ),
         (
             rust_plugin("regflow-test-foreign", &[], folder),
-            "built for version 2.3 of the plugin interface, this host has version 1.1",
+            "built for version 2.3 of the plugin interface, this host has version 1.0",
         ),
         (
             rust_plugin("regflow-test-foreign", &["layout"], folder),
-            "its types are laid out differently than version 1.1 of the plugin interface says",
+            "its types are laid out differently than version 1.0 of the plugin interface says",
         ),
     ];
     for (path, expected) in cases {
@@ -402,7 +447,12 @@ fn flows_that_break_the_rules_are_found_out() -> TestResult {
             &name,
         );
         let report = check_library(&library)?;
-        let [(_, Err(error))] = report.flows.as_slice() else {
+        let [
+            plugin::Report {
+                result: Err(error), ..
+            },
+        ] = report.as_slice()
+        else {
             panic!("{fault}: {report:?}");
         };
         assert!(error.to_string().contains(expected), "{fault}: {error}");
@@ -415,7 +465,7 @@ fn panics_come_back_as_errors() -> TestResult {
     let folder = TempDir::new()?;
     let library = rust_plugin("regflow-test-panicking", &[], folder.path());
     let path = library.display().to_string();
-    let flow = plugin::flow(&path)?;
+    let flow = plugin::find::<Flow>(&path)?;
     let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
     let mut build = |config: &str| {
         flow.build(
@@ -440,32 +490,12 @@ fn panics_come_back_as_errors() -> TestResult {
     let error = built.inverse(&x).unwrap_err().to_string();
     assert_eq!(error, "plugin `panicking`, inverse: no inverse today");
 
-    let target = plugin::target(&path)?.build("")?;
-    let (x0, x1, kinds) = (
-        [0.0; 4],
-        [0.0; 6],
-        [FeatureKind::Real, FeatureKind::Circular],
-    );
-    let error = target.pair(&x0, &x1, &kinds).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "plugin `out-of-range`: prior point 0 is paired with data point 3, but there are 3"
-    );
-    let stopped = target.pair_with_progress(&x0, &x1, &kinds, 1, &|_| false);
-    assert!(
-        matches!(stopped, Err(PluginError::Stopped { .. })),
-        "{stopped:?}"
-    );
-    assert!(matches!(
-        target.pair(&x0[..3], &x1, &kinds),
-        Err(PluginError::Points { found: 3, .. })
-    ));
     Ok(())
 }
 
 #[test]
 fn configurations_and_features_are_checked() -> TestResult {
-    let realnvp = plugin::flow("realnvp")?;
+    let realnvp = plugin::find::<Flow>("realnvp")?;
     let build = |config: &str, kinds: &str| {
         let mut parameters = Parameters::new(&Device::Cpu, DType::F32, 0);
         let built = realnvp.build(
@@ -521,61 +551,6 @@ fn configurations_and_features_are_checked() -> TestResult {
 }
 
 #[test]
-fn names_are_searched_for_in_the_plugin_path() -> TestResult {
-    let folder = TempDir::new()?;
-    c_plugin("affine.c", &[], folder.path(), "libaffine.so");
-    c_plugin("faulty.c", &["FAULT_VERSION"], folder.path(), "broken.so");
-    c_plugin("affine.c", &[], folder.path(), "other.so");
-    // The variable belongs to the whole process, so a program of its own asks.
-    let ask = |name: &str| {
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "search_for_a_name", "--ignored", "--nocapture"])
-            .env("REGFLOW_PLUGIN_PATH", folder.path())
-            .env("REGFLOW_PLUGIN_DEBUG", "1")
-            .env("REGFLOW_TEST_NAME", name)
-            .output()
-            .unwrap();
-        (
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
-    let (found, log) = ask("affine");
-    assert!(
-        found.contains("found in") && found.contains("libaffine.so"),
-        "{found}"
-    );
-    assert!(log.contains("regflow plugins: flow `affine`: "), "{log}");
-    let (broken, _) = ask("broken");
-    for part in [
-        "libbroken.so: no such file",
-        "broken.so: built for version 9.1",
-        "realnvp, nsf",
-    ] {
-        assert!(broken.contains(part), "{broken}");
-    }
-    let (other, _) = ask("other");
-    assert!(
-        other.contains("it has no flow `other`; it offers: flow `affine`"),
-        "{other}"
-    );
-    let (linked_in, _) = ask("nsf");
-    assert!(linked_in.contains("found in linked in"), "{linked_in}");
-    Ok(())
-}
-
-/// Run by the test above.
-#[test]
-#[ignore = "a helper"]
-fn search_for_a_name() {
-    let name = std::env::var("REGFLOW_TEST_NAME").unwrap_or_default();
-    match plugin::flow(&name) {
-        Ok(flow) => println!("found in {}", flow.info().origin),
-        Err(error) => println!("{error}"),
-    }
-}
-
-#[test]
 fn c_header_has_the_numbers_of_the_rust_interface() -> TestResult {
     use regflow_plugin::abi::{ABI_MAJOR, ABI_MINOR, MAGIC, op};
     let header = std::fs::read_to_string(
@@ -592,8 +567,22 @@ fn c_header_has_the_numbers_of_the_rust_interface() -> TestResult {
         let name = format!("REGFLOW_OP_{}", op::name(code).ok_or("unnamed")?);
         assert_eq!(value(&name)?, format!("{code}u"));
     }
+    for (name, code) in regflow_plugin_kinds() {
+        assert_eq!(value(name)?, format!("{code}u"));
+    }
     assert_eq!(value("REGFLOW_PLUGIN_ABI_MAJOR")?, format!("{ABI_MAJOR}u"));
     assert_eq!(value("REGFLOW_PLUGIN_ABI_MINOR")?, format!("{ABI_MINOR}u"));
     assert_eq!(value("REGFLOW_PLUGIN_MAGIC")?, format!("{MAGIC:#x}ull"));
     Ok(())
+}
+
+fn regflow_plugin_kinds() -> [(&'static str, u32); 4] {
+    use regflow_plugin::abi::Table;
+    use regflow_plugin::{energy, field, flow, target};
+    [
+        ("REGFLOW_KIND_FLOW", flow::FlowTable::KIND),
+        ("REGFLOW_KIND_FIELD", field::FieldTable::KIND),
+        ("REGFLOW_KIND_TARGET", target::TargetTable::KIND),
+        ("REGFLOW_KIND_ENERGY", energy::EnergyTable::KIND),
+    ]
 }

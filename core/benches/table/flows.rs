@@ -12,7 +12,9 @@ use regflow::model::{Model, ModelError};
 use regflow::pairs::{PairOptions, Pairs};
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::{self, Device, Tensor};
-use regflow::train::{Dataset, Objective, Progress, Resources, Stage, TrainOptions, train};
+use regflow::train::{
+    Dataset, Objective, Progress, Regression, Resources, Stage, TrainOptions, train,
+};
 use regflow_plugin::abi::op;
 use serde_json::json;
 
@@ -228,7 +230,7 @@ impl Bench {
     /// Median seconds of the steps of a run: batches of pairs drawn, gradients, optimiser, moving average.
     fn training_step(&mut self, batch: usize) -> Outcome<f64> {
         let options = TrainOptions::single(Stage {
-            objective: Objective::Regression,
+            objective: Objective::Regression(Regression::default()),
             batch,
             learning_rate: 5e-4,
             ..Stage::default()

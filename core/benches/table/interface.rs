@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use regflow::plugin::{FlowPlugin, Molecule, Parameters};
+use regflow::plugin::{self, Molecule, Parameters, Plugin};
 use regflow::tensor::{self, DType, Device, Tensor};
 use regflow_plugin::abi::op;
 use regflow_plugin::{Error, Feature, FeatureKind, Flow, ParameterBuilder};
@@ -68,7 +68,7 @@ pub fn rows(table: &mut Table) -> Outcome {
         atom: 0,
         axis: 0,
     };
-    let flow = FlowPlugin::of::<Chain>().build(
+    let flow = Plugin::<plugin::Flow>::of::<Chain>().build(
         "",
         &[feature],
         &Molecule::default(),

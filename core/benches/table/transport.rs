@@ -53,7 +53,7 @@ pub fn rows(table: &mut Table) -> Outcome {
             &name,
             || {
                 median_of_calls(|| {
-                    let solved = regflow_ot::transport(&x0, &x1, &[false; DIMENSION])?;
+                    let solved = regflow_assignment::transport(&x0, &x1, &[false; DIMENSION])?;
                     mean = solved.cost / n as f64;
                     Ok(())
                 })

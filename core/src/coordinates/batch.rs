@@ -16,7 +16,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    fn at(self, configuration: usize) -> CoordinatesError {
+    pub(super) fn at(self, configuration: usize) -> CoordinatesError {
         match self {
             Self::NotFinite => CoordinatesError::NotFinite { configuration },
             Self::Collapsed(atoms) => CoordinatesError::Collapsed {
@@ -48,6 +48,19 @@ pub(super) trait ConfigurationMap: Sync {
         d_z: &mut [f64],
         scratch: &mut [f64],
     );
+}
+
+/// Features of positions and `log_volume`.
+pub(super) fn features(
+    map: &dyn ConfigurationMap,
+    x: &[f64],
+    z: &mut [f64],
+    scratch: &mut [f64],
+) -> Result<f64, Fault> {
+    match x.iter().all(|x| x.is_finite()) {
+        true => map.to_features(x, z, scratch),
+        false => Err(Fault::NotFinite),
+    }
 }
 
 /// Positions of features and `log_volume`, which is `-inf` for features and positions that are not finite too.

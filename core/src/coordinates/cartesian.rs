@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::{ConfigurationMap, Fault};
 use super::frame::random_rotation;
 use super::geometry::{Vec3, centre, dot, point, scale, set_point, sub};
+use super::source::{ConfigurationSource, Rows};
 use super::{CoordinatesError, Feature, FeatureKind};
 
 /// `z = x / sigma`, all `3N` positions. `sigma` is the standard deviation of the centred data, over atoms and axes; the
@@ -24,17 +25,24 @@ pub(super) struct Cartesian {
 }
 
 impl Cartesian {
-    pub(super) fn fit(n_atoms: usize, positions: &[f64]) -> Result<Self, CoordinatesError> {
+    pub(super) fn fit(
+        n_atoms: usize,
+        source: &dyn ConfigurationSource,
+    ) -> Result<Self, CoordinatesError> {
+        let rows = Rows {
+            source,
+            n_atoms,
+            width: 1,
+            map: |x: &[f64], sum: &mut [f64]| {
+                let c = centre(x);
+                let squares = (0..n_atoms).map(|atom| sub(point(x, atom), c));
+                sum[0] = squares.map(|r| dot(r, r)).sum();
+                Ok(())
+            },
+        };
         let mut sum = 0.0;
-        for x in positions.chunks_exact(3 * n_atoms) {
-            let c = centre(x);
-            sum += x
-                .chunks_exact(3)
-                .map(|atom| sub([atom[0], atom[1], atom[2]], c))
-                .map(|r| dot(r, r))
-                .sum::<f64>();
-        }
-        let sigma = (sum / positions.len() as f64).sqrt();
+        rows.pass(|_, squares| sum += squares.iter().sum::<f64>())?;
+        let sigma = (sum / (3 * n_atoms * source.n()) as f64).sqrt();
         if sigma > 0.0 {
             Ok(Self {
                 sigma,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::geometry::wrap;
 
 /// Bins of the histogram that the cut is looked for in, and the width of the Gaussian that smooths it, in bins (degrees).
-const BINS: usize = 360;
+pub(super) const BINS: usize = 360;
 const SMOOTHING: f64 = 10.0;
 
 /// `z = (x - mean) / scale`, `x = Phi^-1((phi - cut) / 2 pi)` with the cumulative normal distribution `Phi`: a bijection
@@ -22,30 +22,6 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn fit(angles: impl Iterator<Item = f64> + Clone) -> Self {
-        let antipode = wrap(least_populated(angles.clone()) + PI);
-        let raw = Self {
-            antipode,
-            mean: 0.0,
-            scale: 1.0,
-        };
-        let (mut n, mut sum, mut squares) = (0.0, 0.0, 0.0);
-        for angle in angles {
-            let x = raw.forward(angle).0;
-            n += 1.0;
-            sum += x;
-            squares += x * x;
-        }
-        let mean = sum / n;
-        let scale = (squares / n - mean * mean).max(0.0).sqrt();
-        // A torsion that hardly moves is treated as linear, not cut; the floor keeps a single repeated frame invertible.
-        Self {
-            antipode,
-            mean,
-            scale: scale.max(1e-3),
-        }
-    }
-
     pub(super) fn validate(&self) -> Result<(), &'static str> {
         if self.antipode.abs() <= PI && self.scale > 0.0 {
             Ok(())
@@ -81,15 +57,54 @@ impl Cut {
     }
 }
 
-/// The angle at which the smoothed histogram is lowest. Where bins are empty, the tails of the Gaussians make that about the
-/// middle of the widest gap.
-fn least_populated(angles: impl Iterator<Item = f64>) -> f64 {
-    let width = TAU / BINS as f64;
-    let mut counts = [0.0; BINS];
-    for angle in angles {
-        let bin = ((wrap(angle) + PI) / width) as usize;
-        counts[bin.min(BINS - 1)] += 1.0;
+/// A [`Cut`] in the making: mean and variance of what it makes of the angles.
+#[derive(Clone)]
+pub(super) struct CutFit {
+    raw: Cut,
+    n: f64,
+    sum: f64,
+    squares: f64,
+}
+
+impl CutFit {
+    /// A cut at this angle.
+    pub(super) fn new(cut: f64) -> Self {
+        let raw = Cut {
+            antipode: wrap(cut + PI),
+            mean: 0.0,
+            scale: 1.0,
+        };
+        Self {
+            raw,
+            n: 0.0,
+            sum: 0.0,
+            squares: 0.0,
+        }
     }
+
+    pub(super) fn add(&mut self, angle: f64) {
+        let x = self.raw.forward(angle).0;
+        self.n += 1.0;
+        self.sum += x;
+        self.squares += x * x;
+    }
+
+    pub(super) fn finish(self) -> Cut {
+        let mean = self.sum / self.n;
+        let scale = (self.squares / self.n - mean * mean).max(0.0).sqrt();
+        // A torsion that hardly moves is treated as linear, not cut; the floor keeps a single repeated frame invertible.
+        Cut {
+            mean,
+            scale: scale.max(1e-3),
+            ..self.raw
+        }
+    }
+}
+
+/// The angle at which the smoothed histogram (counts in equal bins from -pi on) is lowest. Where bins are empty, the tails of the
+/// Gaussians make that about the middle of the widest gap.
+pub(super) fn least_populated(counts: &[f64; BINS]) -> f64 {
+    let width = TAU / BINS as f64;
     let kernel: [f64; BINS] = std::array::from_fn(|distance| {
         let distance = distance.min(BINS - distance) as f64 / SMOOTHING;
         (-0.5 * distance * distance).exp()
@@ -225,7 +240,11 @@ mod tests {
                 wrap(if k % 3 == 0 { 2.8 } else { -1.2 } + ((k * 7919) % 1009) as f64 / 1009.0)
             })
             .collect();
-        let cut = Cut::fit(angles.iter().copied());
+        let mut survey = super::super::internal::turning::Survey::default();
+        angles.iter().for_each(|&angle| survey.add(angle));
+        let mut cut = CutFit::new(survey.least_populated());
+        angles.iter().for_each(|&angle| cut.add(angle));
+        let cut = cut.finish();
         let at = wrap(cut.antipode + PI);
         assert!((0.0..2.8).contains(&at), "{at}");
         let mean = angles.iter().map(|&a| cut.forward(a).0).sum::<f64>() / 2000.0;

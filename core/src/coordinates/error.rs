@@ -41,17 +41,12 @@ pub enum CoordinatesError {
         found: usize,
     },
     /// Too few frames for the statistics that the map needs.
-    #[error("standardising {features} linear features needs at least {needed} frames, there are {found}{}",
-        if *whiten { "; give more frames, or switch whitening off (whiten = false)" } else { "" })]
+    #[error("standardising features needs at least {needed} frames, there are {found}")]
     TooFewFrames {
-        /// Linear features.
-        features: usize,
         /// Frames needed.
         needed: usize,
         /// Frames given.
         found: usize,
-        /// Whether whitening was asked for.
-        whiten: bool,
     },
     /// A position that is NaN or infinite.
     #[error("configuration {configuration} has a position that is not finite")]
@@ -128,7 +123,7 @@ pub enum CoordinatesError {
     #[error("the stored coordinates are damaged: {problem}")]
     Corrupt {
         /// What is wrong.
-        problem: &'static str,
+        problem: String,
     },
 }
 

@@ -1,8 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use super::batch::{self, ConfigurationMap, Fault, Shape};
+use super::batch::{ConfigurationMap, Fault};
 use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, set_point, sub};
-use super::standardise::Standardise;
+use super::source::{ConfigurationSource, Rows};
+use super::standardise::{self, Standardise};
+use super::storage::Arrays;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
 use crate::system::Topology;
 
@@ -12,56 +14,71 @@ const GOOD_SINE: f64 = 0.3;
 
 /// Atom a at the origin, b on +x, c in the plane z = 0 with y > 0. The coordinates are `x_b, x_c, y_c`, then `x, y, z` of the
 /// other atoms in their order, standardised; volume element `x_b^2 y_c`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Gauge {
     atoms: [usize; 3],
     standardise: Standardise,
 }
 
+/// What is stored beside the arrays.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    atoms: [usize; 3],
+    standardise: standardise::Settings,
+}
+
+impl Settings {
+    pub(super) fn restore(self, n_atoms: usize, arrays: &mut Arrays) -> Result<Gauge, String> {
+        if !valid_atoms(self.atoms, n_atoms) {
+            return Err("the gauge atoms are not three different atoms".to_owned());
+        }
+        Ok(Gauge {
+            atoms: self.atoms,
+            standardise: Standardise::restore(&self.standardise, 3 * n_atoms - 6, arrays)?,
+        })
+    }
+}
+
 impl Gauge {
     pub(super) fn fit(
         topology: &Topology,
-        positions: &[f64],
+        source: &dyn ConfigurationSource,
         options: &CoordinateOptions,
     ) -> Result<Self, CoordinatesError> {
         let n_atoms = topology.atoms.len();
         let atoms = match options.gauge_atoms {
             Some(atoms) if valid_atoms(atoms, n_atoms) => atoms,
             Some(atoms) => return Err(CoordinatesError::GaugeAtoms { atoms, n_atoms }),
-            None => choose_atoms(topology, positions)?,
+            None => choose_atoms(topology, source)?,
         };
-        let shape = Shape {
-            input: 3 * n_atoms,
-            output: 3 * n_atoms - 6,
-            scratch: 0,
+        let rows = Rows {
+            source,
+            n_atoms,
+            width: 3 * n_atoms - 6,
+            map: |x: &[f64], q: &mut [f64]| reduce(atoms, x, q).map(|_| ()),
         };
-        let n = positions.len() / shape.input;
-        let (mut reduced, mut log_volume) = (vec![0.0; n * shape.output], vec![0.0; n]);
-        batch::run(
-            shape,
-            positions,
-            &mut reduced,
-            &mut log_volume,
-            |x, q, _| reduce(atoms, x, q),
-        )?;
         let labels = features(atoms, n_atoms);
-        let columns: Vec<usize> = (0..shape.output).collect();
+        let columns: Vec<usize> = (0..rows.width).collect();
         let name = |k: usize| {
             (
                 ["x", "y", "z"][labels[k].axis as usize],
                 labels[k].atom as usize,
             )
         };
-        let standardise = Standardise::fit(&reduced, shape.output, &columns, options.whiten, name)?;
+        let standardise = Standardise::fit(&rows, &columns, options.whiten, name)?;
         Ok(Self { atoms, standardise })
     }
 
-    pub(super) fn validate(&self, n_atoms: usize) -> Result<(), &'static str> {
-        if !valid_atoms(self.atoms, n_atoms) {
-            return Err("the gauge atoms are not three different atoms");
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            atoms: self.atoms,
+            standardise: self.standardise.settings(),
         }
-        self.standardise.validate(3 * n_atoms - 6)
+    }
+
+    pub(super) fn standardise(&self) -> &Standardise {
+        &self.standardise
     }
 
     pub(super) fn atoms(&self) -> [usize; 3] {
@@ -169,15 +186,18 @@ fn reduce(atoms: [usize; 3], x: &[f64], q: &mut [f64]) -> Result<f64, Fault> {
 
 /// A heavy atom a and two heavy atoms b, c bonded to it (any bonded atoms where there are no such heavy ones), with an angle
 /// that stays clear of 0 and pi, in whose frame the molecule has the smallest total variance over the data.
-fn choose_atoms(topology: &Topology, positions: &[f64]) -> Result<[usize; 3], CoordinatesError> {
+fn choose_atoms(
+    topology: &Topology,
+    source: &dyn ConfigurationSource,
+) -> Result<[usize; 3], CoordinatesError> {
     let n_atoms = topology.atoms.len();
-    let frames: Vec<&[f64]> = {
-        let stride = (positions.len() / (3 * n_atoms)).div_ceil(SURVEYED_FRAMES);
-        positions
-            .chunks_exact(3 * n_atoms)
-            .step_by(stride)
-            .collect()
+    let stride = source.n().div_ceil(SURVEYED_FRAMES).max(1);
+    let frame = |index| {
+        let mut x = vec![0.0; 3 * n_atoms];
+        source.copy(index, &mut x);
+        x
     };
+    let frames: Vec<Vec<f64>> = (0..source.n()).step_by(stride).map(frame).collect();
     let neighbours = topology.neighbours();
     for heavy_only in [true, false] {
         let allowed = |atom: &usize| !heavy_only || topology.atoms[*atom].atomic_number > 1;
@@ -212,7 +232,7 @@ fn choose_atoms(topology: &Topology, positions: &[f64]) -> Result<[usize; 3], Co
 }
 
 /// Smallest sine of the angle b-a-c, and the variance of the gauge coordinates summed over them; none where degenerate.
-fn survey(atoms: [usize; 3], frames: &[&[f64]]) -> Option<(f64, f64)> {
+fn survey(atoms: [usize; 3], frames: &[Vec<f64>]) -> Option<(f64, f64)> {
     let width = frames.first()?.len() - 6;
     let (mut q, mut sum, mut squares) = (vec![0.0; width], vec![0.0; width], 0.0);
     let mut smallest = f64::INFINITY;

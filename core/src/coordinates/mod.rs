@@ -30,7 +30,10 @@ mod frame;
 mod gauge;
 mod geometry;
 mod internal;
+mod shrinkage;
+mod source;
 mod standardise;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +54,8 @@ pub use error::{CoordinatesError, ZMatrixError};
 pub use frame::Frame;
 pub use internal::ZMatrix;
 pub use regflow_plugin::{Feature, FeatureKind};
+pub use source::{ConfigurationSource, Configurations, FrameStore};
+pub(crate) use storage::{Arrays, CoordinateSettings};
 
 /// The kinds of coordinates; named `cartesian`, `gauge`, `internal` in configuration files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -101,8 +106,8 @@ pub struct CoordinateOptions {
     /// Whether the architecture understands circular features. If so, torsions that turn are circular features; if not
     /// (the default), each is cut at its least populated angle and mapped smoothly onto the real line. `internal` only.
     pub circular: bool,
-    /// Decorrelate the linear features (ZCA), beside giving them zero mean and unit variance; default true. Needs more
-    /// frames than linear features. `gauge` and `internal`.
+    /// Decorrelate the linear features (ZCA), beside giving them zero mean and unit variance; default true. Where frames are few,
+    /// as far as they tell how features are correlated. `gauge` and `internal`.
     pub whiten: bool,
     /// The Z-matrix of `internal`; by default it is built from the bonds.
     pub z_matrix: Option<ZMatrix>,
@@ -122,67 +127,56 @@ impl Default for CoordinateOptions {
     }
 }
 
-/// A fitted map between positions and features. Serialisation keeps every bit.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Record", into = "Record")]
+/// A fitted map between positions and features.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Coordinates {
     n_atoms: usize,
     map: Map,
     features: Vec<Feature>,
 }
 
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, PartialEq, Debug)]
 enum Map {
     Cartesian(Cartesian),
     Gauge(Gauge),
     Internal(Internal),
 }
 
-/// What is stored of [`Coordinates`]; the rest follows from it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Record {
-    n_atoms: usize,
-    map: Map,
-}
-
-impl From<Coordinates> for Record {
-    fn from(coordinates: Coordinates) -> Self {
-        Self {
-            n_atoms: coordinates.n_atoms,
-            map: coordinates.map,
-        }
-    }
-}
-
-impl TryFrom<Record> for Coordinates {
-    type Error = CoordinatesError;
-
-    fn try_from(record: Record) -> Result<Self, CoordinatesError> {
-        let Record { n_atoms, map } = record;
-        let problem = match &map {
-            Map::Cartesian(map) => map.validate(n_atoms),
-            Map::Gauge(map) => map.validate(n_atoms),
-            Map::Internal(map) => map.validate(n_atoms),
-        };
-        match problem {
-            Ok(()) => Ok(Self::new(n_atoms, map)),
-            Err(problem) => Err(CoordinatesError::Corrupt { problem }),
-        }
-    }
-}
-
 impl Coordinates {
     /// Fits the map to `positions` (`[n, N, 3]`, nm).
     ///
     /// # Errors
-    /// Positions that are not finite or not a whole number of configurations, too few of them, degenerate ones (named by
-    /// their index), a Z-matrix or gauge atoms that do not fit the topology, features that do not vary.
+    /// As [`Coordinates::fit_to`]; positions that are not a whole number of configurations.
     pub fn fit(
         kind: CoordinateKind,
         topology: &Topology,
         positions: &[f64],
+        options: &CoordinateOptions,
+    ) -> Result<Self, CoordinatesError> {
+        let n_atoms = topology.atoms.len();
+        if n_atoms > 0 && !positions.len().is_multiple_of(3 * n_atoms) {
+            return Err(CoordinatesError::PositionCount {
+                n_atoms,
+                found: positions.len(),
+            });
+        }
+        Self::fit_to(
+            kind,
+            topology,
+            &Configurations { positions, n_atoms },
+            options,
+        )
+    }
+
+    /// Fits the map to configurations, in the order of time, that are read several times and a few thousand at a time.
+    ///
+    /// # Errors
+    /// Positions that are not finite, too few configurations, degenerate ones (named by their index), a Z-matrix or gauge
+    /// atoms that do not fit the topology, features that do not vary.
+    pub fn fit_to(
+        kind: CoordinateKind,
+        topology: &Topology,
+        source: &dyn ConfigurationSource,
         options: &CoordinateOptions,
     ) -> Result<Self, CoordinatesError> {
         let n_atoms = topology.atoms.len();
@@ -198,21 +192,13 @@ impl Coordinates {
                 found: n_atoms,
             });
         }
-        if positions.is_empty() || !positions.len().is_multiple_of(3 * n_atoms) {
-            return Err(CoordinatesError::PositionCount {
-                n_atoms,
-                found: positions.len(),
-            });
-        }
-        if let Some(at) = positions.iter().position(|x| !x.is_finite()) {
-            return Err(CoordinatesError::NotFinite {
-                configuration: at / (3 * n_atoms),
-            });
+        if source.n() == 0 {
+            return Err(CoordinatesError::PositionCount { n_atoms, found: 0 });
         }
         let map = match kind {
-            CoordinateKind::Cartesian => Map::Cartesian(Cartesian::fit(n_atoms, positions)?),
-            CoordinateKind::Gauge => Map::Gauge(Gauge::fit(topology, positions, options)?),
-            CoordinateKind::Internal => Map::Internal(Internal::fit(topology, positions, options)?),
+            CoordinateKind::Cartesian => Map::Cartesian(Cartesian::fit(n_atoms, source)?),
+            CoordinateKind::Gauge => Map::Gauge(Gauge::fit(topology, source, options)?),
+            CoordinateKind::Internal => Map::Internal(Internal::fit(topology, source, options)?),
         };
         Ok(Self::new(n_atoms, map))
     }
@@ -298,19 +284,46 @@ impl Coordinates {
         log_volume: &mut [f64],
     ) -> Result<(), CoordinatesError> {
         self.check_lengths(positions, features, log_volume)?;
+        let (shape, map) = (self.shape_of_features(), self.map());
+        batch::run(shape, positions, features, log_volume, |x, z, scratch| {
+            batch::features(map, x, z, scratch)
+        })
+    }
+
+    /// As [`Coordinates::to_features`], but a configuration that is not finite or has no features gets features 0 and a `log_volume` of
+    /// NaN, and the others theirs.
+    ///
+    /// # Errors
+    /// Arrays of the wrong length.
+    pub fn to_features_where_defined(
+        &self,
+        positions: &[f64],
+        features: &mut [f64],
+        log_volume: &mut [f64],
+    ) -> Result<(), CoordinatesError> {
+        self.check_lengths(positions, features, log_volume)?;
         let map = self.map();
-        let shape = batch::Shape {
+        batch::run(
+            self.shape_of_features(),
+            positions,
+            features,
+            log_volume,
+            |x, z, scratch| {
+                let mapped = batch::features(map, x, z, scratch);
+                Ok(mapped.unwrap_or_else(|_| {
+                    z.fill(0.0);
+                    f64::NAN
+                }))
+            },
+        )
+    }
+
+    fn shape_of_features(&self) -> batch::Shape {
+        batch::Shape {
             input: 3 * self.n_atoms,
             output: self.n_features(),
-            scratch: map.scratch_len(),
-        };
-        batch::run(shape, positions, features, log_volume, |x, z, scratch| {
-            if x.iter().all(|x| x.is_finite()) {
-                map.to_features(x, z, scratch)
-            } else {
-                Err(batch::Fault::NotFinite)
-            }
-        })
+            scratch: self.map().scratch_len(),
+        }
     }
 
     /// Positions of a batch of features: the inverse of [`Coordinates::to_features`], in the same shapes.

@@ -39,7 +39,7 @@ pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, 
         });
     }
     let config = json_config(config)?;
-    let energy = plugin::energy(&plugin)?.build(&config)?;
+    let energy = plugin::find::<PluginEnergy>(&plugin)?.build(&config)?;
     let bonds = file_of(&config).map_or_else(Vec::new, |text| system_xml::bond_terms(&text));
     Ok(Box::new(WithBonds { energy, bonds }))
 }
@@ -109,10 +109,12 @@ fn plugin_source(source: &str) -> Option<(String, &str)> {
         let file = format!("{stem}{DLL_SUFFIX}");
         let (name, config) = rest.split_once(':').unwrap_or((rest, ""));
         let named = format!("{file}:{name}");
-        return Some(match is_name(name) && plugin::energy(&named).is_ok() {
-            true => (named, config),
-            false => (file, rest),
-        });
+        return Some(
+            match is_name(name) && plugin::find::<PluginEnergy>(&named).is_ok() {
+                true => (named, config),
+                false => (file, rest),
+            },
+        );
     }
     let (name, config) = source.split_once(':')?;
     is_name(name).then(|| (name.into(), config))

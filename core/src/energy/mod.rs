@@ -60,6 +60,11 @@ pub trait Energy: Send + Sync {
         None
     }
 
+    /// Whether [`Energy::energies_and_forces`] can be called at all.
+    fn has_forces(&self) -> bool {
+        true
+    }
+
     /// Energies in kJ/mol (`[n]`) of `n` configurations (`[n, N, 3]`, nm).
     ///
     /// # Errors

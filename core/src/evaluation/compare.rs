@@ -3,7 +3,7 @@
 use super::torsion::Selection;
 use super::{BasinRow, EvaluationError, FreeEnergyRow, Metric, Options, Reference, Sample};
 use crate::metric::{
-    self, Distribution, Estimate, MetricError, PointSet, Wasserstein, wasserstein_2,
+    self, Blocks, Distribution, Estimate, MetricError, PointSet, Wasserstein, wasserstein_2,
     wasserstein_with_errors,
 };
 use crate::sample::{Resampling, resample};
@@ -38,8 +38,8 @@ impl Sets<'_> {
         self.log_weight.iter().any(|w| w.is_finite())
     }
 
-    /// Points on either side of an optimal transport. Half of the reference has as many, so that the distance of its two halves can
-    /// be compared with the others: that of finite samples depends on their number.
+    /// Points on either side of an optimal transport. Half of the reference has as many, so that the distance of its two halves, before
+    /// and after the middle of its time, can be compared with the others: that of finite samples depends on their number.
     fn points(&self) -> usize {
         self.options
             .points
@@ -136,11 +136,12 @@ impl Sets<'_> {
             None
         };
         // As many frames of one half as there are configurations, against the other half.
-        let [a, b] = self.reference.halves(all, 1);
+        let [(a, of_a), (b, of_b)] = self.reference.halves(all, 1);
         let n = a.len().min(self.of_proposal.n);
-        let a: Vec<f64> = (0..n).map(|i| a[i * a.len() / n]).collect();
-        let [a, b] = [a, b].map(|half| Distribution::series(&half, blocks / 2));
-        let floor = wasserstein_with_errors(&a?, &b?, seed);
+        let chosen = |i: usize| i * a.len() / n;
+        let thinned: Vec<f64> = (0..n).map(|i| a[chosen(i)]).collect();
+        let a = Distribution::series(&thinned, &of_a.chosen((0..n).map(chosen)))?;
+        let floor = wasserstein_with_errors(&a, &Distribution::series(b, &of_b)?, seed);
         let metric = |key, label, what: &str, of: fn(&Wasserstein<Estimate>) -> Estimate| Metric {
             key,
             label,
@@ -197,11 +198,16 @@ impl Sets<'_> {
         if let Ok(chosen) = resample(method, self.log_weight, n, self.options.seed) {
             let reference = PointSet::series(&space.reference, dimension, n, blocks)?;
             let resampled = PointSet::resampled(&space.proposal, dimension, &chosen)?;
-            metric.reweighted = Some(distance(&resampled, &reference)?);
+            let mut found = distance(&resampled, &reference)?;
+            if !metric::tells_errors(self.log_weight) {
+                found.error = f64::INFINITY;
+            }
+            metric.reweighted = Some(found);
         }
         progress(metric.label, 2.0 / 3.0);
         let [a, b] = self.reference.halves(&space.reference, dimension);
-        let half = |points: &[f64]| PointSet::series(points, dimension, n, blocks / 2);
+        let half =
+            |(points, blocks): &(&[f64], Blocks)| PointSet::series(points, dimension, n, blocks);
         metric.floor = Some(distance(&half(&a)?, &half(&b)?)?);
         Ok(metric)
     }
@@ -229,6 +235,19 @@ impl Sets<'_> {
             reweighted: reweighted.as_ref().map(|rows| rows[index]),
         };
         Ok((0..basins.len()).map(row).collect())
+    }
+
+    /// Populations of the basins in the two halves of the reference.
+    pub fn halves(&self) -> Result<[Vec<Estimate>; 2], EvaluationError> {
+        let n_torsions = self.selection.torsions.names.len();
+        let halves = self
+            .reference
+            .halves(&self.of_reference.torsions, n_torsions);
+        let population = |(torsions, blocks): &(&[f64], Blocks)| {
+            metric::block_populations(&self.selection.basins, torsions, n_torsions, blocks)
+        };
+        let [first, second] = halves.each_ref().map(population);
+        Ok([first?, second?])
     }
 
     /// Differences of free energy between basins, kJ/mol.

@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use crate::metric::Estimate;
+use crate::model::Consistency;
 use crate::sample::Diagnostics;
 
 /// Everything that is known of how good a model is.
 ///
-/// Arrays are flat and row-major, angles in rad. Numbers that do not exist (an error that the data do not allow) are NaN, which JSON
-/// writes as `null`.
+/// Arrays are flat and row-major, angles in rad. Numbers that do not exist (an error that the data do not allow) are infinite or NaN,
+/// which JSON writes as `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// What was evaluated, in a few words.
@@ -23,6 +24,8 @@ pub struct Evaluation {
     pub kt: f64,
     /// Figures of the proposal and of its weights.
     pub diagnostics: Diagnostics,
+    /// How far the density differs between the two directions of the flow.
+    pub consistency: Consistency,
     /// Distances from the reference.
     pub metrics: Vec<Metric>,
     /// Torsions of `reference` and `proposal`.
@@ -60,7 +63,8 @@ pub struct Metric {
     pub proposal: Estimate,
     /// Of the configurations with their weights; none if no weight is above zero.
     pub reweighted: Option<Estimate>,
-    /// The same distance between two halves of the reference: what a perfect model gets.
+    /// The same distance between two contiguous halves of the reference: how far the reference is from itself, which a perfect model is
+    /// from it as well.
     pub floor: Option<Estimate>,
 }
 
@@ -115,7 +119,7 @@ pub struct FreeEnergyRow {
 }
 
 /// Figures of each configuration of a set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Sample {
     /// Number of configurations.
     pub n: usize,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::Marginal;
+use crate::coordinates::ConfigurationSource;
 use crate::system::{Topology, angle, distance};
 
 /// Bins of a marginal.
@@ -43,38 +44,66 @@ pub(super) struct Geometry {
     pub broken: f64,
 }
 
+/// Frames of the reference that are looked at together.
+const CHUNK: usize = 2048;
+
 /// Compares configurations drawn (`proposal: [n, N, 3]`, with relative weights `[n]`, empty if there are none) with frames of the
-/// reference.
+/// reference, which are read twice: for the range of each kind of bond or angle, and for its distribution.
 pub(super) fn compare(
     topology: &Topology,
-    reference: &[f64],
+    reference: &dyn ConfigurationSource,
     proposal: &[f64],
     weights: &[f64],
 ) -> Geometry {
     let width = 3 * topology.n_atoms();
+    let groups = groups(topology);
+    let mut ranges = vec![[f64::INFINITY, f64::NEG_INFINITY]; groups.len()];
+    for_each_chunk(reference, width, |positions| {
+        for (group, [lower, upper]) in groups.iter().zip(&mut ranges) {
+            for value in values(group, positions, width) {
+                *lower = lower.min(value);
+                *upper = upper.max(value);
+            }
+        }
+    });
+    let edges: Vec<Vec<f64>> = groups
+        .iter()
+        .zip(ranges)
+        .map(|(group, range)| edges(group, range))
+        .collect();
+    let mut histograms: Vec<Histogram> = edges.iter().map(|edges| Histogram::new(edges)).collect();
+    for_each_chunk(reference, width, |positions| {
+        for (group, histogram) in groups.iter().zip(&mut histograms) {
+            histogram.add(&values(group, positions, width), group.terms.len(), |_| 1.0);
+        }
+    });
     let mut is_broken = vec![false; proposal.len() / width];
-    let marginals = groups(topology)
-        .into_iter()
-        .map(|group| {
-            let reference = values(&group, reference, width);
-            let edges = edges(&group, &reference);
-            let proposal = values(&group, proposal, width);
-            let bins = Bins { edges: &edges };
+    let marginals = groups
+        .iter()
+        .zip(&edges)
+        .zip(&histograms)
+        .map(|((group, edges), reference)| {
+            let proposal = values(group, proposal, width);
             let per_frame = group.terms.len();
-            let inside = |value: &f64| bins.index(*value).is_some();
+            let mut drawn = Histogram::new(edges);
+            let inside = |value: &f64| drawn.index(*value).is_some();
             for (broken, values) in is_broken.iter_mut().zip(proposal.chunks(per_frame)) {
                 *broken |= !values.iter().all(inside);
             }
             let beyond = proposal.iter().filter(|value| !inside(value)).count();
+            let mut weighted = drawn.clone();
+            drawn.add(&proposal, per_frame, |_| 1.0);
             Marginal {
-                reference: bins.density(&reference, per_frame, |_| 1.0),
-                proposal: bins.density(&proposal, per_frame, |_| 1.0),
-                reweighted: (!weights.is_empty())
-                    .then(|| bins.density(&proposal, per_frame, |frame| weights[frame])),
+                reference: reference.density(),
+                proposal: drawn.density(),
+                reweighted: (!weights.is_empty()).then(|| {
+                    weighted.add(&proposal, per_frame, |frame| weights[frame]);
+                    weighted.density()
+                }),
                 broken: beyond as f64 / proposal.len() as f64,
-                label: group.label,
+                label: group.label.clone(),
                 unit: group.unit,
-                edges,
+                edges: edges.clone(),
             }
         })
         .collect();
@@ -82,6 +111,24 @@ pub(super) fn compare(
     Geometry {
         marginals,
         broken: broken as f64 / is_broken.len() as f64,
+    }
+}
+
+/// Hands out all configurations, `[k, width]`.
+pub(super) fn for_each_chunk(
+    source: &dyn ConfigurationSource,
+    width: usize,
+    mut take: impl FnMut(&[f64]),
+) {
+    let mut positions = vec![0.0; CHUNK.min(source.n()) * width];
+    for first in (0..source.n()).step_by(CHUNK) {
+        let count = CHUNK.min(source.n() - first);
+        let positions = &mut positions[..count * width];
+        positions
+            .par_chunks_exact_mut(width)
+            .enumerate()
+            .for_each(|(frame, x)| source.copy(first + frame, x));
+        take(positions);
     }
 }
 
@@ -140,12 +187,7 @@ fn values(group: &Group, positions: &[f64], width: usize) -> Vec<f64> {
 }
 
 /// Bins over the range of the reference and a margin.
-fn edges(group: &Group, reference: &[f64]) -> Vec<f64> {
-    let (lower, upper) = reference
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(lower, upper), &x| {
-            (lower.min(x), upper.max(x))
-        });
+fn edges(group: &Group, [lower, upper]: [f64; 2]) -> Vec<f64> {
     // Constrained bonds do not vary, but a range needs a width: that of their rounding in files.
     let margin = (MARGIN * (upper - lower)).max(1e-3 * upper);
     let most = match group.terms[0] {
@@ -160,30 +202,50 @@ fn edges(group: &Group, reference: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-struct Bins<'a> {
+/// Weights of the values in bins.
+#[derive(Clone)]
+struct Histogram<'a> {
     edges: &'a [f64],
+    sums: Vec<f64>,
+    /// Of all values, those beyond the bins too.
+    total: f64,
 }
 
-impl Bins<'_> {
+impl<'a> Histogram<'a> {
+    fn new(edges: &'a [f64]) -> Self {
+        Self {
+            edges,
+            sums: vec![0.0; BINS],
+            total: 0.0,
+        }
+    }
+
     fn index(&self, value: f64) -> Option<usize> {
         let (lower, upper) = (self.edges[0], self.edges[BINS]);
         let inside = lower <= value && value < upper;
         inside.then(|| (((value - lower) / (upper - lower) * BINS as f64) as usize).min(BINS - 1))
     }
 
-    /// Normalised over all values, those beyond the bins too; `values: [n, per_frame]`.
-    fn density(&self, values: &[f64], per_frame: usize, weight: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut sums = vec![0.0; BINS];
-        let mut total = 0.0;
+    /// Takes in values `[n, per_frame]`.
+    fn add(&mut self, values: &[f64], per_frame: usize, weight: impl Fn(usize) -> f64) {
         for (frame, values) in values.chunks(per_frame).enumerate() {
             let weight = weight(frame);
-            total += weight * values.len() as f64;
-            for index in values.iter().filter_map(|&value| self.index(value)) {
-                sums[index] += weight;
+            self.total += weight * values.len() as f64;
+            for &value in values {
+                if let Some(index) = self.index(value) {
+                    self.sums[index] += weight;
+                }
             }
         }
+    }
+
+    /// Normalised over all values.
+    fn density(&self) -> Vec<f64> {
         let bin = (self.edges[BINS] - self.edges[0]) / BINS as f64;
-        sums.into_iter().map(|sum| sum / (total * bin)).collect()
+        self.sums
+            .iter()
+            .map(|sum| sum / (self.total * bin))
+            .collect()
     }
 }
 
@@ -209,6 +271,17 @@ mod tests {
                 chain: String::new(),
             }],
             bonds: vec![[0, 1], [1, 2]],
+        }
+    }
+
+    struct Frames(Vec<f64>);
+
+    impl ConfigurationSource for Frames {
+        fn n(&self) -> usize {
+            self.0.len() / 9
+        }
+        fn copy(&self, index: usize, positions: &mut [f64]) {
+            positions.copy_from_slice(&self.0[9 * index..][..9]);
         }
     }
 
@@ -240,6 +313,8 @@ mod tests {
         ]
         .concat();
         let weights = [1.0, 0.5, 0.5, 0.0];
+        // In double precision, as no store keeps them, so that the ends of the bins are exact.
+        let reference = Frames(reference);
         let found = compare(&topology(), &reference, &proposal, &weights);
         assert_eq!(found.broken, 0.5);
         let bonds = &found.marginals[1];

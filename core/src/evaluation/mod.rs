@@ -21,7 +21,7 @@ pub use torsion::{BasinBox, BoxRange};
 
 use rayon::prelude::*;
 
-use crate::coordinates::ChiralCentres;
+use crate::coordinates::{ChiralCentres, ConfigurationSource};
 use crate::energy::Energy;
 use crate::math::{Purpose, Streams};
 use crate::metric::{self, Tica, cosines_and_sines};
@@ -38,6 +38,8 @@ const CHUNK: usize = 2048;
 const MOST_CONFIGURATIONS: usize = 100_000_000;
 /// Points of an optimal transport whose cost matrix (2.5 GB) still fits a workstation.
 const MOST_POINTS: usize = 25_000;
+/// Most configurations by which the two directions of the flow are compared.
+const MOST_COMPARED: usize = 1000;
 /// Shortest prefix of [`Evaluation::ess_against_n`], and how many prefixes come per factor of ten.
 const FIRST_PREFIX: usize = 10;
 const PREFIXES_PER_DECADE: f64 = 10.0;
@@ -115,32 +117,15 @@ pub fn evaluate(
     let topology = model.topology();
     let selection = Selection::new(topology, &options.torsions, &options.basins)?;
     let kt = kt(model.temperature());
-    let width = 3 * model.n_atoms();
 
     let (positions, drawn) = draw(model, energy, options, progress)?;
     progress("energies of the reference", 0.0);
-    let mut reference_energy = vec![0.0; reference.n()];
-    for (x, energies) in reference
-        .positions()
-        .chunks(CHUNK * width)
-        .zip(reference_energy.chunks_mut(CHUNK))
-    {
-        energy.energies(x, energies)?;
-    }
-    if let Some(frame) = reference_energy.iter().position(|e| !e.is_finite()) {
-        return Err(EvaluationError::ReferenceEnergy {
-            frame,
-            energy: reference_energy[frame],
-        });
-    }
-    let sample = |positions: &[f64], energy: &[f64]| Sample {
-        n: energy.len(),
-        reduced_energy: energy.iter().map(|energy| energy / kt).collect(),
-        torsions: torsions(positions, width, &selection.torsions.atoms),
-        tica: Vec::new(),
-    };
-    let mut of_reference = sample(reference.positions(), &reference_energy);
-    let mut of_proposal = sample(&positions, &drawn.energy);
+    let centres = ChiralCentres::find(topology);
+    let mut of_proposal = Looked::default();
+    of_proposal.add(&positions, &drawn.energy, kt, &selection, &centres);
+    let of_reference = look_at(reference, energy, kt, &selection, &centres)?;
+    let inverted = inverted(&of_reference.inverted, &of_proposal.inverted);
+    let (mut of_reference, mut of_proposal) = (of_reference.sample, of_proposal.sample);
 
     progress("slow components", 0.0);
     let tica = slow_components(reference, &of_reference, &selection, options.lag)?;
@@ -162,18 +147,22 @@ pub fn evaluate(
     let basins = sets.basins()?;
     let free_energy_differences = sets.free_energy_differences(kt)?;
     let weights = relative_weights(&drawn.log_weight);
-    let geometry = geometry::compare(topology, reference.positions(), &positions, &weights);
+    let geometry = geometry::compare(topology, reference, &positions, &weights);
+    progress("both directions of the flow", 0.0);
+    let consistency = model.consistency(options.n.min(MOST_COMPARED), options.seed)?;
 
     let diagnostics = drawn.diagnostics(options.seed);
-    let reference_energy = metric::block_average(&of_reference.reduced_energy, reference.blocks());
+    let reference_energy = reference.blocks().average(&of_reference.reduced_energy);
     let warnings = warnings::warnings(&Findings {
         diagnostics: &diagnostics,
+        consistency: &consistency,
         faults: Faults {
             non_finite: diagnostics.non_finite_fraction,
-            inverted: inverted(model, reference.positions(), &positions),
+            inverted,
             broken: geometry.broken,
         },
         basins: &basins,
+        halves: &sets.halves()?,
         reference_energy,
         tica: tica.as_ref(),
         lag: options.lag,
@@ -185,6 +174,7 @@ pub fn evaluate(
         temperature: model.temperature(),
         kt,
         diagnostics,
+        consistency,
         metrics,
         basins,
         free_energy_differences,
@@ -196,6 +186,66 @@ pub fn evaluate(
         reference: of_reference,
         proposal: of_proposal,
     })
+}
+
+/// What configurations show one by one.
+#[derive(Default)]
+struct Looked {
+    sample: Sample,
+    /// Residues of the D form.
+    inverted: Vec<u16>,
+}
+
+impl Looked {
+    fn add(
+        &mut self,
+        positions: &[f64],
+        energies: &[f64],
+        kt: f64,
+        selection: &Selection,
+        centres: &ChiralCentres,
+    ) {
+        let width = positions.len() / energies.len().max(1);
+        self.sample.n += energies.len();
+        let reduced = energies.iter().map(|energy| energy / kt);
+        self.sample.reduced_energy.extend(reduced);
+        let angles = torsions(positions, width, &selection.torsions.atoms);
+        self.sample.torsions.extend(angles);
+        let frames = positions.par_chunks_exact(width.max(1));
+        let inverted: Vec<u16> = frames.map(|x| centres.inverted(x) as u16).collect();
+        self.inverted.extend(inverted);
+    }
+}
+
+/// What the frames of the reference show, read once, some at a time.
+fn look_at(
+    reference: &Reference,
+    energy: &dyn Energy,
+    kt: f64,
+    selection: &Selection,
+    centres: &ChiralCentres,
+) -> Result<Looked, EvaluationError> {
+    let mut looked = Looked::default();
+    let mut result = Ok(());
+    geometry::for_each_chunk(reference, 3 * reference.n_atoms(), |positions| {
+        if result.is_err() {
+            return;
+        }
+        let mut energies = vec![0.0; positions.len() / (3 * reference.n_atoms())];
+        let first = looked.sample.n;
+        result = energy
+            .energies(positions, &mut energies)
+            .map_err(EvaluationError::from)
+            .and_then(|()| match energies.iter().position(|e| !e.is_finite()) {
+                None => Ok(()),
+                Some(at) => Err(EvaluationError::ReferenceEnergy {
+                    frame: first + at,
+                    energy: energies[at],
+                }),
+            });
+        looked.add(positions, &energies, kt, selection, centres);
+    });
+    result.map(|()| looked)
 }
 
 /// Positions `[n, N, 3]` of configurations drawn, and their weights.
@@ -273,18 +323,12 @@ fn relative_weights(log_weights: &[f64]) -> Vec<f64> {
 }
 
 /// Share of the configurations drawn with another number of D residues than most frames of the reference have.
-fn inverted(model: &Model, reference: &[f64], positions: &[f64]) -> f64 {
-    let centres = ChiralCentres::find(model.topology());
-    let width = 3 * model.n_atoms();
-    let count = |positions: &[f64]| -> Vec<usize> {
-        let frames = positions.par_chunks_exact(width);
-        frames.map(|x| centres.inverted(x)).collect()
-    };
-    let mut usual = count(reference);
+fn inverted(reference: &[u16], proposal: &[u16]) -> f64 {
+    let mut usual = reference.to_vec();
     let middle = usual.len() / 2;
     let usual = *usual.select_nth_unstable(middle).1;
-    let found = count(positions);
-    found.iter().filter(|&&count| count != usual).count() as f64 / found.len() as f64
+    let others = proposal.iter().filter(|&&count| count != usual).count();
+    others as f64 / proposal.len() as f64
 }
 
 /// ESS/N of the first n configurations, n in equal steps of its logarithm.
@@ -317,7 +361,7 @@ fn settings(
         ("frames of the reference", reference.n().to_string()),
         (
             "blocks of time for its errors",
-            reference.blocks().to_string(),
+            reference.blocks().len().to_string(),
         ),
         ("seed", options.seed.to_string()),
         ("temperature", format!("{} K", header.temperature)),

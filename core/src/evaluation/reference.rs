@@ -1,38 +1,56 @@
 use std::ops::Range;
 
 use super::EvaluationError;
+use crate::coordinates::{ConfigurationSource, FrameStore};
+use crate::metric::Blocks;
 
-/// Blocks of time from which the errors of the reference come, at least.
+/// Blocks of time from which the errors of the reference come, about.
 const BLOCKS: usize = 20;
 /// A step in time that is longer than so many usual ones is a gap, over which nothing is continuous.
 const GAP: f64 = 10.0;
 
-/// Equilibrium frames to compare with.
+/// Equilibrium frames to compare with, run after run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
-    positions: Vec<f64>,
-    n_atoms: usize,
+    frames: FrameStore,
+    /// Which stored frame each one is; as they are stored without it.
+    order: Option<Vec<u32>>,
     segments: Vec<Range<usize>>,
-    blocks: usize,
+    blocks: Blocks,
 }
 
 impl Reference {
-    /// Frames (`positions`: `[n, n_atoms, 3]`, nm) that are one continuous run, in the order of time.
+    /// Frames in the order of time, of runs of these `lengths`, one after the other: the files of a trajectory, say. Errors come
+    /// from blocks that do not go over the end of a run, and nothing is taken to be continuous over it.
     ///
     /// # Errors
-    /// There are too few frames for an error.
-    pub fn continuous(positions: Vec<f64>, n_atoms: usize) -> Result<Self, EvaluationError> {
-        let n = check_frames(&positions, n_atoms)?;
+    /// There are too few frames for an error, or not as many as in the runs.
+    pub fn from_runs(frames: FrameStore, lengths: &[usize]) -> Result<Self, EvaluationError> {
+        let n = check_frames(&frames)?;
+        let found = lengths.iter().sum();
+        if found != n {
+            return Err(EvaluationError::Series {
+                what: "frames of the runs",
+                frames: n,
+                found,
+            });
+        }
+        let mut start = 0;
+        let segments = lengths.iter().map(|length| {
+            let segment = start..start + length;
+            start = segment.end;
+            segment
+        });
         Ok(Self {
-            positions,
-            n_atoms,
-            segments: std::iter::once(0..n).collect(),
-            blocks: BLOCKS,
+            segments: segments.filter(|segment| !segment.is_empty()).collect(),
+            blocks: Blocks::of_runs(lengths, BLOCKS),
+            frames,
+            order: None,
         })
     }
 
     /// Frames of several independent runs: `series[i]` tells which run frame i belongs to, and `time[i]`, where known, its time in the
-    /// run. Runs may take turns in any way; within each, frames are in the order of time. They are rearranged run after run.
+    /// run. Runs may take turns in any way; within each, frames are in the order of time.
     ///
     /// A run is continuous from frame to frame, save where the time steps by more than ten usual (median) steps or
     /// backwards. Every run is at least one block for the errors.
@@ -40,12 +58,11 @@ impl Reference {
     /// # Errors
     /// There are too few frames for an error, or there is not one entry for each.
     pub fn from_series(
-        positions: Vec<f64>,
-        n_atoms: usize,
+        frames: FrameStore,
         series: &[u64],
         time: Option<&[f64]>,
     ) -> Result<Self, EvaluationError> {
-        let n = check_frames(&positions, n_atoms)?;
+        let n = check_frames(&frames)?;
         let lengths = [
             ("series", series.len()),
             ("times", time.map_or(n, <[f64]>::len)),
@@ -61,12 +78,6 @@ impl Reference {
         }
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by_key(|&frame| series[frame]);
-        let width = 3 * n_atoms;
-        let sorted = order
-            .iter()
-            .flat_map(|&frame| &positions[frame * width..][..width]);
-        let positions = sorted.copied().collect();
-
         let longest = time.and_then(|time| longest_step(&order, series, time));
         let continues = |pair: &[usize]| {
             let same = series[pair[0]] == series[pair[1]];
@@ -82,28 +93,19 @@ impl Reference {
             }
         }
         segments.push(start..n);
-        let runs = order.chunk_by(|&a, &b| series[a] == series[b]).count();
+        let runs = order.chunk_by(|&a, &b| series[a] == series[b]);
+        let lengths: Vec<usize> = runs.map(<[usize]>::len).collect();
         Ok(Self {
-            positions,
-            n_atoms,
+            frames,
+            order: Some(order.into_iter().map(|frame| frame as u32).collect()),
             segments,
-            blocks: blocks(runs, n),
+            blocks: Blocks::of_runs(&lengths, BLOCKS),
         })
-    }
-
-    /// Number of frames.
-    pub fn n(&self) -> usize {
-        self.positions.len() / (3 * self.n_atoms)
     }
 
     /// Atoms per frame.
     pub fn n_atoms(&self) -> usize {
-        self.n_atoms
-    }
-
-    /// `[n, n_atoms, 3]`, nm, run after run.
-    pub fn positions(&self) -> &[f64] {
-        &self.positions
+        self.frames.n_atoms()
     }
 
     /// Ranges of frames that are continuous in time.
@@ -111,41 +113,43 @@ impl Reference {
         &self.segments
     }
 
-    /// Number of blocks for the errors.
-    pub fn blocks(&self) -> usize {
-        self.blocks
+    /// Blocks for the errors.
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
-    /// Frames of the shorter of the two [`Reference::halves`].
+    /// The two halves, in an array with `width` numbers per frame, with their blocks.
+    pub(super) fn halves<'a>(&self, values: &'a [f64], width: usize) -> [(&'a [f64], Blocks); 2] {
+        // There are frames enough for two blocks.
+        let halves = self.blocks.halves().unwrap_or_else(|| {
+            let n = self.n();
+            let blocks = |range: Range<usize>| Blocks::equal(range.len(), BLOCKS / 2);
+            [0..n / 2, n / 2..n].map(|range| (range.clone(), blocks(range)))
+        });
+        halves.map(|(frames, blocks)| (&values[frames.start * width..frames.end * width], blocks))
+    }
+
+    /// Frames of the shorter of the two halves.
     pub(super) fn half(&self) -> usize {
-        let [a, b] = self.halves(&vec![0.0; self.n()], 1);
+        let all = vec![0.0; self.n()];
+        let [(a, _), (b, _)] = self.halves(&all, 1);
         a.len().min(b.len())
     }
+}
 
-    /// The two halves of an array with `width` numbers per frame: even and odd blocks.
-    pub(super) fn halves(&self, values: &[f64], width: usize) -> [Vec<f64>; 2] {
-        let n = self.n();
-        let start = |block: usize| block * n / self.blocks * width;
-        [0, 1].map(|parity| {
-            (parity..self.blocks)
-                .step_by(2)
-                .flat_map(|block| &values[start(block)..start(block + 1)])
-                .copied()
-                .collect()
-        })
+impl ConfigurationSource for Reference {
+    fn n(&self) -> usize {
+        self.frames.n()
+    }
+
+    fn copy(&self, index: usize, positions: &mut [f64]) {
+        let stored = self.order.as_ref().map_or(index, |o| o[index] as usize);
+        self.frames.copy(stored, positions);
     }
 }
 
-/// An even number of blocks, the same for each run, or as many as the frames allow.
-fn blocks(runs: usize, n: usize) -> usize {
-    let per_run = BLOCKS.div_ceil(runs);
-    let blocks = runs * (per_run + runs * per_run % 2);
-    blocks.min(n / 4 * 2)
-}
-
-fn check_frames(positions: &[f64], n_atoms: usize) -> Result<usize, EvaluationError> {
-    let found = positions.len() / (3 * n_atoms).max(1);
-    let needed = 2 * BLOCKS;
+fn check_frames(frames: &FrameStore) -> Result<usize, EvaluationError> {
+    let (found, needed) = (frames.n(), 2 * BLOCKS);
     if found < needed {
         return Err(EvaluationError::ShortReference { found, needed });
     }
@@ -171,9 +175,19 @@ fn longest_step(order: &[usize], series: &[u64], time: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// One atom whose x is the number of the frame.
-    fn positions(n: usize) -> Vec<f64> {
-        (0..n).flat_map(|i| [i as f64, 0.0, 0.0]).collect()
+    /// Two atoms apart by the number of the frame.
+    fn frames(n: usize) -> FrameStore {
+        let mut store = FrameStore::new(2);
+        for frame in 0..n {
+            store.extend(&[0.0, 0.0, 0.0, frame as f64, 0.0, 0.0]);
+        }
+        store
+    }
+
+    fn number(reference: &Reference, frame: usize) -> f64 {
+        let mut x = [0.0; 6];
+        reference.copy(frame, &mut x);
+        x[3] - x[0]
     }
 
     #[test]
@@ -184,44 +198,50 @@ mod tests {
         let time: Vec<f64> = (0..n)
             .map(|i| (i / 3) as f64 + if i % 3 == 0 && i >= 30 { 100.0 } else { 0.0 })
             .collect();
-        let found = Reference::from_series(positions(n), 1, &series, Some(&time)).unwrap();
-        let numbers: Vec<usize> = found.positions().chunks(3).map(|x| x[0] as usize).collect();
-        assert_eq!(numbers[..3], [1, 4, 7]);
-        assert_eq!(numbers[20..23], [0, 3, 6]);
+        let found = Reference::from_series(frames(n), &series, Some(&time)).unwrap();
+        assert_eq!([0, 1, 2].map(|i| number(&found, i)), [1.0, 4.0, 7.0]);
+        assert_eq!([20, 21, 22].map(|i| number(&found, i)), [0.0, 3.0, 6.0]);
         assert_eq!(found.segments(), [0..20, 20..30, 30..40, 40..60]);
-        assert_eq!(found.blocks(), 24);
-        // 60 frames in 24 blocks are 2 and 3 frames in turn.
-        assert_eq!(found.half(), 24);
-        let without = Reference::from_series(positions(n), 1, &series, None).unwrap();
+        // Seven of each run.
+        assert_eq!(found.blocks().len(), 21);
+        // The end of a run that is nearest to the middle.
+        assert_eq!(found.half(), 20);
+        let without = Reference::from_series(frames(n), &series, None).unwrap();
         assert_eq!(without.segments(), [0..20, 20..40, 40..60]);
     }
 
     #[test]
-    fn halves_are_blocks_in_turn() {
-        let found = Reference::continuous(positions(40), 1).unwrap();
-        assert_eq!(found.segments(), std::slice::from_ref(&(0..40)));
+    fn halves_are_contiguous_and_follow_runs() {
+        let one = Reference::from_runs(frames(40), &[40]).unwrap();
+        assert_eq!(one.segments(), std::slice::from_ref(&(0..40)));
         let values: Vec<f64> = (0..40).map(f64::from).collect();
-        let [even, odd] = found.halves(&values, 1);
-        assert_eq!((even.len(), odd.len()), (20, 20));
-        assert_eq!(even[..4], [0.0, 1.0, 4.0, 5.0]);
-        assert_eq!(odd[..4], [2.0, 3.0, 6.0, 7.0]);
+        let [(first, of_first), (second, _)] = one.halves(&values, 1);
+        assert_eq!((first, second), values.split_at(20));
+        assert_eq!(of_first.len(), 10);
+        let two = Reference::from_runs(frames(40), &[15, 0, 25]).unwrap();
+        assert_eq!(two.segments(), [0..15, 15..40]);
+        assert_eq!((two.half(), number(&two, 39)), (15, 39.0));
     }
 
     #[test]
     fn refusals() {
         assert!(matches!(
-            Reference::continuous(positions(39), 1),
+            Reference::from_runs(frames(39), &[39]),
             Err(EvaluationError::ShortReference {
                 found: 39,
                 needed: 40
             })
         ));
         assert!(matches!(
-            Reference::from_series(positions(40), 1, &[0; 39], None),
+            Reference::from_runs(frames(40), &[39]),
             Err(EvaluationError::Series { found: 39, .. })
         ));
         assert!(matches!(
-            Reference::from_series(positions(40), 1, &[0; 40], Some(&[0.0])),
+            Reference::from_series(frames(40), &[0; 39], None),
+            Err(EvaluationError::Series { found: 39, .. })
+        ));
+        assert!(matches!(
+            Reference::from_series(frames(40), &[0; 40], Some(&[0.0])),
             Err(EvaluationError::Series { found: 1, .. })
         ));
     }

@@ -2,6 +2,7 @@
 
 use super::BasinRow;
 use crate::metric::{Estimate, Tica};
+use crate::model::Consistency;
 use crate::sample::Diagnostics;
 
 /// Standard errors from which on a deviation is not put down to chance.
@@ -27,7 +28,10 @@ pub(super) struct Faults {
 pub(super) struct Findings<'a> {
     pub diagnostics: &'a Diagnostics,
     pub faults: Faults,
+    pub consistency: &'a Consistency,
     pub basins: &'a [BasinRow],
+    /// Populations of the basins in the two halves of the reference.
+    pub halves: &'a [Vec<Estimate>; 2],
     /// Mean reduced energy of the reference.
     pub reference_energy: Estimate,
     /// Slow components of the reference, if it has any.
@@ -39,10 +43,14 @@ pub(super) struct Findings<'a> {
 pub(super) fn warnings(findings: &Findings) -> Vec<String> {
     let mut warnings = findings.diagnostics.warnings();
     let n = findings.diagnostics.n as f64;
+    warnings.extend(findings.consistency.warning());
     warnings.extend(findings.basins.iter().filter_map(|row| coverage(row, n)));
     warnings.extend(findings.faults.describe());
     warnings.extend(findings.basins.iter().filter_map(deviation));
     warnings.extend(energy(findings));
+    let halves = findings.halves[0].iter().zip(&findings.halves[1]);
+    let rows = findings.basins.iter().zip(halves);
+    warnings.extend(rows.filter_map(|(row, (first, second))| drift(row, first, second)));
     warnings.extend(findings.tica.and_then(|tica| memory(tica, findings.lag)));
     warnings
 }
@@ -95,6 +103,18 @@ fn deviation(row: &BasinRow) -> Option<String> {
             difference.abs() / error,
             row.reference.value,
             row.reference.error
+        )
+    })
+}
+
+/// A population that the reference itself does not agree on.
+fn drift(row: &BasinRow, first: &Estimate, second: &Estimate) -> Option<String> {
+    let difference = (first.value - second.value).abs();
+    (difference > SIGNIFICANT * first.error.hypot(second.error)).then(|| {
+        format!(
+            "the reference is not settled: {} has {:.4} +- {:.4} of its first half and {:.4} +- {:.4} of its second; its error, {:.4}, \
+             takes that into account",
+            row.name, first.value, first.error, second.value, second.error, row.reference.error
         )
     })
 }
@@ -163,13 +183,23 @@ mod tests {
     fn warn(faults: Faults, row: BasinRow, reference_energy: Estimate) -> Vec<String> {
         warnings(&Findings {
             diagnostics: &diagnostics(),
+            consistency: &CONSISTENT,
             faults,
+            halves: &[vec![row.reference], vec![row.reference]],
             basins: &[row],
             reference_energy,
             tica: None,
             lag: 10,
         })
     }
+
+    const CONSISTENT: Consistency = Consistency {
+        n: 1000,
+        error: 1e-5,
+        median: 1e-6,
+        largest: 1e-3,
+        round_trip: 1e-5,
+    };
 
     const SOUND: Faults = Faults {
         non_finite: 0.0,
@@ -182,6 +212,50 @@ mod tests {
         assert_eq!(warn(SOUND, row(0.2, 0.3, 0.22), GOOD), Vec::<String>::new());
         // Too rare to be expected among a thousand.
         assert!(warn(SOUND, row(0.005, 0.0, 0.0), GOOD).is_empty());
+    }
+
+    #[test]
+    fn inverses_that_are_not_resolved_and_references_that_drift_are_told() {
+        let row = row(0.2, 0.3, 0.22);
+        let part = |value| Estimate { value, error: 0.03 };
+        let tell = |consistency, halves: &[Vec<Estimate>; 2]| {
+            warnings(&Findings {
+                diagnostics: &diagnostics(),
+                consistency: &consistency,
+                faults: SOUND,
+                basins: std::slice::from_ref(&row),
+                halves,
+                reference_energy: GOOD,
+                tica: None,
+                lag: 10,
+            })
+        };
+        let settled = [vec![part(0.15)], vec![part(0.25)]];
+        assert!(tell(CONSISTENT, &settled).is_empty());
+        let wrong = Consistency {
+            error: 3.5,
+            largest: 383.0,
+            ..CONSISTENT
+        };
+        let found = tell(wrong, &settled);
+        assert!(
+            found[0].contains("3.50 nats") && found[0].contains("383.0"),
+            "{found:?}"
+        );
+        let found = tell(CONSISTENT, &[vec![part(0.1)], vec![part(0.3)]]);
+        assert!(
+            found.len() == 1 && found[0].contains("not settled"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn weights_that_tell_no_error_are_no_deviation() {
+        let mut row = row(0.2, 0.3, 1.0);
+        if let Some(reweighted) = &mut row.reweighted {
+            reweighted.error = f64::INFINITY;
+        }
+        assert!(warn(SOUND, row, GOOD).is_empty());
     }
 
     #[test]

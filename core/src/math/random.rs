@@ -74,6 +74,10 @@ purposes! {
     Orientation = 23,
     /// Points and parameters of numerical checks.
     Check = 24,
+    /// Seeds handed to target sources, one for each of their calls.
+    TargetSource = 25,
+    /// Prior points by which the two directions of a map are compared.
+    Consistency = 26,
 }
 
 /// The streams of one seed and purpose. A seed alone is that of the user's own samples.

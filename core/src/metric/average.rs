@@ -1,19 +1,19 @@
-use super::{MetricError, check_length, relative_weights};
+use super::{Blocks, MetricError, check_length, relative_weights, tells_errors};
 
 /// A figure and its standard error.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Estimate {
     /// The figure.
     pub value: f64,
-    /// Its standard error; NaN where the data do not allow one.
+    /// Its standard error; infinite or NaN where the data do not allow one.
     pub error: f64,
 }
 
 /// Self-normalised average `sum w A / sum w` over independent samples, with the standard error of the delta method,
 /// `sqrt(sum w^2 (A - <A>)^2) / sum w`.
 ///
-/// The error is itself an estimate from the same weights: it is too small where k-hat or the effective sample size say that the
-/// weights cannot be trusted. Values of weight 0 are not looked at.
+/// The error is itself an estimate from the same weights: infinite where they do not [tell](tells_errors) one, and too small where
+/// k-hat is above 0.7. Values of weight 0 are not looked at.
 ///
 /// # Errors
 /// The lengths differ, all weights are 0, or a value of non-zero weight is not finite.
@@ -27,47 +27,28 @@ pub fn weighted_average(log_weights: &[f64], values: &[f64]) -> Result<Estimate,
             return Err(MetricError::NotFinite { index, value });
         }
     }
-    Ok(delta_method(&weights, values))
+    Ok(delta_method(&weights, values, tells_errors(log_weights)))
 }
 
-/// [`weighted_average`] with checked weights.
-pub(super) fn delta_method(weights: &[f64], values: &[f64]) -> Estimate {
+/// [`weighted_average`] with checked weights, and whether they tell an error.
+pub(super) fn delta_method(weights: &[f64], values: &[f64], tells_error: bool) -> Estimate {
     let counted = || weights.iter().zip(values).filter(|(w, _)| **w > 0.0);
     let total: f64 = weights.iter().sum();
     let value = counted().map(|(w, a)| w * a).sum::<f64>() / total;
     let squares: f64 = counted().map(|(w, a)| (w * (a - value)).powi(2)).sum();
-    let error = squares.sqrt() / total;
+    let error = match tells_error {
+        true => squares.sqrt() / total,
+        false => f64::INFINITY,
+    };
     Estimate { value, error }
 }
 
 /// Mean of a time series with the standard error from the means of `blocks` contiguous blocks, whose lengths differ by at most one.
 ///
 /// The error is right once a block is several correlation times long; too many blocks make it too small. With B blocks it is known to
-/// `1 / sqrt(2 (B - 1))`. NaN for fewer than two blocks or fewer values than blocks.
+/// `1 / sqrt(2 (B - 1))`. NaN for fewer than two blocks or fewer values than blocks. Of several runs: [`Blocks::of_runs`].
 pub fn block_average(values: &[f64], blocks: usize) -> Estimate {
-    let n = values.len();
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let value = mean(values);
-    if blocks < 2 || n < blocks {
-        return Estimate {
-            value,
-            error: f64::NAN,
-        };
-    }
-    let start = |block: usize| (block as u128 * n as u128 / blocks as u128) as usize;
-    let squares: f64 = (0..blocks)
-        .map(|block| {
-            let values = &values[start(block)..start(block + 1)];
-            // A block that is shorter than the others counts less.
-            let share = values.len() as f64 * blocks as f64 / n as f64;
-            (share * (mean(values) - value)).powi(2)
-        })
-        .sum();
-    let blocks = blocks as f64;
-    Estimate {
-        value,
-        error: (squares / (blocks * (blocks - 1.0))).sqrt(),
-    }
+    Blocks::equal(values.len(), blocks).average(values)
 }
 
 #[cfg(test)]
@@ -78,15 +59,24 @@ mod tests {
     #[test]
     fn known_weights() {
         // Weights 1, 3; values 0, 1: mean 3/4, error sqrt(1 * 9/16 + 9 * 1/16) / 4.
-        let found = weighted_average(&[0.0, 3f64.ln()], &[0.0, 1.0]).unwrap();
+        let found = delta_method(&[1.0, 3.0], &[0.0, 1.0], true);
         assert!((found.value - 0.75).abs() < 1e-15);
         assert!((found.error - 18f64.sqrt() / 16.0).abs() < 1e-15);
+        // Of two samples there is no error to be told.
+        let few = weighted_average(&[0.0, 3f64.ln()], &[0.0, 1.0]).unwrap();
+        assert_eq!((few.value, few.error), (found.value, f64::INFINITY));
         // Weight 0 hides a value that is not finite.
         let hidden = weighted_average(
             &[0.0, 3f64.ln(), f64::NEG_INFINITY],
             &[0.0, 1.0, f64::INFINITY],
         );
-        assert_eq!(hidden.unwrap(), found);
+        assert_eq!(hidden.unwrap(), few);
+        // One of 200 has all the weight: its value is no average, and has no error of 0.
+        let mut log_weights = vec![0.0; 200];
+        log_weights[3] = 1e3;
+        let values: Vec<f64> = (0..200).map(f64::from).collect();
+        let found = weighted_average(&log_weights, &values).unwrap();
+        assert_eq!((found.value, found.error), (3.0, f64::INFINITY));
     }
 
     #[test]

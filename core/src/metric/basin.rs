@@ -1,7 +1,8 @@
 use std::f64::consts::{PI, TAU};
 
 use super::average::delta_method;
-use super::{Estimate, MetricError, block_average, check_length, relative_weights};
+use super::reliability::{effective, error_of_certainty};
+use super::{Blocks, Estimate, MetricError, check_length, relative_weights, tells_errors};
 use crate::system::Topology;
 
 /// Where the psi of residues with negative phi is least populated, degrees: the bounds between the helical (alpha) and the extended
@@ -85,7 +86,8 @@ impl Basin {
     }
 }
 
-/// Populations of basins in weighted independent samples, with delta-method standard errors.
+/// Populations of basins in weighted independent samples, with delta-method standard errors: infinite where the weights do not
+/// [tell](tells_errors) one, and of a basin that has none or all of the weight that of the posterior of as many effective samples.
 ///
 /// `torsions` is `[n, n_torsions]`, rad; `log_weights` `[n]`.
 ///
@@ -102,26 +104,44 @@ pub fn weighted_populations(
     let (weights, _) = relative_weights(log_weights).ok_or(MetricError::NoWeight {
         n: log_weights.len(),
     })?;
-    let population = |basin| delta_method(&weights, &membership(basin, torsions, n_torsions));
+    let (tells_error, n) = (tells_errors(log_weights), effective(&weights));
+    let population = |basin| {
+        let inside = membership(basin, torsions, n_torsions);
+        uncertain(delta_method(&weights, &inside, tells_error), n)
+    };
     Ok(basins.iter().map(population).collect())
 }
 
 /// Populations of basins in a trajectory (`torsions`: `[n, n_torsions]`, rad, in the order of time), with standard errors from
-/// `blocks` blocks of time: see [`block_average`].
+/// [`Blocks`] of time. Of a basin that no frame is in, or every one, that of the posterior of so many
+/// independent samples as there are blocks.
 ///
 /// # Errors
-/// A basin asks for a torsion beyond `n_torsions`, or `torsions` is no whole number of frames.
+/// A basin asks for a torsion beyond `n_torsions`, or there are not as many frames as in the blocks.
 pub fn block_populations(
     basins: &[Basin],
     torsions: &[f64],
     n_torsions: usize,
-    blocks: usize,
+    blocks: &Blocks,
 ) -> Result<Vec<Estimate>, MetricError> {
-    let frames = torsions.len() / n_torsions.max(1);
-    check_length("torsions", frames * n_torsions, torsions.len())?;
+    check_length("torsions", blocks.n() * n_torsions, torsions.len())?;
     check_torsions(basins, n_torsions)?;
-    let population = |basin| block_average(&membership(basin, torsions, n_torsions), blocks);
+    let population = |basin| {
+        let inside = membership(basin, torsions, n_torsions);
+        uncertain(blocks.average(&inside), blocks.len() as f64)
+    };
     Ok(basins.iter().map(population).collect())
+}
+
+/// A share of which `n` independent samples show no variance has an error all the same.
+fn uncertain(share: Estimate, n: f64) -> Estimate {
+    match share.error == 0.0 {
+        true => Estimate {
+            error: error_of_certainty(n),
+            ..share
+        },
+        false => share,
+    }
 }
 
 pub(super) fn check_torsions(basins: &[Basin], n_torsions: usize) -> Result<(), MetricError> {
@@ -257,7 +277,7 @@ mod tests {
         assert_eq!(torsions, [[0, 1, 2, 3], [1, 2, 3, 4]]);
         let (phi, psi) = (numbers("torsions.csv", 0), numbers("torsions.csv", 1));
         let frames: Vec<f64> = phi.iter().zip(psi).flat_map(|(&a, b)| [a, b]).collect();
-        let found = block_populations(&basins, &frames, 2, 10).unwrap();
+        let found = block_populations(&basins, &frames, 2, &Blocks::equal(phi.len(), 10)).unwrap();
         let expected = table("populations.csv");
         assert_eq!(expected.len(), 3);
         for ((basin, found), row) in basins.iter().zip(&found).zip(expected) {
@@ -284,22 +304,50 @@ mod tests {
             name: "right".to_owned(),
             ranges: vec![TorsionRange::degrees(0, 0.0, 180.0)],
         }];
-        let weights = [0.0, 3f64.ln(), f64::NEG_INFINITY];
-        let found = weighted_populations(&basins, &[-1.0, 1.0, 1.0], 1, &weights).unwrap();
-        // As in the test of weighted averages: 3/4, sqrt(18) / 16.
+        // Twenty times the weights of the test of averages: 3/4, sqrt(18) / 16 / sqrt(20).
+        let weights = [0.0, 3f64.ln(), f64::NEG_INFINITY].repeat(20);
+        let torsions = [-1.0, 1.0, 1.0].repeat(20);
+        let found = weighted_populations(&basins, &torsions, 1, &weights).unwrap();
         assert!((found[0].value - 0.75).abs() < 1e-15);
-        assert!((found[0].error - 18f64.sqrt() / 16.0).abs() < 1e-15);
+        assert!((found[0].error - (18f64 / 20.0).sqrt() / 16.0).abs() < 1e-15);
+        // Two samples tell no error, nor does one that has all the weight.
+        let few = weighted_populations(&basins, &torsions[..3], 1, &weights[..3]).unwrap();
+        assert_eq!((few[0].value, few[0].error), (0.75, f64::INFINITY));
+        let mut one = vec![0.0; 60];
+        one[1] = 1e3;
+        let found = weighted_populations(&basins, &torsions, 1, &one).unwrap();
+        assert_eq!((found[0].value, found[0].error), (1.0, f64::INFINITY));
+    }
+
+    #[test]
+    fn empty_and_full_basins_have_errors() {
+        let basins =
+            [("right", 0.0, 180.0), ("left", -180.0, 0.0)].map(|(name, lower, upper)| Basin {
+                name: name.to_owned(),
+                ranges: vec![TorsionRange::degrees(0, lower, upper)],
+            });
+        let n = 400;
+        let torsions = vec![1.0; n];
+        let weighted = weighted_populations(&basins, &torsions, 1, &vec![0.0; n]).unwrap();
+        let blocks = block_populations(&basins, &torsions, 1, &Blocks::equal(n, 20)).unwrap();
+        for (found, n) in [(&weighted, 400.0), (&blocks, 20.0)] {
+            assert_eq!((found[0].value, found[1].value), (1.0, 0.0));
+            // About 1 / n, from below.
+            for error in [found[0].error, found[1].error] {
+                assert!(0.8 / n < error && error < 1.0 / n, "{error}");
+            }
+        }
     }
 
     #[test]
     fn refusals() {
         let (_, basins) = default_basins(&dipeptide());
-        let found = block_populations(&basins, &[0.0; 4], 1, 2).unwrap_err();
+        let found = block_populations(&basins, &[0.0; 4], 1, &Blocks::equal(4, 2)).unwrap_err();
         assert!(
             found.to_string().contains("\"ALA2 alpha\" uses torsion 1"),
             "{found}"
         );
-        assert!(block_populations(&basins, &[0.0; 3], 2, 2).is_err());
+        assert!(block_populations(&basins, &[0.0; 3], 2, &Blocks::equal(2, 2)).is_err());
         assert!(weighted_populations(&basins, &[0.0; 4], 2, &[0.0]).is_err());
         let none = weighted_populations(&basins, &[0.0; 2], 2, &[f64::NAN]);
         assert_eq!(none, Err(MetricError::NoWeight { n: 1 }));

@@ -24,7 +24,7 @@ pub fn ess_per_n_trimmed(log_weights: &[f64]) -> f64 {
     ess_per_n(&finite[removed..])
 }
 
-fn kish(weights: &[f64]) -> f64 {
+pub(super) fn kish(weights: &[f64]) -> f64 {
     let sum: f64 = weights.iter().sum();
     let squares: f64 = weights.iter().map(|w| w * w).sum();
     sum * sum / (weights.len() as f64 * squares)

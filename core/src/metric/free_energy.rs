@@ -1,10 +1,11 @@
 use super::average::delta_method;
 use super::basin::{check_torsions, membership};
-use super::{Basin, Estimate, MetricError, block_average, check_length, relative_weights};
+use super::{Basin, Blocks, Estimate, MetricError, check_length, relative_weights, tells_errors};
 
 /// Differences of free energy `-ln(p_to / p_from)`, in kT, for pairs `[from, to]` of basins in weighted independent samples; errors by
-/// the delta method, `torsions` and `log_weights` as in [`weighted_populations`](super::weighted_populations). Infinite, with error
-/// NaN, where a basin is empty.
+/// the delta method, infinite where the weights do not [tell](tells_errors) one; `torsions` and `log_weights` as in
+/// [`weighted_populations`](super::weighted_populations). Where one basin is empty, the difference and its error are infinite; of two
+/// empty ones it is 0, with an infinite error.
 ///
 /// # Errors
 /// As [`weighted_populations`](super::weighted_populations); a pair names a basin that is not there.
@@ -19,8 +20,9 @@ pub fn weighted_free_energy_differences(
     let (weights, _) = relative_weights(log_weights).ok_or(MetricError::NoWeight {
         n: log_weights.len(),
     })?;
+    let tells_error = tells_errors(log_weights);
     differences(basins, pairs, torsions, n_torsions, |values| {
-        delta_method(&weights, values)
+        delta_method(&weights, values, tells_error)
     })
 }
 
@@ -33,10 +35,11 @@ pub fn block_free_energy_differences(
     pairs: &[[usize; 2]],
     torsions: &[f64],
     n_torsions: usize,
-    blocks: usize,
+    blocks: &Blocks,
 ) -> Result<Vec<Estimate>, MetricError> {
+    check_length("torsions", blocks.n() * n_torsions, torsions.len())?;
     differences(basins, pairs, torsions, n_torsions, |values| {
-        block_average(values, blocks)
+        blocks.average(values)
     })
 }
 
@@ -61,11 +64,15 @@ fn differences(
         }
         let [from, to] = pair.map(|basin| &inside[basin]);
         let [p_from, p_to] = [from, to].map(|inside| average(inside).value);
-        let value = (p_from / p_to).ln();
         if p_from == 0.0 || p_to == 0.0 {
-            let error = f64::NAN;
+            let value = match p_from == p_to {
+                true => 0.0,
+                false => (p_from / p_to).ln(),
+            };
+            let error = f64::INFINITY;
             return Ok(Estimate { value, error });
         }
+        let value = (p_from / p_to).ln();
         // First-order change of the difference with the share of each configuration; its mean is zero.
         let influence: Vec<f64> = from
             .iter()
@@ -106,7 +113,9 @@ mod tests {
         assert!((weighted[1].value + 3f64.ln()).abs() < 1e-12);
         assert!(weighted.iter().all(|e| (e.error - error).abs() < 1e-12));
         // In blocks of one, the same up to (n - 1) / n.
-        let blocks = block_free_energy_differences(&halves(), &pairs, &torsions, 1, n).unwrap();
+        let blocks =
+            block_free_energy_differences(&halves(), &pairs, &torsions, 1, &Blocks::equal(n, n))
+                .unwrap();
         assert!((blocks[0].value - 3f64.ln()).abs() < 1e-12);
         assert!((blocks[0].error / error - 1.0).abs() < 1.0 / n as f64);
     }
@@ -115,7 +124,9 @@ mod tests {
     fn weights_shift_the_difference() {
         let found =
             weighted_free_energy_differences(&halves(), &[[0, 1]], &[-1.0, 1.0], 1, &[0.0, 2.0]);
-        assert!((found.unwrap()[0].value + 2.0).abs() < 1e-12);
+        let found = found.unwrap()[0];
+        assert!((found.value + 2.0).abs() < 1e-12);
+        assert_eq!(found.error, f64::INFINITY);
     }
 
     #[test]
@@ -126,7 +137,14 @@ mod tests {
         let found = find(&[[0, 1], [1, 0]]).unwrap();
         assert_eq!(found[0].value, f64::INFINITY);
         assert_eq!(found[1].value, f64::NEG_INFINITY);
-        assert!(found[0].error.is_nan());
+        assert!(found.iter().all(|e| e.error == f64::INFINITY));
+        let nowhere = ["nowhere", "nor here"].map(|name| Basin {
+            name: name.to_owned(),
+            ranges: vec![TorsionRange::degrees(0, 10.0, 20.0)],
+        });
+        let both = weighted_free_energy_differences(&nowhere, &[[0, 1]], &[-1.0], 1, &[0.0]);
+        let Estimate { value, error } = both.unwrap()[0];
+        assert_eq!((value, error), (0.0, f64::INFINITY));
         let expected = MetricError::NoBasin {
             index: 2,
             n_basins: 2,

@@ -1,15 +1,18 @@
 //! Statistics of weighted samples and of reference trajectories, each with its standard error.
 //!
 //! Weights come as logarithms in f64. A log weight that is not finite (`-inf`, but also NaN or `+inf`, which no sound
-//! proposal gives) counts as weight 0.
+//! proposal gives) counts as weight 0. Where weights are worth too few samples, every standard error that comes from them is infinite:
+//! see [`tells_errors`].
 
 mod average;
 mod basin;
+mod blocks;
 mod bootstrap;
 mod ess;
 mod free_energy;
 mod log_z;
 mod pareto;
+mod reliability;
 mod tica;
 mod transport;
 mod wasserstein;
@@ -19,10 +22,12 @@ mod fixtures;
 
 pub use average::{Estimate, block_average, weighted_average};
 pub use basin::{Basin, TorsionRange, block_populations, default_basins, weighted_populations};
+pub use blocks::Blocks;
 pub use ess::{TRIMMED_FRACTION, ess_per_n, ess_per_n_trimmed};
 pub use free_energy::{block_free_energy_differences, weighted_free_energy_differences};
 pub use log_z::log_z;
 pub use pareto::k_hat;
+pub use reliability::tells_errors;
 pub use tica::{Tica, cosines_and_sines};
 pub use transport::{PointSet, wasserstein_2};
 pub use wasserstein::{Distribution, Wasserstein, wasserstein, wasserstein_with_errors};
@@ -96,7 +101,7 @@ pub enum MetricError {
     },
     /// The sets of points cannot be transported into each other.
     #[error(transparent)]
-    Transport(#[from] regflow_ot::PairError),
+    Transport(#[from] regflow_assignment::TransportError),
 }
 
 /// Checks that an array has one number for each sample.

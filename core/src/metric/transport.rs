@@ -1,5 +1,6 @@
 use super::average::delta_method;
-use super::{Estimate, MetricError, block_average};
+use super::reliability::counts_tell_errors;
+use super::{Blocks, Estimate, MetricError, check_length};
 
 /// Points in space or on a torus, each of which counts alike, and how they came about, which decides on their statistical error.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +16,8 @@ pub struct PointSet {
 enum Origin {
     /// Independent draws, each drawn one counted as often as given; the points of one draw follow each other.
     Drawn { counts: Vec<f64> },
-    /// A time series, whose error comes from so many blocks of time.
-    Series { blocks: usize },
+    /// A time series, whose error comes from blocks of time.
+    Series { blocks: Blocks },
 }
 
 impl PointSet {
@@ -47,8 +48,7 @@ impl PointSet {
         Self::new(points, dimension, chosen.iter().copied(), origin)
     }
 
-    /// `n` points at equal distances in a time series (`points: [at least n, D]`), whose error comes from `blocks` blocks of time, as
-    /// in [`block_average`].
+    /// `n` points at equal distances in a time series (`points: [at least n, D]`), whose error comes from blocks of time.
     ///
     /// # Errors
     /// There are fewer than `n` points, or one is not finite.
@@ -56,13 +56,15 @@ impl PointSet {
         points: &[f64],
         dimension: usize,
         n: usize,
-        blocks: usize,
+        blocks: &Blocks,
     ) -> Result<Self, MetricError> {
-        let length = points.len() / dimension.max(1);
+        check_length("points", blocks.n() * dimension, points.len())?;
         // With fewer points than asked for, the indices run over the end, and that is reported.
-        let length = length.max(n) as u128;
+        let length = blocks.n().max(n) as u128;
         let index = |i: usize| (i as u128 * length / n as u128) as usize;
-        let origin = Origin::Series { blocks };
+        let origin = Origin::Series {
+            blocks: blocks.chosen((0..n).map(index)),
+        };
         Self::new(points, dimension, (0..n).map(index), origin)
     }
 
@@ -105,7 +107,7 @@ impl PointSet {
     /// Standard error of the mean of a function of the points, of which `values` has one per point.
     fn error_of_mean(&self, values: &[f64]) -> f64 {
         match &self.origin {
-            Origin::Series { blocks } => block_average(values, *blocks).error,
+            Origin::Series { blocks } => blocks.average(values).error,
             Origin::Drawn { counts } => {
                 let mut rest = values;
                 let per_draw = counts.iter().map(|&count| {
@@ -114,7 +116,7 @@ impl PointSet {
                     run.iter().sum::<f64>() / count
                 });
                 let per_draw: Vec<f64> = per_draw.collect();
-                delta_method(counts, &per_draw).error
+                delta_method(counts, &per_draw, counts_tell_errors(counts)).error
             }
         }
     }
@@ -128,7 +130,7 @@ impl PointSet {
 /// The standard error is that of the central limit theorem for transport costs (del Barrio and Loubes, Annals of Probability 47
 /// (2019) 926; del Barrio, Gonzalez-Sanz and Loubes, arXiv 2102.06379): `Var W2^2 = Var u(A) / n + Var v(B) / n` with the Kantorovich
 /// potentials `u`, `v`, which are the dual variables of the assignment. Each side's mean gets the error that fits its origin: independent
-/// draws, resampled draws (each draw once, with its count as weight), or blocks of time. It is the scatter that a repetition
+/// draws, resampled draws (each draw once, with its count as weight; infinite where few draws are all of them), or blocks of time. It is the scatter that a repetition
 /// with as many points would show, around a mean that is above the distance of the distributions: of two samples of one distribution
 /// the distance is not zero. The error of `W2` is half the width of the interval that the error of `W2^2` makes: `error(W2^2) / (2 W2)`
 /// where it is small, finite where it is not. It is too large (by up to a factor of 2) where the distributions are so close
@@ -142,7 +144,7 @@ pub fn wasserstein_2(
     circular: &[bool],
 ) -> Result<Estimate, MetricError> {
     let single = |set: &PointSet| -> Vec<f32> { set.points.iter().map(|&x| x as f32).collect() };
-    let solved = regflow_ot::transport(&single(a), &single(b), circular)?;
+    let solved = regflow_assignment::transport(&single(a), &single(b), circular)?;
     let n = a.n() as f64;
     let pairs = solved.column_of.iter().enumerate();
     let square = pairs
@@ -298,6 +300,18 @@ mod tests {
     }
 
     #[test]
+    fn one_draw_that_is_all_tells_no_error() {
+        let a: Vec<f64> = (0..2 * N).map(|k| (k as f64).sin()).collect();
+        let independent = PointSet::independent(&a, 2, N).unwrap();
+        let resampled = PointSet::resampled(&a, 2, &[3; N]).unwrap();
+        let found = wasserstein_2(&resampled, &independent, &[true; 2]).unwrap();
+        assert!(
+            found.value > 0.1 && found.error == f64::INFINITY,
+            "{found:?}"
+        );
+    }
+
+    #[test]
     fn correlated_frames_have_a_larger_error() {
         // A series that stays in a well for ten frames at a time.
         let (error, scatter) = error_and_scatter(RUNS, |rng| {
@@ -305,7 +319,7 @@ mod tests {
                 .chunks(2)
                 .flat_map(|x| x.repeat(10))
                 .collect();
-            let a = PointSet::series(&slow, 2, N, 30).unwrap();
+            let a = PointSet::series(&slow, 2, N, &Blocks::equal(2 * N, 30)).unwrap();
             let b = PointSet::independent(&wells(rng, N, 0.6), 2, N).unwrap();
             wasserstein_2(&a, &b, &[true; 2]).unwrap()
         });
@@ -329,7 +343,7 @@ mod tests {
             found: 2,
         };
         assert_eq!(PointSet::independent(&[0.0; 4], 2, 3), Err(expected));
-        assert!(PointSet::series(&[0.0; 4], 2, 3, 2).is_err());
+        assert!(PointSet::series(&[0.0; 4], 2, 3, &Blocks::equal(2, 2)).is_err());
         assert!(PointSet::resampled(&[0.0; 4], 2, &[0, 2]).is_err());
         let [one, two] = [1, 2].map(|n| PointSet::independent(&[0.0; 4], 2, n).unwrap());
         assert!(matches!(

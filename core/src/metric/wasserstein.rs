@@ -1,5 +1,5 @@
 use super::bootstrap::bootstrap_errors;
-use super::{Estimate, MetricError, check_length, relative_weights};
+use super::{Blocks, Estimate, MetricError, check_length, relative_weights, tells_errors};
 
 /// Weighted values on the real line, sorted.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub struct Distribution {
     /// Which independent unit each value belongs to: itself, or its block of a time series.
     units: Vec<usize>,
     n_units: usize,
+    /// Whether the weights tell an error.
+    tells_errors: bool,
 }
 
 impl Distribution {
@@ -19,7 +21,11 @@ impl Distribution {
     /// # Errors
     /// There is none, or one is not finite.
     pub fn uniform(values: &[f64]) -> Result<Self, MetricError> {
-        Self::weighted(values, &vec![0.0; values.len()])
+        let uniform = Self::weighted(values, &vec![0.0; values.len()])?;
+        Ok(Self {
+            tells_errors: true,
+            ..uniform
+        })
     }
 
     /// Values with log weights. Those of weight 0 are left out.
@@ -46,24 +52,22 @@ impl Distribution {
             weights: counted.iter().map(|c| c.1).collect(),
             units: counted.iter().map(|c| c.2).collect(),
             n_units: counted.len(),
+            tells_errors: tells_errors(log_weights),
         })
     }
 
-    /// Values of a time series, in its order, that count alike. The bootstrap draws whole blocks of time, of which there are `blocks`
-    /// as in [`block_average`](super::block_average), so that correlations within a block are taken into account.
+    /// Values of a time series, in its order, that count alike. The bootstrap draws whole blocks of time, so that correlations within
+    /// a block are taken into account.
     ///
     /// # Errors
     /// There is no value, or one is not finite.
-    pub fn series(values: &[f64], blocks: usize) -> Result<Self, MetricError> {
-        let n = values.len();
+    pub fn series(values: &[f64], blocks: &Blocks) -> Result<Self, MetricError> {
+        check_length("values", blocks.n(), values.len())?;
         let mut series = Self::uniform(values)?;
-        // The block whose range [block n / blocks, (block + 1) n / blocks) holds the index.
-        let blocks = blocks.max(1);
-        let block = |index: usize| ((index as u128 + 1) * blocks as u128 - 1) / n as u128;
         for unit in &mut series.units {
-            *unit = block(*unit) as usize;
+            *unit = blocks.block_of(*unit);
         }
-        series.n_units = blocks;
+        series.n_units = blocks.len();
         Ok(series)
     }
 
@@ -100,7 +104,7 @@ pub fn wasserstein(a: &Distribution, b: &Distribution) -> Wasserstein {
 }
 
 /// [`wasserstein`] with bootstrap standard errors. Both sides are resampled: independent samples one by one, a
-/// [series](Distribution::series) in its blocks of time.
+/// [series](Distribution::series) in its blocks of time. The errors are infinite where weights do not [tell](tells_errors) one.
 ///
 /// The distance of two finite samples of the same distribution is not zero; the error does not tell that bias.
 pub fn wasserstein_with_errors(
@@ -108,14 +112,17 @@ pub fn wasserstein_with_errors(
     b: &Distribution,
     seed: u64,
 ) -> Wasserstein<Estimate> {
-    let [w1_error, w2_error] = bootstrap_errors(&[a.n_units, b.n_units], seed, |counts| {
-        let (of_a, of_b) = counts.split_at(a.n_units);
-        let drawn = couple(
-            a.shares(|i| f64::from(of_a[i])),
-            b.shares(|i| f64::from(of_b[i])),
-        );
-        [drawn.w1, drawn.w2]
-    });
+    let [w1_error, w2_error] = match a.tells_errors && b.tells_errors {
+        false => [f64::INFINITY; 2],
+        true => bootstrap_errors(&[a.n_units, b.n_units], seed, |counts| {
+            let (of_a, of_b) = counts.split_at(a.n_units);
+            let drawn = couple(
+                a.shares(|i| f64::from(of_a[i])),
+                b.shares(|i| f64::from(of_b[i])),
+            );
+            [drawn.w1, drawn.w2]
+        }),
+    };
     let value = wasserstein(a, b);
     Wasserstein {
         w1: Estimate {
@@ -240,7 +247,7 @@ mod tests {
             .map(|_| rng.sample(rand_distr::StandardNormal))
             .collect();
         let values: Vec<f64> = blocks.iter().flat_map(|x| [*x; 10]).collect();
-        let series = Distribution::series(&values, 40).unwrap();
+        let series = Distribution::series(&values, &Blocks::equal(400, 40)).unwrap();
         let far = uniform(&[1e6; 2]);
         let found = wasserstein_with_errors(&series, &far, 1);
         let mean = blocks.iter().sum::<f64>() / 40.0;
@@ -249,8 +256,25 @@ mod tests {
         assert!((found.w1.error / exact - 1.0).abs() < 4.0 / 400f64.sqrt());
         assert_eq!(wasserstein(&series, &uniform(&values)).w1, 0.0);
         // As block_average: 7 values in 3 blocks are 2, 2 and 3.
-        let uneven = Distribution::series(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3).unwrap();
+        let uneven =
+            Distribution::series(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &Blocks::equal(7, 3))
+                .unwrap();
         assert_eq!(uneven.units, [0, 0, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn one_weight_that_has_all_tells_no_error() {
+        let values: Vec<f64> = (0..200).map(f64::from).collect();
+        let mut log_weights = vec![0.0; 200];
+        log_weights[9] = 1e3;
+        let one = Distribution::weighted(&values, &log_weights).unwrap();
+        let found = wasserstein_with_errors(&one, &uniform(&values), 1);
+        // From 9 to 0, ..., 199.
+        assert!((found.w1.value - (45.0 + 190.0 * 191.0 / 2.0) / 200.0).abs() < 1e-9);
+        assert_eq!(
+            (found.w1.error, found.w2.error),
+            (f64::INFINITY, f64::INFINITY)
+        );
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! The model file: one `.safetensors` with the parameters, and the header as JSON in its metadata.
+//! The model file: one `.safetensors` with every array as a tensor (parameters in f32, arrays of the coordinates in f64), and the
+//! header as JSON in its metadata.
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 
-use super::{Header, Model, ModelError};
+use super::{Architecture, Header, Model, ModelError};
+use crate::coordinates::{Arrays, CoordinateSettings, Coordinates};
 use crate::plugin::Parameters;
 use crate::system::{Topology, write_atomically};
 use crate::tensor::{DType, Device, Tensor};
@@ -16,33 +19,64 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Key of the JSON header in the file's metadata.
 const HEADER_KEY: &str = "regflow";
 
+/// What the names of the two kinds of tensors begin with.
+const PARAMETERS: &str = "parameters.";
+const COORDINATES: &str = "coordinates.";
+
+/// The header as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredHeader {
+    format_version: u32,
+    architecture: Architecture,
+    topology: Topology,
+    temperature: f64,
+    coordinates: CoordinateSettings,
+    training: Option<serde_json::Value>,
+}
+
 impl Model {
     /// Writes the model to `path`, through a temporary file, so that an existing model is replaced whole or not at all.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ModelError> {
-        let not_a_model = |reason: String| ModelError::NotAModel {
+        let unwritable = |reason: String| ModelError::Unwritable {
             path: path.to_owned(),
             reason,
         };
-        let header = serde_json::to_string(&self.header).map_err(|e| not_a_model(e.to_string()))?;
-        let mut arrays = Vec::new();
+        let header = self.header();
+        let stored = StoredHeader {
+            format_version: header.format_version,
+            architecture: header.architecture.clone(),
+            topology: header.topology.clone(),
+            temperature: header.temperature,
+            coordinates: header.coordinates.settings(),
+            training: header.training.clone(),
+        };
+        let text = serde_json::to_string(&stored).map_err(|e| unwritable(e.to_string()))?;
+        let mut parameters = Vec::new();
         for (name, var) in self.parameters.iter() {
             let values = var.flatten_all()?.to_vec1::<f32>()?;
-            arrays.push((name.to_owned(), var.dims().to_vec(), values));
+            parameters.push((format!("{PARAMETERS}{name}"), var.dims().to_vec(), values));
         }
-        let views = arrays
-            .iter()
-            .map(|(name, shape, values)| {
-                TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
-                    .map(|view| (name.as_str(), view))
-            })
+        let arrays = header.coordinates.arrays();
+        let of_coordinates = arrays.iter().map(|(name, values)| {
+            let view =
+                TensorView::new(Dtype::F64, vec![values.len()], bytemuck::cast_slice(values));
+            view.map(|view| (format!("{COORDINATES}{name}"), view))
+        });
+        let of_map = parameters.iter().map(|(name, shape, values)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values))
+                .map(|view| (name.clone(), view))
+        });
+        let views = of_coordinates
+            .chain(of_map)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| not_a_model(e.to_string()))?;
-        let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-        let bytes = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| not_a_model(e.to_string()))?;
+            .map_err(|e| unwritable(e.to_string()))?;
+        let metadata = HashMap::from([(HEADER_KEY.to_owned(), text)]);
+        let bytes =
+            safetensors::serialize(views, Some(metadata)).map_err(|e| unwritable(e.to_string()))?;
         write_atomically(path, |file| file.write_all(&bytes))?;
         Ok(())
     }
@@ -68,35 +102,55 @@ impl Model {
     }
 
     fn decode(path: &Path, bytes: &[u8], device: &Device) -> Result<Model, ModelError> {
-        let header = Model::read_header(path, bytes)?;
-        let architecture = header.architecture.name.clone();
         let not_a_model = |reason: String| ModelError::NotAModel {
             path: path.to_owned(),
             reason,
         };
+        let stored = read_header(path, bytes)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| not_a_model(e.to_string()))?;
+        let mut arrays = Arrays(HashMap::new());
         let mut values = HashMap::new();
         for (name, view) in tensors.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(not_a_model(format!(
-                    "parameter {name} is of type {:?}, expected F32",
+            let of_type = |expected| match view.dtype() == expected {
+                true => Ok(()),
+                false => Err(not_a_model(format!(
+                    "tensor {name} is of type {:?}, expected {expected:?}",
                     view.dtype()
+                ))),
+            };
+            // The file's bytes need not be aligned; the format is little-endian.
+            if let Some(name) = name.strip_prefix(COORDINATES) {
+                of_type(Dtype::F64)?;
+                let (numbers, _) = view.data().as_chunks();
+                let numbers = numbers.iter().map(|&b| f64::from_le_bytes(b)).collect();
+                arrays.0.insert(name.to_owned(), numbers);
+            } else if let Some(name) = name.strip_prefix(PARAMETERS) {
+                of_type(Dtype::F32)?;
+                let (numbers, _) = view.data().as_chunks();
+                let numbers: Vec<f32> = numbers.iter().map(|&b| f32::from_le_bytes(b)).collect();
+                if let Some(bad) = numbers.iter().find(|v| !v.is_finite()) {
+                    return Err(not_a_model(format!("parameter {name} holds {bad}")));
+                }
+                let value = Tensor::from_vec(numbers, view.shape(), &Device::Cpu)?;
+                values.insert(name.to_owned(), value);
+            } else {
+                return Err(not_a_model(format!(
+                    "it holds a tensor {name}, which is neither a parameter nor of the coordinates"
                 )));
             }
-            // The file's bytes need not be aligned; the format is little-endian.
-            let numbers: Vec<f32> = view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect();
-            if let Some(bad) = numbers.iter().find(|v| !v.is_finite()) {
-                return Err(not_a_model(format!("parameter {name} holds {bad}")));
-            }
-            let value = Tensor::from_vec(numbers, view.shape(), &Device::Cpu)?;
-            values.insert(name.to_owned(), value);
         }
+        let header = Header {
+            format_version: stored.format_version,
+            architecture: stored.architecture,
+            topology: stored.topology,
+            temperature: stored.temperature,
+            coordinates: Coordinates::restore(stored.coordinates, arrays)
+                .map_err(|problem| not_a_model(problem.to_string()))?,
+            training: stored.training,
+        };
+        let architecture = header.architecture.name.clone();
         let parameters = Parameters::from_values(device, DType::F32, values);
-        let model = Model::build(header, parameters).map_err(|error| match error {
+        let model = Model::of_file(header, parameters).map_err(|error| match error {
             ModelError::Plugin(source) => ModelError::Architecture {
                 path: path.to_owned(),
                 source: Box::new(source),
@@ -110,51 +164,51 @@ impl Model {
         }
         Ok(model)
     }
-
-    fn read_header(path: &Path, bytes: &[u8]) -> Result<Header, ModelError> {
-        let not_a_model = |reason: String| ModelError::NotAModel {
-            path: path.to_owned(),
-            reason,
-        };
-        let (_, metadata) =
-            SafeTensors::read_metadata(bytes).map_err(|e| not_a_model(e.to_string()))?;
-        let text = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|m| m.get(HEADER_KEY))
-            .ok_or_else(|| not_a_model(format!("it has no \"{HEADER_KEY}\" header")))?;
-        let json: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| not_a_model(format!("its header: {e}")))?;
-        // The version first: another version's header need not fit this version's type.
-        let version = json.get("format_version").and_then(|v| v.as_u64());
-        let version = version.ok_or_else(|| not_a_model("its header has no version".into()))?;
-        if version != u64::from(FORMAT_VERSION) {
-            return Err(ModelError::FormatVersion {
-                path: path.to_owned(),
-                expected: FORMAT_VERSION,
-                found: version,
-            });
-        }
-        // Before anything is made that is as large as the coordinates say.
-        let atoms = json.pointer("/topology/atoms").and_then(|v| v.as_array());
-        let coordinates = json
-            .pointer("/coordinates/n_atoms")
-            .and_then(|v| v.as_u64());
-        if coordinates != atoms.map(|atoms| atoms.len() as u64) {
-            return Err(not_a_model(
-                "its molecule and its coordinates differ in the number of atoms".into(),
-            ));
-        }
-        let header: Header =
-            serde_json::from_value(json).map_err(|e| not_a_model(format!("its header: {e}")))?;
-        header
-            .validate()
-            .map_err(|problem| not_a_model(format!("its header: {problem}")))?;
-        Ok(header)
-    }
 }
 
-impl Header {
+fn read_header(path: &Path, bytes: &[u8]) -> Result<StoredHeader, ModelError> {
+    let not_a_model = |reason: String| ModelError::NotAModel {
+        path: path.to_owned(),
+        reason,
+    };
+    let (_, metadata) =
+        SafeTensors::read_metadata(bytes).map_err(|e| not_a_model(e.to_string()))?;
+    let text = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(HEADER_KEY))
+        .ok_or_else(|| not_a_model(format!("it has no \"{HEADER_KEY}\" header")))?;
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|e| not_a_model(format!("its header: {e}")))?;
+    // The version first: another version's header need not fit this version's type.
+    let version = json.get("format_version").and_then(|v| v.as_u64());
+    let version = version.ok_or_else(|| not_a_model("its header has no version".into()))?;
+    if version != u64::from(FORMAT_VERSION) {
+        return Err(ModelError::FormatVersion {
+            path: path.to_owned(),
+            expected: FORMAT_VERSION,
+            found: version,
+        });
+    }
+    // Before anything is made that is as large as the coordinates say.
+    let atoms = json.pointer("/topology/atoms").and_then(|v| v.as_array());
+    let coordinates = json
+        .pointer("/coordinates/n_atoms")
+        .and_then(|v| v.as_u64());
+    if coordinates != atoms.map(|atoms| atoms.len() as u64) {
+        return Err(not_a_model(
+            "its molecule and its coordinates differ in the number of atoms".into(),
+        ));
+    }
+    let header: StoredHeader =
+        serde_json::from_value(json).map_err(|e| not_a_model(format!("its header: {e}")))?;
+    header
+        .validate()
+        .map_err(|problem| not_a_model(format!("its header: {problem}")))?;
+    Ok(header)
+}
+
+impl StoredHeader {
     /// What the types alone do not ensure.
     fn validate(&self) -> Result<(), &'static str> {
         let Topology {

@@ -22,6 +22,14 @@ pub enum ModelError {
         /// What was found.
         reason: String,
     },
+    /// The model cannot be stored.
+    #[error("{path}: this model cannot be written: {reason}")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The file was written by another version of the format.
     #[error(
         "{path} has model format version {found}, this program reads {expected}: train again or use a matching release"

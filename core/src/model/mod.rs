@@ -4,19 +4,23 @@
 //! `f: x0 -> x1` from prior to data: `log q(x1) = log p0(x0) - logdet(x0)`.
 
 mod checkpoint;
+mod consistency;
 mod error;
 mod prior;
+#[cfg(test)]
+mod tests;
 
 pub use checkpoint::FORMAT_VERSION;
+pub use consistency::Consistency;
 pub use error::ModelError;
 pub use prior::Prior;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinates::Coordinates;
+use crate::coordinates::{Coordinates, CoordinatesError};
 use crate::math::Streams;
-use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, PluginError};
+use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, Plugin, PluginError};
 use crate::system::Topology;
 use crate::tensor::{DType, Device, Tensor};
 
@@ -29,7 +33,7 @@ const ROWS_GPU: usize = 16384;
 /// Which architecture plugin a model uses, and how it is configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
-    /// Name (or path) by which the plugin is found.
+    /// Name by which the plugin is found: its own, also where a caller named its library by a path.
     pub name: String,
     /// Version of the plugin that trained the model.
     pub version: String,
@@ -37,8 +41,8 @@ pub struct Architecture {
     pub config: serde_json::Value,
 }
 
-/// Everything about a model but its parameters; stored as JSON in the model file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Everything about a model but its parameters.
+#[derive(Clone, Debug)]
 pub struct Header {
     /// Version of the file format.
     pub format_version: u32,
@@ -65,6 +69,7 @@ pub struct Samples {
 /// A Boltzmann generator: a flow over the features of one molecule.
 pub struct Model {
     header: Header,
+    plugin: Plugin<Flow>,
     /// Over the same parameters as `training_flow`, but without a gradient graph.
     flow: Flow,
     training_flow: Flow,
@@ -87,7 +92,7 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Model, ModelError> {
-        let plugin = plugin::flow(architecture)?;
+        let plugin = plugin::find::<Flow>(architecture)?;
         // With every default spelled out: a later version of the plugin may have others.
         let config = plugin.info().complete_config(&config.to_string())?;
         let config = serde_json::from_str(&config).map_err(|e| PluginError::Config {
@@ -97,7 +102,7 @@ impl Model {
         let header = Header {
             format_version: FORMAT_VERSION,
             architecture: Architecture {
-                name: architecture.to_owned(),
+                name: plugin.info().name.clone(),
                 version: plugin.info().version.clone(),
                 config,
             },
@@ -106,11 +111,20 @@ impl Model {
             coordinates,
             training: None,
         };
-        Model::build(header, Parameters::new(device, DType::F32, seed))
+        Model::build(plugin, header, Parameters::new(device, DType::F32, seed))
     }
 
-    pub(super) fn build(header: Header, mut parameters: Parameters) -> Result<Model, ModelError> {
-        let plugin = plugin::flow(&header.architecture.name)?;
+    /// The model of a file's header: only names come out of files, never paths.
+    fn of_file(header: Header, parameters: Parameters) -> Result<Model, ModelError> {
+        let plugin = plugin::named(&header.architecture.name)?;
+        Model::build(plugin, header, parameters)
+    }
+
+    fn build(
+        plugin: Plugin<Flow>,
+        header: Header,
+        mut parameters: Parameters,
+    ) -> Result<Model, ModelError> {
         let features = header.coordinates.features();
         let config = header.architecture.config.to_string();
         let molecule = molecule(&header.topology);
@@ -119,6 +133,7 @@ impl Model {
         let prior = Prior::new(features.iter().map(|f| f.kind).collect());
         Ok(Model {
             header,
+            plugin,
             flow,
             training_flow,
             device: parameters.device().clone(),
@@ -189,7 +204,7 @@ impl Model {
     /// What the architecture does wrong.
     pub fn check(&self) -> Result<CheckReport, ModelError> {
         let architecture = &self.header.architecture;
-        Ok(plugin::flow(&architecture.name)?.check(
+        Ok(self.plugin.check(
             &architecture.config.to_string(),
             self.coordinates().features(),
             &molecule(self.topology()),
@@ -302,6 +317,18 @@ impl Model {
     /// The length does not fit the molecule, a configuration is degenerate (coincident or collinear reference atoms), or
     /// the plugin or device fails.
     pub fn log_density(&self, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
+        self.densities(positions, Coordinates::to_features)
+    }
+
+    /// As [`Model::log_density`], but a degenerate configuration, or one that is not finite, has a `log q` of NaN.
+    ///
+    /// # Errors
+    /// The length does not fit the molecule, or the plugin or device fails.
+    pub fn score(&self, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
+        self.densities(positions, Coordinates::to_features_where_defined)
+    }
+
+    fn densities(&self, positions: &[f64], map: FeatureMap) -> Result<Vec<f64>, ModelError> {
         let width = 3 * self.n_atoms();
         if !positions.len().is_multiple_of(width) {
             return Err(ModelError::Length {
@@ -315,15 +342,19 @@ impl Model {
         log_q
             .par_chunks_mut(rows)
             .zip(positions.par_chunks(rows * width))
-            .try_for_each(|(log_q, positions)| self.log_density_chunk(positions, log_q))?;
+            .try_for_each(|(log_q, positions)| self.densities_chunk(positions, log_q, map))?;
         Ok(log_q)
     }
 
-    fn log_density_chunk(&self, positions: &[f64], log_q: &mut [f64]) -> Result<(), ModelError> {
+    fn densities_chunk(
+        &self,
+        positions: &[f64],
+        log_q: &mut [f64],
+        map: FeatureMap,
+    ) -> Result<(), ModelError> {
         let dimension = self.prior.dimension();
         let mut features = vec![0.0; log_q.len() * dimension];
-        self.coordinates()
-            .to_features(positions, &mut features, log_q)?;
+        map(self.coordinates(), positions, &mut features, log_q)?;
         let features: Vec<f32> = features.iter().map(|&z| z as f32).collect();
         let log_z = self.feature_log_density(features)?;
         for (log_q, log_z) in log_q.iter_mut().zip(log_z) {
@@ -349,6 +380,9 @@ impl Model {
             .collect())
     }
 }
+
+/// From positions to features and `log_volume`.
+type FeatureMap = fn(&Coordinates, &[f64], &mut [f64], &mut [f64]) -> Result<(), CoordinatesError>;
 
 fn molecule(topology: &Topology) -> Molecule {
     Molecule {

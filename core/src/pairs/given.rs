@@ -4,94 +4,112 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::PairsError;
-use super::shard::read_f32;
+use super::shard::{read_f32, read_f64};
+use super::{PairRows, PairsError};
 use crate::system::NpzReader;
 
-/// Pairs from a file, in features.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GivenPairs {
-    /// Prior side, `[n, D]`.
-    pub x0: Vec<f32>,
-    /// Data side, `[n, D]`.
-    pub x1: Vec<f32>,
-}
-
-impl GivenPairs {
-    /// Reads the arrays `x0` and `x1`, both `[n, D]` with `D = dimension`, from an `.npz` (f32 or f64) or `.safetensors`
-    /// (F32 or F64) file.
-    ///
-    /// # Errors
-    /// No such file or arrays, other shapes or types, no pairs at all, values that are not finite.
-    pub fn read(path: &Path, dimension: usize) -> Result<GivenPairs, PairsError> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        let [(shape0, x0), (shape1, x1)] = match extension {
-            "npz" => read_npz(path)?,
-            "safetensors" => read_safetensors(path)?,
-            _ => {
-                return Err(PairsError::GivenFormat {
-                    path: path.to_owned(),
-                });
-            }
-        };
-        let wrong = |name, expected: String, found: String| PairsError::GivenArray {
-            path: path.to_owned(),
-            name,
-            expected,
-            found,
-        };
-        if shape0.len() != 2 || shape0[1] != dimension || shape0[0] == 0 {
-            let expected =
-                format!("shape [n, {dimension}] with n > 0, as many as the model has features");
-            return Err(wrong("x0", expected, format!("{shape0:?}")));
+/// Reads the arrays `x0` and `x1`, both `[n, D]` with `D = dimension`, and where they are there `log_q` and `log_det`, both
+/// `[n]` (see [`PairRows`]), from an `.npz` (f32 or f64) or `.safetensors` (F32 or F64) file.
+///
+/// # Errors
+/// No such file or arrays, other shapes or types, no pairs at all, values that are not finite.
+pub(super) fn read(path: &Path, dimension: usize) -> Result<PairRows, PairsError> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    let mut arrays = match extension {
+        "npz" => read_npz(path)?,
+        "safetensors" => read_safetensors(path)?,
+        _ => {
+            return Err(PairsError::GivenFormat {
+                path: path.to_owned(),
+            });
         }
-        if shape1 != shape0 {
+    };
+    let wrong = |name, expected: String, found: String| PairsError::GivenArray {
+        path: path.to_owned(),
+        name,
+        expected,
+        found,
+    };
+    let mut n = 0;
+    for (name, array) in NAMES.iter().zip(&arrays) {
+        let Some((shape, values)) = array else {
+            continue;
+        };
+        let (expected, fits) = match *name {
+            "x0" => {
+                n = shape.first().copied().unwrap_or(0);
+                let expected =
+                    format!("[n, {dimension}] with n > 0, as many as the model has features");
+                (expected, n > 0 && *shape == [n, dimension])
+            }
+            "x1" => (
+                format!("{:?} as of x0", [n, dimension]),
+                *shape == [n, dimension],
+            ),
+            _ => (format!("[{n}], one number for each pair"), *shape == [n]),
+        };
+        if !fits {
             return Err(wrong(
-                "x1",
-                format!("shape {shape0:?} as of x0"),
-                format!("{shape1:?}"),
+                name,
+                format!("shape {expected}"),
+                format!("{shape:?}"),
             ));
         }
-        for (name, values) in [("x0", &x0), ("x1", &x1)] {
-            if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
-                let (row, column) = (bad / dimension, bad % dimension);
-                let found = format!("{} in row {row}, column {column}", values[bad]);
-                return Err(wrong(name, "finite numbers".into(), found));
-            }
+        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+            let found = match shape.len() {
+                1 => format!("{} in row {bad}", values[bad]),
+                _ => {
+                    let (row, column) = (bad / dimension, bad % dimension);
+                    format!("{} in row {row}, column {column}", values[bad])
+                }
+            };
+            return Err(wrong(name, "finite numbers".into(), found));
         }
-        Ok(GivenPairs { x0, x1 })
     }
-
-    /// Divides the pairs into training and held-out ones: every `interval`-th is held out.
-    pub(super) fn split(self, dimension: usize, interval: usize) -> (GivenPairs, GivenPairs) {
-        let pick = |values: &[f32], held_out: bool| -> Vec<f32> {
-            let rows = values.chunks_exact(dimension).enumerate();
-            let chosen = rows.filter(|(i, _)| (i % interval == interval - 1) == held_out);
-            chosen.flat_map(|(_, row)| row).copied().collect()
-        };
-        let part = |held_out| GivenPairs {
-            x0: pick(&self.x0, held_out),
-            x1: pick(&self.x1, held_out),
-        };
-        (part(false), part(true))
-    }
-}
-
-type Matrix = (Vec<usize>, Vec<f32>);
-
-fn read_npz(path: &Path) -> Result<[Matrix; 2], PairsError> {
-    let mut file = NpzReader::open(path)?;
-    let mut array = |name| -> Result<Matrix, PairsError> {
-        let array = file.f64(name)?;
-        Ok((
-            array.shape,
-            array.data.into_iter().map(|x| x as f32).collect(),
-        ))
+    let mut take = |place: usize| arrays[place].take().map(|(_, values)| values);
+    let points = |values: Option<Vec<f64>>| {
+        let values = values.into_iter().flatten();
+        values.map(|value| value as f32).collect()
     };
-    Ok([array("x0")?, array("x1")?])
+    Ok(PairRows {
+        x0: points(take(0)),
+        x1: points(take(1)),
+        log_q: take(2),
+        log_det: take(3),
+    })
 }
 
-fn read_safetensors(path: &Path) -> Result<[Matrix; 2], PairsError> {
+/// Divides the pairs into training and held-out ones: every `interval`-th is held out.
+pub(super) fn split(given: &PairRows, dimension: usize, interval: usize) -> (PairRows, PairRows) {
+    let n = (given.x0.len() / dimension) as u32;
+    let is_held_out = |row: &u32| *row as usize % interval == interval - 1;
+    let (held_out, training): (Vec<u32>, Vec<u32>) = (0..n).partition(is_held_out);
+    (
+        given.select(&training, dimension),
+        given.select(&held_out, dimension),
+    )
+}
+
+/// The arrays of a file; the first two are needed.
+const NAMES: [&str; 4] = ["x0", "x1", "log_q", "log_det"];
+
+/// Shape and values of each of [`NAMES`].
+type Arrays = [Option<(Vec<usize>, Vec<f64>)>; NAMES.len()];
+
+fn read_npz(path: &Path) -> Result<Arrays, PairsError> {
+    let mut file = NpzReader::open(path)?;
+    let there = file.names();
+    let mut arrays = Arrays::default();
+    for (place, name) in NAMES.iter().enumerate() {
+        if place < 2 || there.iter().any(|array| array == name) {
+            let array = file.f64(name)?;
+            arrays[place] = Some((array.shape, array.data));
+        }
+    }
+    Ok(arrays)
+}
+
+fn read_safetensors(path: &Path) -> Result<Arrays, PairsError> {
     let bytes = std::fs::read(path).map_err(|source| PairsError::Read {
         path: path.to_owned(),
         source,
@@ -103,24 +121,23 @@ fn read_safetensors(path: &Path) -> Result<[Matrix; 2], PairsError> {
         found,
     };
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| wrong("x0", e.to_string()))?;
-    let array = |name| -> Result<Matrix, PairsError> {
+    let there = tensors.names();
+    let mut arrays = Arrays::default();
+    for (place, name) in NAMES.into_iter().enumerate() {
+        if place >= 2 && !there.contains(&name) {
+            continue;
+        }
         let view = tensors
             .tensor(name)
             .map_err(|e| wrong(name, e.to_string()))?;
         let values = match view.dtype() {
-            Dtype::F32 => read_f32(view.data()),
-            Dtype::F64 => {
-                let (numbers, _) = view.data().as_chunks();
-                numbers
-                    .iter()
-                    .map(|&b| f64::from_le_bytes(b) as f32)
-                    .collect()
-            }
+            Dtype::F32 => read_f32(view.data()).into_iter().map(f64::from).collect(),
+            Dtype::F64 => read_f64(view.data()),
             other => return Err(wrong(name, format!("{other:?}"))),
         };
-        Ok((view.shape().to_vec(), values))
-    };
-    Ok([array("x0")?, array("x1")?])
+        arrays[place] = Some((view.shape().to_vec(), values));
+    }
+    Ok(arrays)
 }
 
 #[cfg(test)]
@@ -150,13 +167,14 @@ mod tests {
     #[test]
     fn reads_both_formats() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let expected = GivenPairs {
+        let mut expected = PairRows {
             x0: vec![1.0, 2.0, 3.0, 4.0],
             x1: vec![0.5, 1.5, 2.5, 3.5],
+            ..PairRows::default()
         };
         let path = folder.path().join("pairs.npz");
         npz(&path, &expected.x0, &[0.5, 1.5, 2.5, 3.5], 2);
-        assert_eq!(GivenPairs::read(&path, 2).expect("read"), expected);
+        assert_eq!(read(&path, 2).expect("read"), expected);
         let path = folder.path().join("pairs.safetensors");
         let wide = [0.5f64, 1.5, 2.5, 3.5];
         let view = |dtype, bytes| TensorView::new(dtype, vec![2, 2], bytes).expect("view");
@@ -166,22 +184,30 @@ mod tests {
         ];
         let bytes = safetensors::serialize(tensors, None).expect("serialised");
         std::fs::write(&path, &bytes).expect("written");
-        assert_eq!(GivenPairs::read(&path, 2).expect("read"), expected);
+        assert_eq!(read(&path, 2).expect("read"), expected);
         std::fs::write(&path, &bytes[..bytes.len() - 3]).expect("cut");
-        assert!(GivenPairs::read(&path, 2).is_err());
-        let (train, held_out) = expected.clone().split(2, 2);
+        assert!(read(&path, 2).is_err());
+        let tensors = [
+            ("x0", view(Dtype::F32, bytemuck::cast_slice(&expected.x0))),
+            ("x1", view(Dtype::F64, bytemuck::cast_slice(&wide))),
+        ];
+        let density = [-1.5f64, 2.25];
+        let log_det = TensorView::new(Dtype::F64, vec![2], bytemuck::cast_slice(&density));
+        let more = [("log_det", log_det.expect("view"))];
+        let bytes = safetensors::serialize(tensors.into_iter().chain(more), None);
+        std::fs::write(&path, bytes.expect("serialised")).expect("written");
+        expected.log_det = Some(density.to_vec());
+        assert_eq!(read(&path, 2).expect("read"), expected);
+        let (train, held_out) = split(&expected, 2, 2);
         assert_eq!((train.x0, held_out.x1), (vec![1.0, 2.0], vec![2.5, 3.5]));
+        assert_eq!(held_out.log_det, Some(vec![2.25]));
     }
 
     #[test]
     fn bad_files_are_refused() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("pairs.npz");
-        let told = |path: &Path, dimension| {
-            GivenPairs::read(path, dimension)
-                .expect_err("refused")
-                .to_string()
-        };
+        let told = |path: &Path, dimension| read(path, dimension).expect_err("refused").to_string();
         assert!(told(&path, 2).contains("pairs.npz"));
         assert!(told(&folder.path().join("pairs.csv"), 2).contains("expected a .npz"));
         npz(&path, &[1.0; 4], &[0.5; 4], 2);
@@ -196,6 +222,26 @@ mod tests {
             "{}",
             told(&path, 2)
         );
+        for (log_q, message) in [
+            (
+                &[1.0; 3][..],
+                "array 'log_q': expected shape [2], one number for each pair, found [3]",
+            ),
+            (&[0.0, f64::NAN], "found NaN in row 1"),
+        ] {
+            let arrays = [
+                ("x0", &[1.0f64; 4][..], &[2usize, 2][..]),
+                ("x1", &[0.5; 4], &[2, 2]),
+                ("log_q", log_q, &[log_q.len()]),
+            ];
+            let arrays = arrays.map(|(name, data, shape)| NamedArray {
+                name,
+                shape,
+                data: ArrayData::F64(data),
+            });
+            write_npz(&path, &arrays).expect("written");
+            assert!(told(&path, 2).contains(message), "{}", told(&path, 2));
+        }
         npz(&path, &[1.0; 4], &[0.5, 0.5, f64::INFINITY, 0.5], 2);
         assert!(
             told(&path, 2).contains("inf in row 1, column 0"),

@@ -6,13 +6,15 @@
 //! Prior (seed, index) x0 --+                                       |
 //!                                                            shards on disk
 //! ```
-//! A shard stores the data side only: the prior side comes from its seed again.
+//! A shard stores the data side, and what the source tells of its density; the prior side comes from its seed again, unless
+//! the source made its own.
 
 mod given;
+mod rows;
 mod shard;
 mod store;
 
-pub use given::GivenPairs;
+pub use rows::PairRows;
 pub use shard::{FORMAT_VERSION, Shard, ShardHeader};
 pub use store::{PairOptions, PairSummary, Pairs};
 
@@ -59,7 +61,7 @@ pub enum PairsError {
     GivenArray {
         /// The file.
         path: PathBuf,
-        /// `x0` or `x1`.
+        /// `x0`, `x1`, `log_q` or `log_det`.
         name: &'static str,
         /// What is needed.
         expected: String,

@@ -1,4 +1,5 @@
-//! One file of pairs: a `.safetensors` with the data side `x1: [n, D]` (f32) and a JSON header in its metadata.
+//! One file of pairs: a `.safetensors` with the data side `x1: [n, D]` (f32), where the source has them its own prior side
+//! `x0: [n, D]` (f32) and densities `log_q`, `log_det: [n]` (f64), and a JSON header in its metadata.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -16,6 +17,9 @@ use crate::system::write_atomically;
 pub const FORMAT_VERSION: u32 = 1;
 const HEADER_KEY: &str = "regflow_pairs";
 const DATA_KEY: &str = "x1";
+const PRIOR_KEY: &str = "x0";
+const DENSITY_KEY: &str = "log_q";
+const LOG_DET_KEY: &str = "log_det";
 
 /// What a shard says about its pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +52,12 @@ pub struct Shard {
     pub header: ShardHeader,
     /// Data side, `[n, D]`, in the order of the prior points.
     pub x1: Vec<f32>,
+    /// Prior side, `[n, D]`, of a source that made its own.
+    pub x0: Option<Vec<f32>>,
+    /// As in [`PairRows`](super::PairRows), `[n]`.
+    pub log_q: Option<Vec<f64>>,
+    /// As in [`PairRows`](super::PairRows), `[n]`.
+    pub log_det: Option<Vec<f64>>,
 }
 
 impl Shard {
@@ -76,11 +86,36 @@ impl Shard {
             reason,
         };
         let header = serde_json::to_string(&self.header).map_err(|e| unusable(e.to_string()))?;
-        let shape = vec![self.len(), self.header.kinds.len()];
-        let bytes = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(&self.x1))
-            .and_then(|view| {
+        let points = |values| {
+            (
+                Dtype::F32,
+                vec![self.len(), self.header.kinds.len()],
+                bytemuck::cast_slice::<f32, u8>(values),
+            )
+        };
+        let numbers = |values| {
+            (
+                Dtype::F64,
+                vec![self.len()],
+                bytemuck::cast_slice::<f64, u8>(values),
+            )
+        };
+        let arrays = [
+            (DATA_KEY, Some(points(&self.x1))),
+            (PRIOR_KEY, self.x0.as_deref().map(points)),
+            (DENSITY_KEY, self.log_q.as_deref().map(numbers)),
+            (LOG_DET_KEY, self.log_det.as_deref().map(numbers)),
+        ];
+        let views = arrays.into_iter().filter_map(|(name, array)| {
+            array.map(|(dtype, shape, bytes)| {
+                TensorView::new(dtype, shape, bytes).map(|view| (name, view))
+            })
+        });
+        let bytes = views
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|views| {
                 let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-                safetensors::serialize([(DATA_KEY, view)], Some(metadata))
+                safetensors::serialize(views, Some(metadata))
             })
             .map_err(|e| unusable(e.to_string()))?;
         Ok(write_atomically(path, |file| file.write_all(&bytes))?)
@@ -119,27 +154,63 @@ impl Shard {
         }
         let header: ShardHeader =
             serde_json::from_value(json).map_err(|e| unusable(format!("its header: {e}")))?;
-        let view = tensors
-            .tensor(DATA_KEY)
-            .map_err(|e| unusable(e.to_string()))?;
         let dimension = header.kinds.len();
-        if view.dtype() != Dtype::F32 || view.shape().len() != 2 || view.shape()[1] != dimension {
-            return Err(unusable(format!(
-                "{DATA_KEY} is {:?} {:?}, expected F32 [n, {dimension}]",
+        let array = |name, dtype, columns: Option<usize>| {
+            let Ok(view) = tensors.tensor(name) else {
+                return Ok(None);
+            };
+            let n = view.shape().first().copied().unwrap_or(0);
+            let expected: Vec<usize> = [n].into_iter().chain(columns).collect();
+            if view.dtype() == dtype && view.shape() == expected {
+                return Ok(Some((n, view.data().to_vec())));
+            }
+            Err(unusable(format!(
+                "{name} is {:?} {:?}, expected {dtype:?} {expected:?}",
                 view.dtype(),
                 view.shape()
-            )));
-        }
-        let x1 = read_f32(view.data());
-        if let Some(bad) = x1.iter().position(|x| !x.is_finite()) {
-            return Err(unusable(format!(
-                "pair {}, feature {}: {}",
-                bad / dimension,
-                bad % dimension,
-                x1[bad]
-            )));
-        }
-        Ok(Shard { header, x1 })
+            )))
+        };
+        let Some((n, x1)) = array(DATA_KEY, Dtype::F32, Some(dimension))? else {
+            return Err(unusable(format!("it has no {DATA_KEY}")));
+        };
+        let x1 = read_f32(&x1);
+        check_finite(DATA_KEY, &x1, dimension).map_err(unusable)?;
+        let as_many = |name, found| match found {
+            Some((found, _)) if found != n => {
+                Err(unusable(format!("{found} values of {name} for {n} pairs")))
+            }
+            found => Ok(found.map(|(_, bytes)| bytes)),
+        };
+        let x0 = as_many(PRIOR_KEY, array(PRIOR_KEY, Dtype::F32, Some(dimension))?)?;
+        let x0 = x0.as_deref().map(read_f32);
+        let [log_q, log_det] = [DENSITY_KEY, LOG_DET_KEY].map(|name| {
+            let found = as_many(name, array(name, Dtype::F64, None)?)?;
+            let values = found.as_deref().map(read_f64);
+            check_finite(name, values.as_deref().unwrap_or(&[]), 1).map_err(unusable)?;
+            Ok::<_, PairsError>(values)
+        });
+        check_finite(PRIOR_KEY, x0.as_deref().unwrap_or(&[]), dimension).map_err(unusable)?;
+        Ok(Shard {
+            header,
+            x1,
+            x0,
+            log_q: log_q?,
+            log_det: log_det?,
+        })
+    }
+}
+
+/// The first value that is not finite, in words.
+fn check_finite<T: Copy + Into<f64>>(name: &str, values: &[T], width: usize) -> Result<(), String> {
+    let bad = values.iter().position(|&value| !value.into().is_finite());
+    match bad {
+        None => Ok(()),
+        Some(bad) => Err(format!(
+            "pair {}, {name}, column {}: {}",
+            bad / width,
+            bad % width,
+            values[bad].into()
+        )),
     }
 }
 
@@ -147,6 +218,12 @@ impl Shard {
 pub(super) fn read_f32(bytes: &[u8]) -> Vec<f32> {
     let (numbers, _) = bytes.as_chunks();
     numbers.iter().map(|&b| f32::from_le_bytes(b)).collect()
+}
+
+/// As [`read_f32`].
+pub(super) fn read_f64(bytes: &[u8]) -> Vec<f64> {
+    let (numbers, _) = bytes.as_chunks();
+    numbers.iter().map(|&b| f64::from_le_bytes(b)).collect()
 }
 
 /// Hash of the bits of `values`.
@@ -176,6 +253,9 @@ pub(super) mod tests {
                 total_cost: 0.1 + 0.2,
             },
             x1: (0..24).map(|i| i as f32 * 0.1).collect(),
+            x0: None,
+            log_q: None,
+            log_det: None,
         }
     }
 
@@ -186,6 +266,21 @@ pub(super) mod tests {
         shard().write(&path).expect("written");
         assert_eq!(Shard::read(&path).expect("read"), shard());
         assert_eq!(shard().len(), 12);
+        let known = Shard {
+            x0: Some((0..24).map(|i| i as f32 * 0.3).collect()),
+            log_q: Some((0..12).map(|i| i as f64 / 7.0).collect()),
+            log_det: Some((0..12).map(|i| i as f64 / 11.0).collect()),
+            ..shard()
+        };
+        known.write(&path).expect("written");
+        assert_eq!(Shard::read(&path).expect("read"), known);
+        let fewer = Shard {
+            log_q: Some(vec![f64::NAN; 12]),
+            ..known
+        };
+        fewer.write(&path).expect("written");
+        let error = Shard::read(&path).expect_err("NaN").to_string();
+        assert!(error.contains("pair 0, log_q, column 0: NaN"), "{error}");
     }
 
     #[test]
@@ -213,7 +308,7 @@ pub(super) mod tests {
         bad.x1[5] = f32::NAN;
         bad.write(&path).expect("written");
         let error = Shard::read(&path).expect_err("NaN").to_string();
-        assert!(error.contains("pair 2, feature 1: NaN"), "{error}");
+        assert!(error.contains("pair 2, x1, column 1: NaN"), "{error}");
     }
 
     #[test]

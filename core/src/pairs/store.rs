@@ -9,12 +9,12 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::rows::squared_distance;
 use super::shard::hash;
-use super::{FORMAT_VERSION, GivenPairs, PairsError, Shard, ShardHeader};
-use crate::coordinates::FeatureKind;
+use super::{FORMAT_VERSION, PairRows, PairsError, Shard, ShardHeader, given};
 use crate::math::{Purpose, Random, Streams};
 use crate::model::{Model, Prior};
-use crate::plugin::{self, Target};
+use crate::plugin::{self, Target, Task};
 use crate::train::Dataset;
 
 /// Most pairs in a shard. Pairs are made shard by shard, and one shard at a time is read back.
@@ -27,7 +27,8 @@ const FILE_PREFIX: &str = "file:";
 /// What pairs to make.
 #[derive(Clone, Debug)]
 pub struct PairOptions {
-    /// Name or path of a target plugin, or `file:PATH` for pairs of the user's own (see [`GivenPairs`]).
+    /// Name or path of a target plugin, or `file:PATH` for pairs of the user's own: an `.npz` or `.safetensors`
+    /// file with arrays `x0` and `x1`, and if known `log_q` and `log_det` (see [`PairRows`]).
     pub source: String,
     /// Configuration of the plugin.
     pub config: serde_json::Value,
@@ -62,18 +63,18 @@ pub struct Pairs {
     /// First pair of each shard, and the number of all pairs at the end.
     bounds: Vec<usize>,
     storage: Storage,
-    validation: (Vec<f32>, Vec<f32>),
+    validation: PairRows,
     /// The shard in use.
     current: Mutex<Option<Arc<Loaded>>>,
 }
 
 enum Storage {
-    /// Shards whose prior side comes from its seed.
+    /// Shards whose prior side comes from its seed, unless they have one.
     Memory(Vec<Shard>),
     /// As `Memory`, in the shards of a folder.
     Folder(PathBuf),
     /// Both sides as given.
-    Given(GivenPairs),
+    Given(PairRows),
 }
 
 /// A shard in the order of an epoch.
@@ -81,7 +82,7 @@ struct Loaded {
     /// Shard, epoch and seed.
     key: (usize, usize, u64),
     order: Vec<u32>,
-    points: Arc<(Vec<f32>, Vec<f32>)>,
+    rows: Arc<PairRows>,
 }
 
 impl Pairs {
@@ -96,10 +97,10 @@ impl Pairs {
     ) -> Result<Pairs, PairsError> {
         let prior = model.prior().clone();
         if let Some(path) = options.source.strip_prefix(FILE_PREFIX) {
-            let given = GivenPairs::read(Path::new(path), prior.dimension())?;
-            return Pairs::given(prior, given, options);
+            let given = given::read(Path::new(path), prior.dimension())?;
+            return Ok(Pairs::given(prior, &given, options));
         }
-        let target = plugin::target(&options.source)?.build(&options.config.to_string())?;
+        let target = plugin::find::<Target>(&options.source)?.build(&options.config.to_string())?;
         let data = |first, count| {
             dataset
                 .training_features(model.coordinates(), first, count, 0.0)
@@ -168,8 +169,8 @@ impl Pairs {
         }
         let n = held_out.len() / prior.dimension().max(1);
         let x0 = prior.sample(Streams::new(Purpose::HeldOutPairs, options.seed), 0, n);
-        let rows = target.pair(&x0, &held_out, prior.kinds())?;
-        let x1 = gather(&held_out, &rows, prior.dimension());
+        let seed = target_seed(options.seed, u64::MAX);
+        let validation = rows_of(target, x0, &held_out, &prior, seed)?;
         let storage = match &options.directory {
             Some(directory) => Storage::Folder(directory.clone()),
             None => Storage::Memory(kept),
@@ -178,31 +179,31 @@ impl Pairs {
             summary: summary(options, options.count, total_cost),
             bounds,
             storage,
-            validation: (x0, x1),
+            validation,
             current: Mutex::new(None),
             prior,
         })
     }
 
-    fn given(prior: Prior, given: GivenPairs, options: &PairOptions) -> Result<Pairs, PairsError> {
+    fn given(prior: Prior, given: &PairRows, options: &PairOptions) -> Pairs {
         let dimension = prior.dimension();
-        let (training, held_out) = given.split(dimension, USER_HELD_OUT);
+        let (training, held_out) = given::split(given, dimension, USER_HELD_OUT);
         // A file with so few pairs that none is held out is validated on what it is trained on.
         let validation = if held_out.x0.is_empty() {
-            (training.x0.clone(), training.x1.clone())
+            training.clone()
         } else {
-            (held_out.x0, held_out.x1)
+            held_out
         };
         let count = training.x0.len() / dimension;
-        let total_cost = squared_distance(&training.x0, &training.x1, prior.kinds());
-        Ok(Pairs {
+        let total_cost = training.squared_distance(prior.kinds());
+        Pairs {
             summary: summary(options, count, total_cost),
             bounds: vec![0, count],
             storage: Storage::Given(training),
             validation,
             current: Mutex::new(None),
             prior,
-        })
+        }
     }
 
     /// Number of training pairs.
@@ -227,15 +228,18 @@ impl Pairs {
 
     /// Pairs of held-out points: `(x0, x1)`, both `[n, D]`.
     pub fn validation(&self) -> (Vec<f32>, Vec<f32>) {
-        self.validation.clone()
+        (self.validation.x0.clone(), self.validation.x1.clone())
     }
 
-    /// Pairs `first..first + count` of an endless sequence, `(x0, x1)`, both `[count, D]`. In every epoch the shards come in
-    /// a new order, and so do the pairs of each. Normal noise of standard deviation `noise` is added to `x1`; angles may
-    /// then lie outside (-pi, pi]. The same for any division into calls; `seed` sets order and noise.
+    /// Pairs of held-out points, with what is known of their density.
+    pub fn validation_rows(&self) -> &PairRows {
+        &self.validation
+    }
+
+    /// As [`Pairs::batch_rows`], without densities: `(x0, x1)`, both `[count, D]`.
     ///
     /// # Errors
-    /// A shard that cannot be read any more.
+    /// As [`Pairs::batch_rows`].
     pub fn batch(
         &self,
         first: usize,
@@ -243,9 +247,25 @@ impl Pairs {
         noise: f64,
         seed: u64,
     ) -> Result<(Vec<f32>, Vec<f32>), PairsError> {
+        let rows = self.batch_rows(first, count, noise, seed)?;
+        Ok((rows.x0, rows.x1))
+    }
+
+    /// Pairs `first..first + count` of an endless sequence. In every epoch the shards come in
+    /// a new order, and so do the pairs of each. Normal noise of standard deviation `noise` is added to `x1`; angles may
+    /// then lie outside (-pi, pi], and densities are those of the points without noise. The same for any division into calls; `seed` sets order and noise.
+    ///
+    /// # Errors
+    /// A shard that cannot be read any more.
+    pub fn batch_rows(
+        &self,
+        first: usize,
+        count: usize,
+        noise: f64,
+        seed: u64,
+    ) -> Result<PairRows, PairsError> {
         let dimension = self.prior.dimension();
-        let mut x0 = Vec::with_capacity(count * dimension);
-        let mut x1 = Vec::with_capacity(count * dimension);
+        let mut batch = PairRows::default();
         let mut position = first;
         while position < first + count {
             let (epoch, offset) = (position / self.len(), position % self.len());
@@ -253,13 +273,14 @@ impl Pairs {
             let loaded = self.load(shard, epoch, seed)?;
             let rows = &loaded.order[start..];
             let rows = &rows[..rows.len().min(first + count - position)];
-            x0.extend(gather(&loaded.points.0, rows, dimension));
-            x1.extend(gather(&loaded.points.1, rows, dimension));
+            batch.append(loaded.rows.select(rows, dimension));
             position += rows.len();
         }
         if noise > 0.0 && dimension > 0 {
             let streams = Streams::new(Purpose::PairNoise, seed);
-            x1.par_chunks_mut(dimension)
+            batch
+                .x1
+                .par_chunks_mut(dimension)
                 .enumerate()
                 .for_each(|(i, row)| {
                     let mut random = streams.at((first + i) as u64);
@@ -268,7 +289,7 @@ impl Pairs {
                     }
                 });
         }
-        Ok((x0, x1))
+        Ok(batch)
     }
 
     /// The shard that holds place `offset` of an epoch, and the place within the shard.
@@ -294,9 +315,9 @@ impl Pairs {
     fn load(&self, shard: usize, epoch: usize, seed: u64) -> Result<Arc<Loaded>, PairsError> {
         let key = (shard, epoch, seed);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let points = match current.as_ref() {
+        let rows = match current.as_ref() {
             Some(loaded) if loaded.key == key => return Ok(Arc::clone(loaded)),
-            Some(loaded) if loaded.key.0 == shard => Arc::clone(&loaded.points),
+            Some(loaded) if loaded.key.0 == shard => Arc::clone(&loaded.rows),
             _ => Arc::new(self.read(shard)?),
         };
         let range = self.range(shard);
@@ -308,17 +329,17 @@ impl Pairs {
                 range.len(),
                 Streams::new(Purpose::PairOrder, seed).at(stream),
             ),
-            points,
+            rows,
         });
         *current = Some(Arc::clone(&loaded));
         Ok(loaded)
     }
 
-    fn read(&self, shard: usize) -> Result<(Vec<f32>, Vec<f32>), PairsError> {
+    fn read(&self, shard: usize) -> Result<PairRows, PairsError> {
         let range = self.range(shard);
-        let x1 = match &self.storage {
-            Storage::Given(given) => return Ok((given.x0.clone(), given.x1.clone())),
-            Storage::Memory(shards) => shards[shard].x1.clone(),
+        let shard = match &self.storage {
+            Storage::Given(given) => return Ok(given.clone()),
+            Storage::Memory(shards) => shards[shard].clone(),
             Storage::Folder(directory) => {
                 let path = Shard::path(directory, shard);
                 let read = Shard::read(&path)?;
@@ -330,15 +351,19 @@ impl Pairs {
                         reason: format!("expected pairs {range:?}, found {found:?}"),
                     });
                 }
-                read.x1
+                read
             }
         };
-        let x0 = self.prior.sample(
-            Streams::new(Purpose::Pairs, self.summary.seed),
-            range.start as u64,
-            range.len(),
-        );
-        Ok((x0, x1))
+        let x0 = shard.x0.unwrap_or_else(|| {
+            let streams = Streams::new(Purpose::Pairs, self.summary.seed);
+            self.prior.sample(streams, range.start as u64, range.len())
+        });
+        Ok(PairRows {
+            x0,
+            x1: shard.x1,
+            log_q: shard.log_q,
+            log_det: shard.log_det,
+        })
     }
 }
 
@@ -355,10 +380,40 @@ fn pair(
         header.first_index,
         n,
     );
-    let rows = target.pair(&x0, &unpaired, prior.kinds())?;
-    let x1 = gather(&unpaired, &rows, prior.dimension());
-    header.total_cost = squared_distance(&x0, &x1, prior.kinds());
-    Ok(Shard { header, x1 })
+    let seed = target_seed(header.prior_seed, header.first_index);
+    let pairing = target.pair(&Task::new(&x0, &unpaired, prior.kinds(), seed))?;
+    let x1 = pairing.points(&unpaired, prior.dimension());
+    let prior_side = pairing.x0.as_deref().unwrap_or(&x0);
+    header.total_cost = squared_distance(prior_side, &x1, prior.kinds());
+    Ok(Shard {
+        header,
+        x1,
+        x0: pairing.x0,
+        log_q: pairing.log_q,
+        log_det: pairing.log_det,
+    })
+}
+
+/// Pairs of the given prior and data points.
+fn rows_of(
+    target: &Target,
+    x0: Vec<f32>,
+    x1: &[f32],
+    prior: &Prior,
+    seed: u64,
+) -> Result<PairRows, PairsError> {
+    let pairing = target.pair(&Task::new(&x0, x1, prior.kinds(), seed))?;
+    Ok(PairRows {
+        x1: pairing.points(x1, prior.dimension()),
+        x0: pairing.x0.unwrap_or(x0),
+        log_q: pairing.log_q,
+        log_det: pairing.log_det,
+    })
+}
+
+/// What a target source draws random numbers from, for the call that begins with prior point `first`.
+fn target_seed(seed: u64, first: u64) -> u64 {
+    Streams::new(Purpose::TargetSource, seed).at(first).random()
 }
 
 /// Whether a shard on disk is what would be made now.
@@ -378,28 +433,6 @@ fn summary(options: &PairOptions, count: usize, total_cost: f64) -> PairSummary 
         seed: options.seed,
         mean_cost: total_cost / count as f64,
     }
-}
-
-fn gather(points: &[f32], rows: &[u32], dimension: usize) -> Vec<f32> {
-    let row = |&i: &u32| &points[i as usize * dimension..][..dimension];
-    rows.iter().map(row).collect::<Vec<_>>().concat()
-}
-
-/// Sum over all pairs.
-fn squared_distance(x0: &[f32], x1: &[f32], kinds: &[FeatureKind]) -> f64 {
-    let differences = x0.iter().zip(x1).zip(kinds.iter().cycle());
-    differences
-        .map(|((&a, &b), kind)| {
-            let d = f64::from(a) - f64::from(b);
-            match kind {
-                FeatureKind::Real => d * d,
-                FeatureKind::Circular => {
-                    let turn = std::f64::consts::TAU;
-                    (d - turn * (d / turn).round()).powi(2)
-                }
-            }
-        })
-        .sum()
 }
 
 /// A permutation of `0..n`.

@@ -1,132 +1,74 @@
 //! Energy sources of plugins, behind the [`Energy`] trait.
 
+use super::PluginInfo;
 use super::error::PluginError;
-use super::flow::check_status;
 use super::host;
-use super::library::text;
-use super::{Origin, PluginInfo};
+use super::kind::{Checked, Instance, Kind, Plugin, Setup};
 use crate::energy::{Energy, EnergyError, Refusals, check_shapes};
-use candle_core::Device;
 use rayon::prelude::*;
-use regflow_plugin::abi::{EnergyRequest, EnergyTable, InstanceHandle, Str};
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use regflow_plugin::energy::{EnergyRequest, EnergyTable};
+use std::sync::{Mutex, PoisonError};
 
 /// Most configurations of one call of a plugin, so that threads that are done early find something left to do.
 const LARGEST_TASK: usize = 64;
 
-/// A source of potential energies, found and loaded.
-#[derive(Clone)]
-pub struct EnergyPlugin {
-    table: &'static EnergyTable,
-    info: Arc<PluginInfo>,
-}
-
-impl fmt::Debug for EnergyPlugin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnergyPlugin")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
-    }
-}
-
-impl EnergyPlugin {
-    pub(super) fn new(table: &'static EnergyTable, version: &str, origin: Origin) -> Self {
-        let info = PluginInfo {
-            name: text(&table.name),
-            version: version.into(),
-            description: text(&table.description),
-            schema: text(&table.config_schema),
-            origin,
-            circular: false,
-        };
-        EnergyPlugin {
-            table,
-            info: Arc::new(info),
-        }
-    }
-
-    /// Name, version, description, schema, origin.
-    pub fn info(&self) -> &PluginInfo {
-        &self.info
-    }
-
-    /// Builds the energy source. `config` is a JSON object (empty: the defaults).
-    ///
-    /// # Errors
-    /// A configuration that the plugin refuses, an engine that is missing, no atoms; a panic.
-    pub fn build(&self, config: &str) -> Result<PluginEnergy, PluginError> {
-        let config = self.info.complete_config(config)?;
-        let mut instance = std::ptr::null_mut();
-        host::take_message();
-        // SAFETY: the configuration outlives the call, the table the process.
-        let status = unsafe {
-            (self.table.create)(host::table(&Device::Cpu), Str::new(&config), &mut instance)
-        };
-        check_status(&self.info.name, "create", status)?;
-        let failed = |message: &str| PluginError::Failed {
-            plugin: self.info.name.clone(),
-            action: "create",
-            message: message.into(),
-        };
-        if instance.is_null() {
-            return Err(failed("reported success but made no energy source"));
-        }
-        let mut energy = PluginEnergy {
-            table: self.table,
-            instance,
-            info: Arc::clone(&self.info),
-            masses: Vec::new(),
-            refusals: Mutex::new(None),
-        };
-        // SAFETY: made by `create` of the same table.
-        let n_atoms = unsafe { (self.table.n_atoms)(instance) };
-        let n_atoms = u32::try_from(n_atoms).unwrap_or(0) as usize;
-        if n_atoms == 0 {
-            return Err(failed("expected at least 1 and less than 2^32 atoms"));
-        }
-        energy.masses = vec![f64::NAN; n_atoms];
-        // SAFETY: as above, with room for all masses.
-        let status = unsafe { (self.table.masses)(instance, energy.masses.as_mut_ptr()) };
-        check_status(&self.info.name, "masses", status)?;
-        Ok(energy)
-    }
-}
-
 /// A potential energy built from a plugin. Batches are divided among the threads of the rayon pool.
 pub struct PluginEnergy {
-    table: &'static EnergyTable,
-    instance: *mut InstanceHandle,
-    info: Arc<PluginInfo>,
+    instance: Instance<PluginEnergy>,
     /// One for each atom.
     masses: Vec<f64>,
     refusals: Mutex<Option<Refusals>>,
 }
 
-// SAFETY: the interface demands instances that any thread may call, several at once (abi).
-unsafe impl Send for PluginEnergy {}
-// SAFETY: as above.
-unsafe impl Sync for PluginEnergy {}
+impl Kind for PluginEnergy {
+    type Table = EnergyTable;
 
-impl Drop for PluginEnergy {
-    fn drop(&mut self) {
-        // SAFETY: made by `create` of the same table, given back once.
-        unsafe { (self.table.destroy)(self.instance) };
+    /// Energies are not built: most have nothing to compute without a configuration.
+    fn try_out(_plugin: &Plugin<PluginEnergy>) -> Result<Checked, PluginError> {
+        Ok(Checked {
+            summary: "its table is in order; it can be evaluated with a configuration".into(),
+            warnings: Vec::new(),
+        })
     }
 }
 
-impl fmt::Debug for PluginEnergy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PluginEnergy")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
+impl Plugin<PluginEnergy> {
+    /// Builds the energy source. `config` is a JSON object (empty: the defaults).
+    ///
+    /// # Errors
+    /// A configuration that the plugin refuses, an engine that is missing, no atoms; a panic.
+    pub fn build(&self, config: &str) -> Result<PluginEnergy, PluginError> {
+        let instance = self.create(config, Setup::default())?;
+        // SAFETY: made by `create` of the same table.
+        let n_atoms = instance.ask(|energy| unsafe { (self.table().n_atoms)(energy) });
+        let n_atoms = u32::try_from(n_atoms).unwrap_or(0) as usize;
+        if n_atoms == 0 {
+            let message = "expected at least 1 and less than 2^32 atoms";
+            return Err(self.info().failed("create", message));
+        }
+        let mut masses = vec![f64::NAN; n_atoms];
+        instance.call("masses", |energy| {
+            // SAFETY: as above, with room for all masses.
+            unsafe { (self.table().masses)(energy, masses.as_mut_ptr()) }
+        })?;
+        Ok(PluginEnergy {
+            instance,
+            masses,
+            refusals: Mutex::new(None),
+        })
+    }
+}
+
+impl std::fmt::Debug for PluginEnergy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.instance.fmt(f)
     }
 }
 
 impl PluginEnergy {
     /// The plugin.
     pub fn info(&self) -> &PluginInfo {
-        &self.info
+        self.instance.info()
     }
 
     /// A part of a batch, in this thread. Configurations that are not finite are not shown to the plugin.
@@ -176,10 +118,10 @@ impl PluginEnergy {
             energies: energies.as_mut_ptr(),
             forces: forces.map_or(std::ptr::null_mut(), <[f64]>::as_mut_ptr),
         };
-        host::take_message();
-        // SAFETY: everything that the request points to outlives the call, and its lengths were checked.
-        let status = unsafe { (self.table.compute)(self.instance, &request) };
-        check_status(&self.info.name, "compute", status)?;
+        self.instance.call("compute", |energy| {
+            // SAFETY: everything that the request points to outlives the call, and its lengths were checked.
+            unsafe { (self.instance.table().compute)(energy, &request) }
+        })?;
         let refused = energies.iter().filter(|energy| energy.is_nan()).count() as u64;
         let reason = host::take_message();
         if refused > 0 && !reason.is_empty() {

@@ -1,6 +1,6 @@
 //! Errors of plugins, parameters and checks.
 
-use candle_core::DType;
+use crate::tensor::DType;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ pub enum LibraryError {
     #[error("its {table} is invalid: {field} is {found}, expected {expected}")]
     Table {
         /// Which table.
-        table: &'static str,
+        table: String,
         /// The field.
         field: &'static str,
         /// The value needed.
@@ -72,7 +72,7 @@ pub enum LibraryError {
     /// It loads, but offers something else.
     #[error("it has no {kind} `{name}`; it offers: {offers}")]
     Lacks {
-        /// "flow", "target" or "energy".
+        /// What was looked for: "flow", say.
         kind: &'static str,
         /// What was asked for.
         name: String,
@@ -82,7 +82,7 @@ pub enum LibraryError {
     /// A path without a name, but the library offers several.
     #[error("it offers several {kind}s, choose one as FILE:NAME: {offers}")]
     Several {
-        /// "flow", "target" or "energy".
+        /// What was looked for: "flow", say.
         kind: &'static str,
         /// What there is.
         offers: String,
@@ -105,6 +105,17 @@ impl fmt::Display for Candidates<'_> {
         self.0
             .iter()
             .try_for_each(|candidate| write!(f, "\n  {}: {}", candidate.place, candidate.reason))
+    }
+}
+
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("none"),
+            names => f.write_str(&names.join(", ")),
+        }
     }
 }
 
@@ -150,7 +161,7 @@ pub enum ParameterError {
     },
 }
 
-/// A flow that does not do what a flow must do.
+/// A plugin that does not do what its kind must do.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
@@ -181,6 +192,44 @@ pub enum CheckError {
         /// What is allowed.
         tolerance: f64,
     },
+    /// A divergence is wrong.
+    #[error(
+        "the divergence is {found:.6}, a numerical one {expected:.6} (tolerance {tolerance:.1e})"
+    )]
+    Divergence {
+        /// The numerical value.
+        expected: f64,
+        /// The plugin's value.
+        found: f64,
+        /// What is allowed.
+        tolerance: f64,
+    },
+    /// Density and log-determinant of a pair do not belong together.
+    #[error(
+        "a pair's log density is {found:.6}, prior and log-determinant give {expected:.6} (tolerance {tolerance:.1e})"
+    )]
+    Density {
+        /// What prior and log-determinant give.
+        expected: f64,
+        /// The plugin's value.
+        found: f64,
+        /// What is allowed.
+        tolerance: f64,
+    },
+    /// Two ways to the same velocity differ.
+    #[error(
+        "{how}, the velocity changes by {found:.3e} in feature {feature} (tolerance {tolerance:.1e})"
+    )]
+    Velocity {
+        /// What was changed that should not matter.
+        how: &'static str,
+        /// Column of the largest difference.
+        feature: usize,
+        /// The difference.
+        found: f64,
+        /// What is allowed.
+        tolerance: f64,
+    },
     /// The result of a row depends on the other rows.
     #[error("a point gives another result alone than among others (difference {found:.3e})")]
     Batch {
@@ -195,11 +244,15 @@ pub enum CheckError {
 pub enum PluginError {
     /// A named plugin was not found.
     #[error(
-        "no {kind} `{name}` (plugin interface {}.{}). Looked at:{}\nthere are: {}",
-        regflow_plugin::abi::ABI_MAJOR, regflow_plugin::abi::ABI_MINOR, Candidates(candidates), available.join(", ")
+        "no {kind} `{name}` (plugin interface {}.{}). Looked at:{}\nthere are: {}. A plugin elsewhere is found by name when \
+         REGFLOW_PLUGIN_PATH names its folder, or when its library was loaded",
+        regflow_plugin::abi::ABI_MAJOR,
+        regflow_plugin::abi::ABI_MINOR,
+        Candidates(candidates),
+        Names(available)
     )]
     NotFound {
-        /// "flow", "target" or "energy".
+        /// What was looked for: "flow", say.
         kind: &'static str,
         /// What was asked for.
         name: String,
@@ -207,6 +260,16 @@ pub enum PluginError {
         candidates: Vec<Candidate>,
         /// The names that are known without a search.
         available: Vec<String>,
+    },
+    /// A path, or no name at all, where only a name may stand.
+    #[error(
+        "the {kind} is called `{found}`: expected a name of lower case letters, digits, - and _; a path is not followed"
+    )]
+    NotAName {
+        /// What was looked for: "flow", say.
+        kind: &'static str,
+        /// What stands there.
+        found: String,
     },
     /// A file cannot be used.
     #[error("plugin {}: {reason}", path.display())]
@@ -217,16 +280,16 @@ pub enum PluginError {
         reason: LibraryError,
     },
     /// Two loaded files offer the same name.
-    #[error("plugin {}: it offers {kind} `{name}`, which {} offers already", path.display(), by.display())]
+    #[error("plugin {}: it offers {kind} `{name}`, which {by} offers already", path.display())]
     Taken {
         /// The file.
         path: PathBuf,
-        /// "flow", "target" or "energy".
+        /// What was looked for: "flow", say.
         kind: &'static str,
         /// The name.
         name: String,
         /// The file loaded before.
-        by: PathBuf,
+        by: super::Origin,
     },
     /// A configuration that the plugin's schema does not allow.
     #[error("configuration of `{plugin}`: {message}")]
@@ -236,7 +299,7 @@ pub enum PluginError {
         /// What is wrong.
         message: String,
     },
-    /// Circular features for a flow that only knows real ones.
+    /// Circular features for a plugin that only knows real ones.
     #[error("`{plugin}` does not understand circular features: feature {feature} is one")]
     NotCircular {
         /// The plugin.
@@ -308,6 +371,18 @@ pub enum PluginError {
         /// First row with one.
         row: usize,
     },
+    /// A pairing whose numbers are not those that were asked for.
+    #[error("plugin `{plugin}`, pair: {what}: expected {expected}, found {found}")]
+    Pairing {
+        /// The plugin.
+        plugin: String,
+        /// What is wrong.
+        what: &'static str,
+        /// What is needed.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
     /// A pairing that points outside the data.
     #[error(
         "plugin `{plugin}`: prior point {point} is paired with data point {row}, but there are {n}"
@@ -338,7 +413,7 @@ pub enum PluginError {
         /// The plugin.
         plugin: String,
     },
-    /// A flow that does not do what a flow must do.
+    /// A plugin that does not do what its kind must do.
     #[error("plugin `{plugin}` fails its check: {reason}")]
     Check {
         /// The plugin.

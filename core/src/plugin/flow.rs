@@ -1,61 +1,52 @@
-//! Flows of plugins: building and calling them.
+//! Flows: calling them, and their check.
 
-use super::error::PluginError;
-use super::host::{self, Build};
-use super::library::text;
-use super::parameters::Parameters;
-use super::{Origin, PluginInfo};
-use candle_core::{DType, Tensor};
-use regflow_plugin::abi::{
-    self, BuildInfo, FeatureDescription, FlowTable, InstanceHandle, STATUS_OK, STATUS_PANIC, Str,
-    TensorHandle, op,
+use super::check::{
+    Tolerances, difference, example_features, example_molecule, example_points,
+    in_double_or_single, largest_difference, stirred, values, without_gradient,
 };
-use regflow_plugin::{Feature, FeatureKind, Molecule};
-use std::collections::HashSet;
-use std::f64::consts::PI;
-use std::fmt;
-use std::sync::Arc;
+use super::error::{CheckError, PluginError};
+use super::features::{Call, Space};
+use super::host::Lent;
+use super::kind::{Checked, Instance, Kind, Plugin, Setup};
+use super::parameters::Parameters;
+use super::{Feature, FeatureKind, KINDS, Molecule, PluginInfo};
+use crate::tensor::{DType, Device, Tensor};
+use regflow_plugin::abi::{InstanceHandle, Table, TensorHandle};
+use regflow_plugin::flow::{FLOW_CIRCULAR, FlowTable, table};
 
-/// A flow architecture, found and loaded.
-#[derive(Clone)]
-pub struct FlowPlugin {
-    table: &'static FlowTable,
-    info: Arc<PluginInfo>,
+/// A flow built from a plugin: an invertible map of features. Usable from several threads at once.
+pub struct Flow {
+    instance: Instance<Flow>,
+    space: Space,
 }
 
-impl fmt::Debug for FlowPlugin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FlowPlugin")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
+impl Kind for Flow {
+    type Table = FlowTable;
+    const CIRCULAR: u64 = FLOW_CIRCULAR;
+
+    fn try_out(plugin: &Plugin<Flow>) -> Result<Checked, PluginError> {
+        let features = example_features(plugin.info().circular);
+        let report = plugin.check("", &features, &example_molecule())?;
+        let without = report.without_gradient.iter();
+        Ok(Checked {
+            summary: format!(
+                "round trip within {:.1e}, log-determinant within {:.1e} of the numerical one ({})",
+                report.round_trip,
+                report.log_det,
+                report.dtype.as_str()
+            ),
+            warnings: without
+                .map(|name| format!("parameter `{name}` has no gradient: it is never trained"))
+                .collect(),
+        })
     }
 }
 
-impl FlowPlugin {
-    pub(super) fn new(table: &'static FlowTable, version: &str, origin: Origin) -> Self {
-        let info = PluginInfo {
-            name: text(&table.name),
-            version: version.into(),
-            description: text(&table.description),
-            schema: text(&table.config_schema),
-            origin,
-            circular: table.flags & abi::FLOW_CIRCULAR != 0,
-        };
-        FlowPlugin {
-            table,
-            info: Arc::new(info),
-        }
-    }
-
+impl Plugin<Flow> {
     /// The architecture `F` of this very program, which needs no library and no registration.
     pub fn of<F: regflow_plugin::Flow>() -> Self {
-        let table = regflow_plugin::__private::flow_table::<F>();
-        FlowPlugin::new(table, env!("CARGO_PKG_VERSION"), Origin::LinkedIn)
-    }
-
-    /// Name, version, description, schema, origin.
-    pub fn info(&self) -> &PluginInfo {
-        &self.info
+        let kind = KINDS.iter().find(|kind| kind.code == FlowTable::KIND);
+        Plugin::of_table(kind.unwrap_or(&KINDS[0]), table::<F>())
     }
 
     /// Builds a flow of `features`. `config` is a JSON object (empty: the defaults). Parameters that `parameters` does not
@@ -70,157 +61,68 @@ impl FlowPlugin {
         molecule: &Molecule,
         parameters: &mut Parameters,
     ) -> Result<Flow, PluginError> {
-        let circular = features
-            .iter()
-            .position(|feature| feature.kind == FeatureKind::Circular);
-        if let (Some(feature), false) = (circular, self.info.circular) {
-            return Err(PluginError::NotCircular {
-                plugin: self.info.name.clone(),
-                feature,
-            });
-        }
-        let config = self.info.complete_config(config)?;
-        let descriptions: Vec<FeatureDescription> = features.iter().map(describe).collect();
-        let table = host::table(parameters.device());
-        let dtype = parameters.dtype();
-        let mut build = Build {
-            parameters,
-            asked: HashSet::new(),
+        let space = Space::new(features, parameters);
+        let setup = Setup {
+            features,
+            molecule: Some(molecule),
+            parameters: Some(parameters),
         };
-        let info = BuildInfo {
-            struct_size: size_of::<BuildInfo>() as u64,
-            host: table,
-            build: std::ptr::from_mut(&mut build).cast(),
-            config: Str::new(&config),
-            features: descriptions.as_ptr(),
-            n_features: descriptions.len() as u64,
-            atomic_numbers: molecule.atomic_numbers.as_ptr(),
-            n_atoms: molecule.atomic_numbers.len() as u64,
-            bonds: molecule.bonds.as_ptr().cast(),
-            n_bonds: molecule.bonds.len() as u64,
-            dtype: if dtype == DType::F64 {
-                op::DTYPE_F64
-            } else {
-                op::DTYPE_F32
-            },
-            reserved: 0,
-        };
-        let mut instance = std::ptr::null_mut();
-        host::take_message();
-        // SAFETY: everything that `info` points to outlives the call.
-        let status = unsafe { (self.table.create)(&info, &mut instance) };
-        check_status(&self.info.name, "create", status)?;
-        if instance.is_null() {
-            return Err(PluginError::Failed {
-                plugin: self.info.name.clone(),
-                action: "create",
-                message: "reported success but made no flow".into(),
-            });
-        }
-        Ok(Flow {
-            table: self.table,
-            instance,
-            info: Arc::clone(&self.info),
-            n_features: features.len(),
-            kinds: features.iter().map(|feature| feature.kind).collect(),
-            dtype,
+        let instance = self.create(config, setup)?;
+        Ok(Flow { instance, space })
+    }
+
+    /// Builds the flow with parameters of its own, changes them at random, and checks it in f64; a plugin that refuses f64
+    /// is checked in f32, with the tolerances of that type.
+    ///
+    /// # Errors
+    /// What [`check_flow`] finds, or a flow that cannot be built.
+    pub fn check(
+        &self,
+        config: &str,
+        features: &[Feature],
+        molecule: &Molecule,
+    ) -> Result<CheckReport, PluginError> {
+        in_double_or_single(|dtype| {
+            let mut parameters = stirred(dtype, |parameters| {
+                self.build(config, features, molecule, parameters)
+            })?;
+            let flow = self.build(config, features, molecule, &mut parameters.detached())?;
+            let x = example_points(&flow.space)?;
+            let mut report = check_flow(&flow, &x)?;
+            let flow = self.build(config, features, molecule, &mut parameters)?;
+            let ((y, log_det), (back, log_det_back)) = (flow.forward(&x)?, flow.inverse(&x)?);
+            report.without_gradient =
+                without_gradient(&parameters, &[y, log_det, back, log_det_back])?;
+            Ok(report)
         })
     }
 }
 
-fn describe(feature: &Feature) -> FeatureDescription {
-    let (lower, upper) = match feature.kind {
-        FeatureKind::Real => (f64::NEG_INFINITY, f64::INFINITY),
-        FeatureKind::Circular => (-PI, PI),
-    };
-    FeatureDescription {
-        kind: feature.kind.code(),
-        atom: feature.atom,
-        axis: feature.axis,
-        reserved: 0,
-        lower,
-        upper,
-    }
-}
-
-/// Turns a status other than success into an error with this thread's message.
-pub(super) fn check_status(
-    plugin: &str,
-    action: &'static str,
-    status: i32,
-) -> Result<(), PluginError> {
-    if status == STATUS_OK {
-        return Ok(());
-    }
-    let plugin = plugin.to_owned();
-    let mut message = host::take_message();
-    if message.is_empty() {
-        message = format!("status {status} without a message");
-    }
-    Err(if status == STATUS_PANIC {
-        PluginError::Panicked {
-            plugin,
-            action,
-            message,
-        }
-    } else {
-        PluginError::Failed {
-            plugin,
-            action,
-            message,
-        }
-    })
-}
-
-/// A flow built from a plugin: an invertible map of features. Usable from several threads at once.
-pub struct Flow {
-    table: &'static FlowTable,
-    instance: *mut InstanceHandle,
-    info: Arc<PluginInfo>,
-    n_features: usize,
-    kinds: Vec<FeatureKind>,
-    dtype: DType,
-}
-
-// SAFETY: the interface demands instances that any thread may call, several at once (abi).
-unsafe impl Send for Flow {}
-// SAFETY: as above.
-unsafe impl Sync for Flow {}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        // SAFETY: made by `create` of the same table, given back once.
-        unsafe { (self.table.destroy)(self.instance) };
-    }
-}
-
-impl fmt::Debug for Flow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flow")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
+impl std::fmt::Debug for Flow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.instance.fmt(f)
     }
 }
 
 impl Flow {
     /// The plugin.
     pub fn info(&self) -> &PluginInfo {
-        &self.info
+        self.instance.info()
     }
 
     /// Number of features D.
     pub fn n_features(&self) -> usize {
-        self.n_features
+        self.space.dimension()
     }
 
     /// Kind of each feature.
     pub fn kinds(&self) -> &[FeatureKind] {
-        &self.kinds
+        &self.space.kinds
     }
 
     /// Element type of x, that of the parameters.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.space.dtype
     }
 
     /// Prior to data: x0 `[B, D]` to x1 `[B, D]` and `log |det d x1 / d x0|` `[B]`, which is always f64.
@@ -229,7 +131,7 @@ impl Flow {
     /// x of another shape or dtype; an error or panic of the plugin; a result of a wrong shape or dtype. Values are not
     /// looked at: they may be infinite or NaN.
     pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor), PluginError> {
-        self.call("forward", self.table.forward, x)
+        self.map("forward", self.instance.table().forward, x)
     }
 
     /// Data to prior: x1 `[B, D]` to x0 `[B, D]` and `log |det d x0 / d x1|` `[B]`, which is always f64.
@@ -237,10 +139,10 @@ impl Flow {
     /// # Errors
     /// As for [`Flow::forward`].
     pub fn inverse(&self, x: &Tensor) -> Result<(Tensor, Tensor), PluginError> {
-        self.call("inverse", self.table.inverse, x)
+        self.map("inverse", self.instance.table().inverse, x)
     }
 
-    fn call(
+    fn map(
         &self,
         action: &'static str,
         function: unsafe extern "C" fn(
@@ -251,71 +153,164 @@ impl Flow {
         ) -> i32,
         x: &Tensor,
     ) -> Result<(Tensor, Tensor), PluginError> {
+        let call = Call {
+            info: self.info(),
+            action,
+        };
+        let dtype = self.dtype();
         let batch = x.dims().first().copied().unwrap_or(0);
-        self.expect_shape(action, "x", x, &[batch, self.n_features])?;
-        self.expect_dtype(action, "x", x, self.dtype)?;
-        let input = host::to_handle(x.clone());
+        let shape = [batch, self.n_features()];
+        call.expect("x", x, &shape, dtype)?;
+        let x = Lent::new(x);
         let (mut y, mut log_det) = (std::ptr::null_mut(), std::ptr::null_mut());
-        host::take_message();
-        // SAFETY: the instance is alive, the input is borrowed for the call, both outputs are writable.
-        let status = unsafe { function(self.instance, input, &mut y, &mut log_det) };
-        // SAFETY: our own reference to the input.
-        drop(unsafe { host::from_handle(input) });
-        check_status(&self.info.name, action, status)?;
-        if y.is_null() || log_det.is_null() {
-            return Err(PluginError::Failed {
-                plugin: self.info.name.clone(),
-                action,
-                message: "reported success but did not write both outputs".into(),
-            });
-        }
+        self.instance.call(action, |flow| {
+            // SAFETY: the instance is alive, the input is lent for the call, both outputs are writable.
+            unsafe { function(flow, x.handle(), &mut y, &mut log_det) }
+        })?;
         // SAFETY: on success both carry a reference for us.
-        let (y, log_det) = unsafe { (host::from_handle(y), host::from_handle(log_det)) };
-        self.expect_shape(action, "its output", &y, &[batch, self.n_features])?;
-        self.expect_dtype(action, "its output", &y, self.dtype)?;
-        self.expect_shape(action, "its log-determinant", &log_det, &[batch])?;
-        if log_det.dtype() != DType::F64 {
-            self.expect_dtype(action, "its log-determinant", &log_det, self.dtype)?;
-        }
-        let log_det = log_det.to_dtype(DType::F64)?;
+        let [y, log_det] = unsafe { call.take([y, log_det]) }?;
+        call.expect("its output", &y, &shape, dtype)?;
+        let log_det = call.numbers("its log-determinant", &log_det, batch, dtype)?;
         Ok((y, log_det))
     }
+}
 
-    fn expect_shape(
-        &self,
-        action: &'static str,
-        what: &'static str,
-        tensor: &Tensor,
-        expected: &[usize],
-    ) -> Result<(), PluginError> {
-        if tensor.dims() == expected {
-            return Ok(());
-        }
-        Err(PluginError::Shape {
-            plugin: self.info.name.clone(),
-            action,
-            what,
-            expected: expected.to_vec(),
-            found: tensor.dims().to_vec(),
+/// The largest deviations that a check of a flow found.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CheckReport {
+    /// `|inverse(forward(x)) - x|`.
+    pub round_trip: f64,
+    /// Log-determinant against the numerical one.
+    pub log_det: f64,
+    /// Element type of the check.
+    pub dtype: DType,
+    /// Parameters on which nothing depends, as far as gradients tell: training leaves them as they are.
+    pub without_gradient: Vec<String>,
+}
+
+/// Checks a flow at the points `x` `[n, D]` of its dtype, best f64: finite results, `inverse(forward(x)) = x`, both
+/// log-determinants against those of a numerical Jacobian (central differences of all D columns), and that each row's
+/// result does not depend on the others. Cost: `2 n D` evaluations.
+///
+/// # Errors
+/// [`PluginError::Check`], [`PluginError::NonFinite`], or what the plugin says.
+pub fn check_flow(flow: &Flow, x: &Tensor) -> Result<CheckReport, PluginError> {
+    let n_features = flow.n_features();
+    let fails = |reason| {
+        Err(PluginError::Check {
+            plugin: flow.info().name.clone(),
+            reason,
         })
+    };
+    let (y, log_det) = flow.forward(x)?;
+    let (points, image, log_dets) = (values(x)?, values(&y)?, values(&log_det)?);
+    let (back, log_det_back) = flow.inverse(&y)?;
+    let (back, log_dets_back) = (values(&back)?, values(&log_det_back)?);
+    for (action, output, log_dets) in [
+        ("forward", &image, &log_dets),
+        ("inverse", &back, &log_dets_back),
+    ] {
+        let call = Call {
+            info: flow.info(),
+            action,
+        };
+        call.finite("its output", output, log_dets.len())?;
+        call.finite("its log-determinant", log_dets, log_dets.len())?;
     }
 
-    fn expect_dtype(
-        &self,
-        action: &'static str,
-        what: &'static str,
-        tensor: &Tensor,
-        expected: DType,
-    ) -> Result<(), PluginError> {
-        if tensor.dtype() == expected {
-            return Ok(());
-        }
-        Err(PluginError::DType {
-            plugin: self.info.name.clone(),
-            action,
-            what,
-            expected,
-            found: tensor.dtype(),
-        })
+    let tolerances = Tolerances::new(flow.dtype(), &points);
+    let (feature, round_trip) = largest_difference(&flow.space, &back, &points);
+    if round_trip > tolerances.close {
+        return fails(CheckError::RoundTrip {
+            feature,
+            found: round_trip,
+            tolerance: tolerances.close,
+        });
     }
+
+    let tolerance = tolerances.derivatives(n_features);
+    let mut worst: f64 = 0.0;
+    for (row, (&found, &found_back)) in log_dets.iter().zip(&log_dets_back).enumerate() {
+        let alone = x.narrow(0, row, 1)?;
+        let single = values(&flow.forward(&alone)?.0)?;
+        let row = row * n_features..(row + 1) * n_features;
+        let (_, difference) = largest_difference(&flow.space, &single, &image[row.clone()]);
+        if difference > tolerances.close {
+            return fails(CheckError::Batch { found: difference });
+        }
+        let expected = numerical_log_det(flow, &points[row], tolerances.step)?;
+        for (direction, found, expected) in [
+            ("forward", found, expected),
+            ("inverse", found_back, -expected),
+        ] {
+            let difference = (found - expected).abs();
+            worst = worst.max(difference);
+            // A singular numerical Jacobian gives an infinite or undefined difference.
+            if difference.is_nan() || difference > tolerance {
+                return fails(CheckError::LogDet {
+                    direction,
+                    expected,
+                    found,
+                    tolerance,
+                });
+            }
+        }
+    }
+    Ok(CheckReport {
+        round_trip,
+        log_det: worst,
+        dtype: flow.dtype(),
+        without_gradient: Vec::new(),
+    })
+}
+
+/// Logarithm of |det d forward / d x| at `point` by central differences.
+fn numerical_log_det(flow: &Flow, point: &[f64], step: f64) -> Result<f64, PluginError> {
+    let n = point.len();
+    let mut rows = Vec::with_capacity(2 * n * n);
+    for column in 0..n {
+        for sign in [1.0, -1.0] {
+            let start = rows.len();
+            rows.extend_from_slice(point);
+            rows[start + column] += sign * step;
+        }
+    }
+    let rows = Tensor::from_vec(rows, (2 * n, n), &Device::Cpu)?.to_dtype(flow.dtype())?;
+    // In f32 the step that was really made differs from the one asked for.
+    let inputs = values(&rows)?;
+    let outputs = values(&flow.forward(&rows)?.0)?;
+    let mut jacobian = vec![0.0; n * n];
+    for column in 0..n {
+        let (up, down) = (2 * column * n, (2 * column + 1) * n);
+        let made = inputs[up + column] - inputs[down + column];
+        for (row, &kind) in flow.kinds().iter().enumerate() {
+            jacobian[row * n + column] =
+                difference(kind, outputs[up + row], outputs[down + row]) / made;
+        }
+    }
+    Ok(log_abs_det(&mut jacobian, n))
+}
+
+/// Logarithm of |det a| by elimination with row exchange; `a` `[n, n]` is overwritten.
+fn log_abs_det(a: &mut [f64], n: usize) -> f64 {
+    let mut log_det = 0.0;
+    for column in 0..n {
+        let pivot = (column..n)
+            .max_by(|&i, &j| a[i * n + column].abs().total_cmp(&a[j * n + column].abs()))
+            .unwrap_or(column);
+        if pivot != column {
+            for k in 0..n {
+                a.swap(pivot * n + k, column * n + k);
+            }
+        }
+        let diagonal = a[column * n + column];
+        log_det += diagonal.abs().ln();
+        for row in column + 1..n {
+            let factor = a[row * n + column] / diagonal;
+            for k in column..n {
+                a[row * n + k] -= factor * a[column * n + k];
+            }
+        }
+    }
+    log_det
 }

@@ -35,7 +35,7 @@ pub(super) fn take_message() -> String {
     MESSAGE.take()
 }
 
-fn set_message(message: String) {
+pub(super) fn set_message(message: String) {
     MESSAGE.replace(message);
 }
 
@@ -63,7 +63,6 @@ pub(super) fn table(device: &Device) -> &'static HostOps {
         parameter,
         last_error,
         set_error,
-        get_extension,
     }));
     tables.push((device.clone(), table));
     table
@@ -83,6 +82,26 @@ pub(super) fn to_handle(tensor: Tensor) -> *mut TensorHandle {
 pub(super) unsafe fn from_handle(handle: *mut TensorHandle) -> Tensor {
     // SAFETY: by contract made by Arc::into_raw.
     Arc::unwrap_or_clone(unsafe { Arc::from_raw(handle.cast::<Tensor>()) })
+}
+
+/// A tensor lent to a plugin for a call.
+pub(super) struct Lent(*mut TensorHandle);
+
+impl Lent {
+    pub fn new(tensor: &Tensor) -> Lent {
+        Lent(to_handle(tensor.clone()))
+    }
+
+    pub fn handle(&self) -> *const TensorHandle {
+        self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // SAFETY: our own reference.
+        drop(unsafe { from_handle(self.0) });
+    }
 }
 
 /// # Safety
@@ -111,6 +130,8 @@ fn guard(body: impl FnOnce() -> Result<(), String>) -> i32 {
         }
         Err(payload) => {
             set_message(format!("panic in the host: {}", abi::panic_text(&*payload)));
+            // Dropping a payload can panic again.
+            std::mem::forget(payload);
             STATUS_PANIC
         }
     }
@@ -327,7 +348,8 @@ unsafe extern "C" fn parameter(
             let build = build.cast::<Build<'_>>().as_mut();
             (build, name.to_text(), lengths(slice(dims, rank)))
         };
-        let build = build.ok_or("parameters can only be asked for while the flow is created")?;
+        let build =
+            build.ok_or("parameters can only be asked for while a flow or field is created")?;
         let init = match init {
             abi::INIT_ZEROS => Init::Zeros,
             abi::INIT_ONES => Init::Ones,
@@ -358,10 +380,6 @@ unsafe extern "C" fn last_error(_context: *mut HostContext) -> Str {
 unsafe extern "C" fn set_error(_context: *mut HostContext, message: Str) {
     // SAFETY: the text is valid for the call.
     set_message(unsafe { message.to_text() });
-}
-
-unsafe extern "C" fn get_extension(_context: *mut HostContext, _name: Str) -> *const c_void {
-    std::ptr::null()
 }
 
 #[cfg(test)]
@@ -431,7 +449,7 @@ mod tests {
             )
         };
         assert_eq!(status, STATUS_ERROR);
-        assert!(take_message().contains("while the flow is created"));
+        assert!(take_message().contains("while a flow or field is created"));
         // SAFETY: the reference of `to_handle`.
         drop(unsafe { from_handle(x) });
     }

@@ -1,21 +1,20 @@
 //! Opening a plugin library and checking its tables.
 
 use super::error::LibraryError;
+use super::kind::{AnyPlugin, RawTable, Registered, text};
+use super::{KINDS, Origin};
 use abi_stable::library::{LibraryError as StableError, RawLibrary, lib_header_from_raw_library};
 use regflow_plugin::abi::{
-    ABI_MAJOR, ABI_MINOR, C_ENTRY, ENERGIES, EnergyList, EnergyTable, FlowTable, MAGIC,
-    PluginTable, RootModuleRef, Str, TargetTable,
+    ABI_MAJOR, ABI_MINOR, C_ENTRY, KindList, MAGIC, PluginTable, RootModuleRef,
 };
-use std::collections::HashMap;
-use std::mem::offset_of;
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Text of a plugin's table.
-pub(super) fn text(text: &Str) -> String {
-    // SAFETY: tables live as long as the process, with their texts.
-    unsafe { text.to_text() }
-}
+/// The symbol of plugins written in Rust, as abi_stable defines it; `export!` has it as well.
+const RUST_ENTRY: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
 /// Whether `REGFLOW_PLUGIN_DEBUG` asks for a log of the search.
 pub(super) fn debug(line: impl FnOnce() -> String) {
@@ -26,94 +25,28 @@ pub(super) fn debug(line: impl FnOnce() -> String) {
     }
 }
 
-/// A table that plugins make, with the places of what is checked in it.
-trait Table {
-    /// In messages.
-    const NAME: &'static str;
-    /// Where its size is told.
-    const SIZE: usize;
-    /// Its functions, none of which may be null.
-    const FUNCTIONS: &'static [(&'static str, usize)];
-}
-
-macro_rules! table {
-    ($table:ty, $name:literal, [$($function:ident),*]) => {
-        impl Table for $table {
-            const NAME: &'static str = $name;
-            const SIZE: usize = offset_of!($table, struct_size);
-            const FUNCTIONS: &'static [(&'static str, usize)] =
-                &[$((stringify!($function), offset_of!($table, $function))),*];
-        }
-    };
-}
-table!(PluginTable, "plugin table", [get_extension]);
-table!(
-    FlowTable,
-    "flow table",
-    [create, destroy, forward, inverse, get_extension]
-);
-table!(
-    TargetTable,
-    "target table",
-    [create, destroy, pair, get_extension]
-);
-table!(EnergyList, "list of energies", []);
-table!(
-    EnergyTable,
-    "energy table",
-    [create, destroy, n_atoms, masses, compute, get_extension]
-);
-
-/// The table, once its size and functions are known to be right: a null function has no Rust value.
-///
-/// # Safety
-/// Null, or a table of this version of the interface that lives as long as the process, as far as its `struct_size` says.
-unsafe fn check<T: Table>(table: *const T) -> Result<&'static T, LibraryError> {
-    let invalid = |field, expected: String, found: String| LibraryError::Table {
-        table: T::NAME,
-        field,
-        expected,
-        found,
-    };
-    let null = |field| invalid(field, "not null".into(), "null".into());
-    if table.is_null() {
-        return Err(null("address"));
-    }
-    // SAFETY: by contract; every table has its size.
-    let size = unsafe { table.byte_add(T::SIZE).cast::<u64>().read() };
-    if size != size_of::<T>() as u64 {
-        return Err(invalid(
-            "struct_size",
-            size_of::<T>().to_string(),
-            size.to_string(),
-        ));
-    }
-    for (function, place) in T::FUNCTIONS {
-        // SAFETY: inside of the table, which is complete.
-        if unsafe { table.byte_add(*place).cast::<*const u8>().read() }.is_null() {
-            return Err(null(function));
-        }
-    }
-    // SAFETY: complete, with all functions.
-    Ok(unsafe { &*table })
-}
-
-/// A library's table with its parts, all checked.
-#[derive(Clone, Copy)]
+/// A library's tables, all checked.
 pub(super) struct Library {
-    pub table: &'static PluginTable,
-    energies: Option<&'static EnergyList>,
+    version: String,
+    tables: Vec<(&'static Registered, RawTable)>,
 }
+
+/// Every library that was opened, by its path.
+static OPENED: Mutex<Vec<(PathBuf, Arc<Library>)>> = Mutex::new(Vec::new());
 
 impl Library {
-    /// Opens `path`, once per file.
-    pub fn open(path: &Path) -> Result<Library, LibraryError> {
-        static OPENED: Mutex<Option<HashMap<PathBuf, Library>>> = Mutex::new(None);
+    /// Opens `path`, once per file. A file that cannot be a plugin is not even loaded, for loading runs code.
+    pub fn open(path: &Path) -> Result<Arc<Library>, LibraryError> {
         let path = path.canonicalize().map_err(|_| LibraryError::Missing)?;
         let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-        let opened = opened.get_or_insert_default();
-        if let Some(library) = opened.get(&path) {
-            return Ok(*library);
+        if let Some((_, library)) = opened.iter().find(|(known, _)| *known == path) {
+            return Ok(Arc::clone(library));
+        }
+        let readable = |error: std::io::Error| LibraryError::Open {
+            reason: one_line(&error.to_string()),
+        };
+        if !names_an_entry(File::open(&path).map_err(readable)?).map_err(readable)? {
+            return Err(LibraryError::NotAPlugin);
         }
         let raw = RawLibrary::load_at(&path).map_err(|error| LibraryError::Open {
             reason: match error {
@@ -123,28 +56,49 @@ impl Library {
         })?;
         // Tables, and every tensor operation that a plugin started, may point into the library: it stays for good.
         let raw: &'static RawLibrary = Box::leak(Box::new(raw));
-        let library = Library::of_table(find_table(raw)?)?;
-        opened.insert(path, library);
+        // SAFETY: what an entry point returns is a plugin's table.
+        let library = Arc::new(unsafe { Library::of_table(find_table(raw)?) }?);
+        opened.push((path, Arc::clone(&library)));
         Ok(library)
     }
 
+    /// Those that were opened before, in their order.
+    pub fn opened() -> Vec<(PathBuf, Arc<Library>)> {
+        let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.clone()
+    }
+
     /// Checks a table: version first, since nothing else can be trusted before.
-    pub fn of_table(table: *const PluginTable) -> Result<Library, LibraryError> {
+    ///
+    /// # Safety
+    /// Null, or a table of any version of the interface that lives as long as the process.
+    pub unsafe fn of_table(table: *const PluginTable) -> Result<Library, LibraryError> {
         if table.is_null() {
             return Err(LibraryError::Start {
                 reason: "it returned no table".into(),
             });
         }
         // SAFETY: every version of the table starts with magic, size and version.
-        let (magic, major, minor) =
-            unsafe { ((*table).magic, (*table).abi_major, (*table).abi_minor) };
+        let (magic, size, major, minor) = unsafe {
+            (
+                (&raw const (*table).magic).read(),
+                (&raw const (*table).struct_size).read(),
+                (&raw const (*table).abi_major).read(),
+                (&raw const (*table).abi_minor).read(),
+            )
+        };
+        let invalid = |field, expected: String, found: String| LibraryError::Table {
+            table: "plugin table".into(),
+            field,
+            expected,
+            found,
+        };
         if magic != MAGIC {
-            return Err(LibraryError::Table {
-                table: PluginTable::NAME,
-                field: "magic",
-                expected: format!("{MAGIC:#x}"),
-                found: format!("{magic:#x}"),
-            });
+            return Err(invalid(
+                "magic",
+                format!("{MAGIC:#x}"),
+                format!("{magic:#x}"),
+            ));
         }
         if major != ABI_MAJOR {
             return Err(LibraryError::Version {
@@ -152,63 +106,88 @@ impl Library {
                 found: format!("{major}.{minor}"),
             });
         }
-        // SAFETY: of this version; plugins keep it for the life of the process.
-        let table = unsafe { check(table) }?;
-        // SAFETY: the function belongs to the table, the name outlives the call, and the result is a list of this name or null.
-        let energies = unsafe {
-            let list = (table.get_extension)(Str::new(ENERGIES)).cast::<EnergyList>();
-            (!list.is_null()).then(|| check(list)).transpose()?
-        };
+        let expected = size_of::<PluginTable>() as u64;
+        if size != expected {
+            return Err(invalid(
+                "struct_size",
+                expected.to_string(),
+                size.to_string(),
+            ));
+        }
+        // SAFETY: complete, and of this version.
+        let table = unsafe { &*table };
+        let mut tables = Vec::new();
         // SAFETY: the plugin vouches for its lists.
-        unsafe {
-            for flow in entries(table.flows, table.n_flows) {
-                check(flow)?;
-            }
-            for target in entries(table.targets, table.n_targets) {
-                check(target)?;
-            }
-            if let Some(list) = energies {
-                for energy in entries(list.energies, list.n_energies) {
-                    check(energy)?;
-                }
+        let lists: &[KindList] = unsafe { slice(table.kinds, table.n_kinds) };
+        for list in lists {
+            let Some(kind) = KINDS.iter().find(|kind| kind.code == list.kind) else {
+                debug(|| format!("{}: kind {} is unknown", text(&table.name), list.kind));
+                continue;
+            };
+            // SAFETY: as above.
+            for &entry in unsafe { slice::<*const c_void>(list.tables, list.n_tables) } {
+                // SAFETY: the list says that it is a table of this kind.
+                tables.push((kind, unsafe { kind.read(entry) }?));
             }
         }
-        Ok(Library { table, energies })
-    }
-
-    /// Its flows.
-    pub fn flows(&self) -> impl Iterator<Item = &'static FlowTable> {
-        // SAFETY: checked.
-        unsafe { entries(self.table.flows, self.table.n_flows).map(|flow| &*flow) }
-    }
-
-    /// Its target sources.
-    pub fn targets(&self) -> impl Iterator<Item = &'static TargetTable> {
-        // SAFETY: checked.
-        unsafe { entries(self.table.targets, self.table.n_targets).map(|target| &*target) }
-    }
-
-    /// Its energy sources.
-    pub fn energies(&self) -> impl Iterator<Item = &'static EnergyTable> {
-        let lists = self.energies.into_iter();
-        // SAFETY: checked.
-        lists.flat_map(|list| unsafe {
-            entries(list.energies, list.n_energies).map(|energy| &*energy)
+        Ok(Library {
+            version: text(&table.version),
+            tables,
         })
     }
 
-    /// Its own version.
-    pub fn version(&self) -> String {
-        text(&self.table.version)
+    /// Everything in it.
+    pub fn plugins(&self, origin: Origin) -> impl Iterator<Item = AnyPlugin> + use<'_> {
+        let tables = self.tables.iter();
+        tables.map(move |(kind, table)| AnyPlugin::new(kind, *table, &self.version, origin.clone()))
     }
 }
 
 /// # Safety
-/// `tables` is null or has `n` pointers, for the life of the process.
-unsafe fn entries<T>(tables: *const *const T, n: u64) -> impl Iterator<Item = *const T> {
-    let n = if tables.is_null() { 0 } else { n as usize };
+/// `values` is null or has `n` values, for the life of the process.
+unsafe fn slice<T>(values: *const T, n: u64) -> &'static [T] {
+    if values.is_null() || n == 0 {
+        return &[];
+    }
     // SAFETY: by contract.
-    (0..n).map(move |place| unsafe { *tables.add(place) })
+    unsafe { std::slice::from_raw_parts(values, n as usize) }
+}
+
+/// Whether one of the entry points is named anywhere in a file, as the symbols of a library are.
+fn names_an_entry(mut file: impl Read) -> std::io::Result<bool> {
+    let longest = RUST_ENTRY.len().max(C_ENTRY.len());
+    let mut block = vec![0; 1 << 20];
+    let mut kept = 0;
+    loop {
+        let read = file.read(&mut block[kept..])?;
+        if read == 0 {
+            return Ok(false);
+        }
+        let filled = kept + read;
+        let text = &block[..filled];
+        if [RUST_ENTRY, C_ENTRY]
+            .iter()
+            .any(|name| contains(text, name.as_bytes()))
+        {
+            return Ok(true);
+        }
+        // A name may lie across two reads.
+        kept = filled.min(longest - 1);
+        block.copy_within(filled - kept..filled, 0);
+    }
+}
+
+/// Whether `text` contains `name`. Looks for the name's first letter only, which no text is full of.
+fn contains(text: &[u8], name: &[u8]) -> bool {
+    let mut rest = text;
+    while let Some(place) = rest.iter().position(|&byte| byte == name[0]) {
+        rest = &rest[place..];
+        if rest.starts_with(name) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
 }
 
 /// Rust plugins have an abi_stable root module, C plugins one plain symbol.
@@ -268,4 +247,33 @@ fn describe(error: &dyn std::error::Error) -> String {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_wherever_they_lie() {
+        let block = 1 << 20;
+        for before in [
+            0,
+            17,
+            block - 40,
+            block - 20,
+            block - 1,
+            block,
+            2 * block - 10,
+        ] {
+            for name in [RUST_ENTRY, C_ENTRY] {
+                let mut bytes = vec![b'_'; before];
+                bytes.extend(name.bytes());
+                assert!(names_an_entry(&*bytes).unwrap(), "{name} after {before}");
+                bytes.pop();
+                assert!(!names_an_entry(&*bytes).unwrap());
+                bytes.extend(vec![0; block]);
+                assert!(!names_an_entry(&*bytes).unwrap());
+            }
+        }
+    }
 }

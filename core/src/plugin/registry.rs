@@ -1,31 +1,40 @@
 //! The search for plugins by name or path.
 
 use super::error::{Candidate, LibraryError, PluginError};
-use super::library::{Library, debug, text};
-use super::{EnergyPlugin, FlowPlugin, Origin, PluginInfo, TargetPlugin};
-use regflow_plugin::abi::PluginTable;
+use super::kind::{AnyPlugin, Kind, Plugin, is_name};
+use super::library::{Library, debug};
+use super::{KINDS, Origin, PluginInfo};
+use regflow_plugin::abi::Table;
 use std::env::consts::DLL_SUFFIX;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// Folders to look in before the folder of the library.
 const PATH_VARIABLE: &str = "REGFLOW_PLUGIN_PATH";
 
-fn linked_in() -> impl Iterator<Item = Library> {
-    let tables: [&'static PluginTable; 5] = [
-        regflow_realnvp::plugin_table(),
-        regflow_nsf::plugin_table(),
-        regflow_ot::plugin_table(),
-        regflow_openmm::plugin_table(),
-        regflow_lammps::plugin_table(),
-    ];
-    tables
-        .into_iter()
-        .filter_map(|table| Library::of_table(table).ok())
+fn linked_in() -> Vec<AnyPlugin> {
+    static LIBRARIES: LazyLock<Vec<Library>> = LazyLock::new(|| {
+        let tables = regflow_standard::plugin_tables().into_iter();
+        tables
+            // SAFETY: a table that `plugin!` made.
+            .filter_map(|table| unsafe { Library::of_table(table) }.ok())
+            .collect()
+    });
+    let libraries = LIBRARIES.iter();
+    libraries
+        .flat_map(|library| library.plugins(Origin::LinkedIn))
+        .collect()
 }
 
 /// The files of [`load`], in their order.
-static LOADED: Mutex<Vec<(PathBuf, Library)>> = Mutex::new(Vec::new());
+static LOADED: Mutex<Vec<(PathBuf, Arc<Library>)>> = Mutex::new(Vec::new());
+
+fn of_files(files: &[(PathBuf, Arc<Library>)]) -> Vec<AnyPlugin> {
+    files
+        .iter()
+        .flat_map(|(path, library)| library.plugins(Origin::File(path.clone())))
+        .collect()
+}
 
 /// Makes what the file offers known by name, for every search and listing of this process from now on: before the folders
 /// that are searched, and before what is linked in. A file that is loaded already is not loaded again.
@@ -46,15 +55,16 @@ pub fn load(path: &Path) -> Result<(), PluginError> {
     if loaded.iter().any(|(known, _)| *known == path) {
         return Ok(());
     }
-    let offers = names(library);
-    for (by, other) in loaded.iter() {
-        if let Some((kind, name)) = names(*other).into_iter().find(|name| offers.contains(name)) {
-            let by = by.clone();
+    let known = of_files(&loaded);
+    for new in library.plugins(Origin::File(path.clone())) {
+        let same =
+            |old: &&AnyPlugin| old.kind.code == new.kind.code && old.info.name == new.info.name;
+        if let Some(old) = known.iter().find(same) {
             return Err(PluginError::Taken {
                 path,
-                kind,
-                name,
-                by,
+                kind: new.kind.name,
+                name: new.info.name.clone(),
+                by: old.info.origin.clone(),
             });
         }
     }
@@ -64,137 +74,72 @@ pub fn load(path: &Path) -> Result<(), PluginError> {
 }
 
 /// Everything that is known by name without a search: files of [`load`] first, then what is linked in.
-fn known<K: Kind>() -> Vec<K> {
+fn known() -> Vec<AnyPlugin> {
     let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let loaded = loaded
-        .iter()
-        .flat_map(|(path, library)| K::all(*library, &Origin::File(path.clone())));
-    loaded
-        .chain(linked_in().flat_map(|library| K::all(library, &Origin::LinkedIn)))
-        .collect()
+    let mut all = of_files(&loaded);
+    all.extend(linked_in());
+    all
 }
 
-/// Kind and name of everything in a library.
-fn names(library: Library) -> Vec<(&'static str, String)> {
-    let flows = library
-        .flows()
-        .map(|table| (FlowPlugin::NAME, text(&table.name)));
-    let targets = library
-        .targets()
-        .map(|table| (TargetPlugin::NAME, text(&table.name)));
-    let energies = library
-        .energies()
-        .map(|table| (EnergyPlugin::NAME, text(&table.name)));
-    flows.chain(targets).chain(energies).collect()
+/// What is known by name without a search, by kind: the files of [`load`] first, then what is linked in.
+pub fn all() -> Vec<PluginInfo> {
+    let mut all = known();
+    all.sort_by_key(|plugin| plugin.kind.code);
+    all.iter().map(|plugin| (*plugin.info).clone()).collect()
 }
 
-/// What [`flow`], [`target`] and [`energy`] have in common.
-trait Kind: Sized {
-    const NAME: &'static str;
-    fn all(library: Library, origin: &Origin) -> Vec<Self>;
-    fn info(&self) -> &PluginInfo;
+/// What is known of the plugin `name_or_path`, of whatever kind. Different kinds may use one name: the first kind is taken.
+///
+/// # Errors
+/// As [`find`], in the words of the first kind.
+pub fn describe(name_or_path: &str) -> Result<PluginInfo, PluginError> {
+    let mut first = None;
+    for kind in KINDS {
+        match search(kind.code, kind.name, name_or_path) {
+            Ok(plugin) => return Ok((*plugin.info).clone()),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    Err(first.unwrap_or_else(|| not_found(0, "plugin", name_or_path, Vec::new())))
 }
 
-impl Kind for FlowPlugin {
-    const NAME: &'static str = "flow";
-    fn all(library: Library, origin: &Origin) -> Vec<Self> {
-        let version = library.version();
-        library
-            .flows()
-            .map(|table| FlowPlugin::new(table, &version, origin.clone()))
-            .collect()
-    }
-    fn info(&self) -> &PluginInfo {
-        self.info()
-    }
-}
-
-impl Kind for TargetPlugin {
-    const NAME: &'static str = "target";
-    fn all(library: Library, origin: &Origin) -> Vec<Self> {
-        let version = library.version();
-        library
-            .targets()
-            .map(|table| TargetPlugin::new(table, &version, origin.clone()))
-            .collect()
-    }
-    fn info(&self) -> &PluginInfo {
-        self.info()
-    }
-}
-
-impl Kind for EnergyPlugin {
-    const NAME: &'static str = "energy";
-    fn all(library: Library, origin: &Origin) -> Vec<Self> {
-        let version = library.version();
-        library
-            .energies()
-            .map(|table| EnergyPlugin::new(table, &version, origin.clone()))
-            .collect()
-    }
-    fn info(&self) -> &PluginInfo {
-        self.info()
-    }
-}
-
-/// The flow architecture called `name_or_path`; for the search see the [module](super).
+/// The plugin of kind `K` called `name_or_path`, which a caller of this library chose; for the search see the [module](super).
 ///
 /// # Errors
 /// [`PluginError::NotFound`] with every place looked at, or [`PluginError::Library`] for a file that cannot be used.
-pub fn flow(name_or_path: &str) -> Result<FlowPlugin, PluginError> {
-    find(name_or_path)
+pub fn find<K: Kind>(name_or_path: &str) -> Result<Plugin<K>, PluginError> {
+    typed(search(K::Table::KIND, K::Table::NAME, name_or_path)?)
 }
 
-/// The target source called `name_or_path`; for the search see the [module](super).
+/// The plugin of kind `K` called `name`, which may come from anywhere, such as a file: a path is refused, for loading a library
+/// runs its code.
 ///
 /// # Errors
-/// As [`flow`].
-pub fn target(name_or_path: &str) -> Result<TargetPlugin, PluginError> {
-    find(name_or_path)
+/// As [`find`]; [`PluginError::NotAName`].
+pub fn named<K: Kind>(name: &str) -> Result<Plugin<K>, PluginError> {
+    if !is_name(name) {
+        return Err(PluginError::NotAName {
+            kind: K::Table::NAME,
+            found: name.into(),
+        });
+    }
+    typed(search_name(K::Table::KIND, K::Table::NAME, name)?)
 }
 
-/// The energy source called `name_or_path`; for the search see the [module](super).
-///
-/// # Errors
-/// As [`flow`].
-pub fn energy(name_or_path: &str) -> Result<EnergyPlugin, PluginError> {
-    find(name_or_path)
-}
-
-/// The flows of the files of [`load`], and those linked in.
-pub fn flows() -> Vec<FlowPlugin> {
-    known()
-}
-
-/// The target sources of the files of [`load`], and those linked in.
-pub fn targets() -> Vec<TargetPlugin> {
-    known()
-}
-
-/// The energy sources of the files of [`load`], and those linked in.
-pub fn energies() -> Vec<EnergyPlugin> {
-    known()
-}
-
-/// What a file offers.
-pub(super) struct Contents {
-    pub flows: Vec<FlowPlugin>,
-    pub targets: Vec<TargetPlugin>,
-    pub energies: Vec<EnergyPlugin>,
+fn typed<K: Kind>(plugin: AnyPlugin) -> Result<Plugin<K>, PluginError> {
+    let name = &plugin.info.name;
+    plugin
+        .cast()
+        .ok_or_else(|| not_found(K::Table::KIND, K::Table::NAME, name, Vec::new()))
 }
 
 /// Everything in a file.
-pub(super) fn open(path: &Path) -> Result<Contents, PluginError> {
+pub(super) fn open(path: &Path) -> Result<Vec<AnyPlugin>, PluginError> {
     let library = Library::open(path).map_err(|reason| PluginError::Library {
         path: path.into(),
         reason,
     })?;
-    let origin = Origin::File(path.into());
-    Ok(Contents {
-        flows: Kind::all(library, &origin),
-        targets: Kind::all(library, &origin),
-        energies: Kind::all(library, &origin),
-    })
+    Ok(library.plugins(Origin::File(path.into())).collect())
 }
 
 /// `FILE` or `FILE:NAME`, where the argument is a path.
@@ -212,55 +157,69 @@ fn split_path(argument: &str) -> Option<(&Path, Option<&str>)> {
         .then(|| (Path::new(argument), None))
 }
 
-fn find<K: Kind>(argument: &str) -> Result<K, PluginError> {
-    if let Some((path, name)) = split_path(argument) {
-        debug(|| format!("{} {argument}: a path", K::NAME));
-        return take::<K>(path, name).map_err(|reason| PluginError::Library {
-            path: path.into(),
-            reason,
-        });
-    }
-    let known = known::<K>()
-        .into_iter()
-        .find(|plugin| plugin.info().name == argument);
+fn search(code: u32, kind: &'static str, argument: &str) -> Result<AnyPlugin, PluginError> {
+    let Some((path, name)) = split_path(argument) else {
+        return search_name(code, kind, argument);
+    };
+    debug(|| format!("{kind} {argument}: a path"));
+    take(code, kind, path, name).map_err(|reason| PluginError::Library {
+        path: path.into(),
+        reason,
+    })
+}
+
+fn search_name(code: u32, kind: &'static str, name: &str) -> Result<AnyPlugin, PluginError> {
+    let is_it = |plugin: &AnyPlugin| plugin.kind.code == code && plugin.info.name == name;
+    let known = known().into_iter().find(is_it);
     let mut candidates = Vec::new();
-    let is_linked_in = |plugin: &K| plugin.info().origin == Origin::LinkedIn;
+    let is_linked_in = |plugin: &AnyPlugin| plugin.info.origin == Origin::LinkedIn;
     if known.as_ref().is_none_or(is_linked_in)
-        && let Some(plugin) = find_in_folders(argument, &mut candidates)?
+        && let Some(plugin) = search_folders(code, kind, name, &mut candidates)?
     {
         return Ok(plugin);
     }
-    let plugin = known.ok_or_else(|| not_found::<K>(argument, candidates))?;
-    debug(|| format!("{} `{argument}`: {}", K::NAME, plugin.info().origin));
+    // What the caller named by a path before is his to use by name, but hides nothing.
+    let opened = || of_files(&Library::opened()).into_iter().find(is_it);
+    let plugin = known
+        .or_else(opened)
+        .ok_or_else(|| not_found(code, kind, name, candidates))?;
+    debug(|| format!("{kind} `{name}`: {}", plugin.info.origin));
     Ok(plugin)
 }
 
 /// The first of the folders that has the plugin; `candidates` gets the files looked at before.
-fn find_in_folders<K: Kind>(
-    argument: &str,
+fn search_folders(
+    code: u32,
+    kind: &'static str,
+    name: &str,
     candidates: &mut Vec<Candidate>,
-) -> Result<Option<K>, PluginError> {
+) -> Result<Option<AnyPlugin>, PluginError> {
     for folder in folders() {
         for file in [
-            format!("lib{}{DLL_SUFFIX}", argument.replace('-', "_")),
-            format!("{argument}{DLL_SUFFIX}"),
+            format!("lib{}{DLL_SUFFIX}", name.replace('-', "_")),
+            format!("{name}{DLL_SUFFIX}"),
         ] {
             let path = folder.join(file);
-            let found = take::<K>(&path, Some(argument));
+            let found = take(code, kind, &path, Some(name));
             let place = path.display().to_string();
             debug(|| match &found {
-                Ok(_) => format!("{} `{argument}`: {place}", K::NAME),
-                Err(reason) => format!("{} `{argument}`: {place}: {reason}", K::NAME),
+                Ok(_) => format!("{kind} `{name}`: {place}"),
+                Err(reason) => format!("{kind} `{name}`: {place}: {reason}"),
             });
             match found {
                 Ok(plugin) => return Ok(Some(plugin)),
                 Err(reason) => {
-                    // A file that is there but broken must not be passed over in silence for another one.
-                    let broken =
-                        !matches!(reason, LibraryError::Missing | LibraryError::Lacks { .. });
+                    // A plugin that is there but broken must not be passed over in silence for another one; a library that
+                    // is none, such as an engine's own, has its name by chance.
+                    let passed_over = matches!(
+                        reason,
+                        LibraryError::Missing
+                            | LibraryError::NotAPlugin
+                            | LibraryError::Lacks { .. }
+                    );
                     candidates.push(Candidate { place, reason });
-                    if broken {
-                        return Err(not_found::<K>(argument, std::mem::take(candidates)));
+                    if !passed_over {
+                        return Err(not_found(code, kind, name, std::mem::take(candidates)));
                     }
                 }
             }
@@ -269,52 +228,52 @@ fn find_in_folders<K: Kind>(
     Ok(None)
 }
 
-fn not_found<K: Kind>(name: &str, candidates: Vec<Candidate>) -> PluginError {
-    let available = known::<K>();
+fn not_found(code: u32, kind: &'static str, name: &str, candidates: Vec<Candidate>) -> PluginError {
+    let available = known()
+        .into_iter()
+        .filter(|plugin| plugin.kind.code == code);
     PluginError::NotFound {
-        kind: K::NAME,
+        kind,
         name: name.into(),
         candidates,
-        available: available
-            .iter()
-            .map(|plugin| plugin.info().name.clone())
-            .collect(),
+        available: available.map(|plugin| plugin.info.name.clone()).collect(),
     }
 }
 
 /// The plugin `name` of a file, or its only one.
-fn take<K: Kind>(path: &Path, name: Option<&str>) -> Result<K, LibraryError> {
+fn take(
+    code: u32,
+    kind: &'static str,
+    path: &Path,
+    name: Option<&str>,
+) -> Result<AnyPlugin, LibraryError> {
     let library = Library::open(path)?;
-    let mut all = K::all(library, &Origin::File(path.into()));
+    let everything: Vec<AnyPlugin> = library.plugins(Origin::File(path.into())).collect();
+    let offers = || {
+        let names = everything.iter();
+        let names = names.map(|plugin| format!("{} `{}`", plugin.kind.name, plugin.info.name));
+        let names: Vec<String> = names.collect();
+        match names.is_empty() {
+            true => "nothing".to_owned(),
+            false => names.join(", "),
+        }
+    };
+    let mut of_kind = everything.iter().filter(|plugin| plugin.kind.code == code);
     let chosen = match name {
-        Some(name) => all.iter().position(|plugin| plugin.info().name == name),
-        None if all.len() > 1 => {
+        Some(name) => of_kind.find(|plugin| plugin.info.name == name),
+        None if of_kind.clone().count() > 1 => {
             return Err(LibraryError::Several {
-                kind: K::NAME,
-                offers: offers(library),
+                kind,
+                offers: offers(),
             });
         }
-        None => (!all.is_empty()).then_some(0),
+        None => of_kind.next(),
     };
-    chosen
-        .map(|place| all.swap_remove(place))
-        .ok_or_else(|| LibraryError::Lacks {
-            kind: K::NAME,
-            name: name.unwrap_or("(any)").into(),
-            offers: offers(library),
-        })
-}
-
-fn offers(library: Library) -> String {
-    let all: Vec<String> = names(library)
-        .into_iter()
-        .map(|(kind, name)| format!("{kind} `{name}`"))
-        .collect();
-    if all.is_empty() {
-        "nothing".into()
-    } else {
-        all.join(", ")
-    }
+    chosen.cloned().ok_or_else(|| LibraryError::Lacks {
+        kind,
+        name: name.unwrap_or("(any)").into(),
+        offers: offers(),
+    })
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -355,6 +314,7 @@ fn own_library() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::{Field, Flow, PluginEnergy, Target};
 
     #[test]
     fn paths_are_told_from_names() {
@@ -377,7 +337,7 @@ mod tests {
 
     #[test]
     fn unknown_names_list_where_they_were_looked_for() {
-        let message = flow("no-such-flow").unwrap_err().to_string();
+        let message = find::<Flow>("no-such-flow").unwrap_err().to_string();
         for part in [
             "no flow `no-such-flow`",
             "libno_such_flow",
@@ -386,5 +346,46 @@ mod tests {
         ] {
             assert!(message.contains(part), "{message}");
         }
+    }
+
+    #[test]
+    fn only_names_come_from_elsewhere() {
+        assert!(named::<Flow>("realnvp").is_ok());
+        let file = format!("x{DLL_SUFFIX}");
+        for path in [
+            "./x", "/tmp/x", &file, "x:y", "..", "", "Realnvp", "a b", "a\u{e9}", "a\0",
+        ] {
+            let refused = named::<Flow>(path);
+            assert!(
+                matches!(refused, Err(PluginError::NotAName { .. })),
+                "{path}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn kinds_differ_and_everything_linked_in_is_in_order() {
+        let codes = [
+            <Flow as Kind>::Table::KIND,
+            <Field as Kind>::Table::KIND,
+            <Target as Kind>::Table::KIND,
+            <PluginEnergy as Kind>::Table::KIND,
+        ];
+        assert_eq!(
+            KINDS.iter().map(|kind| kind.code).collect::<Vec<_>>(),
+            codes
+        );
+        assert!(codes.is_sorted_by(|a, b| a < b));
+        for table in regflow_standard::plugin_tables() {
+            // SAFETY: a table that `plugin!` made.
+            assert!(unsafe { Library::of_table(table) }.is_ok());
+        }
+        assert_eq!(describe("ot").unwrap().kind, "target");
+        assert!(
+            describe("nothing")
+                .unwrap_err()
+                .to_string()
+                .contains("no flow `nothing`")
+        );
     }
 }

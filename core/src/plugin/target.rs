@@ -1,152 +1,174 @@
-//! Target sources of plugins: pairing prior and data points.
+//! Target sources: pairs of prior and data points.
 
-use super::error::PluginError;
-use super::flow::check_status;
+use super::check::random;
+use super::error::{CheckError, PluginError};
 use super::host;
-use super::library::text;
-use super::{Origin, PluginInfo};
-use candle_core::Device;
-use regflow_plugin::FeatureKind;
-use regflow_plugin::abi::{InstanceHandle, PairRequest, Str, TargetTable};
+use super::kind::{Checked, Instance, Kind, Plugin, Setup};
+use super::{FeatureKind, PluginInfo};
+use rand::RngExt;
+use rand_distr::StandardNormal;
+use regflow_plugin::abi::{STATUS_ERROR, STATUS_OK};
+use regflow_plugin::target::{PairBatch, PairRequest, TargetTable};
+use std::f64::consts::{PI, TAU};
 use std::ffi::c_void;
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// A way to pair points, found and loaded.
-#[derive(Clone)]
-pub struct TargetPlugin {
-    table: &'static TargetTable,
-    info: Arc<PluginInfo>,
+/// A target source built from a plugin. Usable from several threads at once.
+pub struct Target {
+    instance: Instance<Target>,
 }
 
-impl fmt::Debug for TargetPlugin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetPlugin")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
-    }
+/// What to make pairs of.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// Prior points, row-major `[n, D]`: as many pairs are made.
+    pub x0: &'a [f32],
+    /// Data points, row-major `[n1, D]`.
+    pub x1: &'a [f32],
+    /// Kind of each feature, `[D]`.
+    pub kinds: &'a [FeatureKind],
+    /// Seed of the source's random numbers.
+    pub seed: u64,
+    /// Number of threads to use.
+    pub threads: usize,
+    /// Told the finished fraction from any thread; ends the work by returning `false`.
+    pub progress: &'a (dyn Fn(f64) -> bool + Sync),
 }
 
-impl TargetPlugin {
-    pub(super) fn new(table: &'static TargetTable, version: &str, origin: Origin) -> Self {
-        let info = PluginInfo {
-            name: text(&table.name),
-            version: version.into(),
-            description: text(&table.description),
-            schema: text(&table.config_schema),
-            origin,
-            circular: false,
-        };
-        TargetPlugin {
-            table,
-            info: Arc::new(info),
+impl<'a> Task<'a> {
+    /// A task for all threads of the pool that nobody watches.
+    pub fn new(x0: &'a [f32], x1: &'a [f32], kinds: &'a [FeatureKind], seed: u64) -> Task<'a> {
+        Task {
+            x0,
+            x1,
+            kinds,
+            seed,
+            threads: rayon::current_num_threads(),
+            progress: &|_| true,
         }
     }
+}
 
-    /// Name, version, description, schema, origin.
-    pub fn info(&self) -> &PluginInfo {
-        &self.info
+/// The data sides of pairs.
+#[derive(Clone, PartialEq, Debug)]
+pub enum DataSide {
+    /// Rows of the given data points.
+    Rows(Vec<u32>),
+    /// Points of the source's own, row-major `[n, D]`; circular features in `(-pi, pi]` as rounded to f32.
+    Points(Vec<f32>),
+}
+
+/// Pairs, as many as there were prior points.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Pairing {
+    /// Prior sides `[n, D]`, circular features in `(-pi, pi]`; `None` for the given ones in their order.
+    pub x0: Option<Vec<f32>>,
+    /// Data sides.
+    pub data: DataSide,
+    /// Log density of each data side under the source, in feature space with all constants, `[n]`.
+    pub log_q: Option<Vec<f64>>,
+    /// log |det d x1 / d x0| of the source's map, `[n]`.
+    pub log_det: Option<Vec<f64>>,
+}
+
+impl Pairing {
+    /// The data sides as points `[n, D]`; `x1` are the given data points.
+    pub fn points(&self, x1: &[f32], dimension: usize) -> Vec<f32> {
+        match &self.data {
+            DataSide::Points(points) => points.clone(),
+            DataSide::Rows(rows) => {
+                let row = |&row: &u32| &x1[row as usize * dimension..][..dimension];
+                rows.iter().map(row).collect::<Vec<_>>().concat()
+            }
+        }
     }
+}
 
+impl Kind for Target {
+    type Table = TargetTable;
+
+    fn try_out(plugin: &Plugin<Target>) -> Result<Checked, PluginError> {
+        const N: usize = 16;
+        let kinds = [FeatureKind::Real, FeatureKind::Circular];
+        let mut random = random(0);
+        let mut points = || -> Vec<f32> {
+            let point = |_| {
+                let angle = PI * (1.0 - 2.0 * random.random::<f64>());
+                [random.sample::<f32, _>(StandardNormal), angle as f32]
+            };
+            (0..N).flat_map(point).collect()
+        };
+        let (x0, x1) = (points(), points());
+        let pairing = plugin.build("")?.pair(&Task::new(&x0, &x1, &kinds, 0))?;
+        if let (Some(log_q), Some(log_det)) = (&pairing.log_q, &pairing.log_det) {
+            let prior_side = pairing.x0.as_deref().unwrap_or(&x0).chunks_exact(2);
+            for ((point, &found), log_det) in prior_side.zip(log_q).zip(log_det) {
+                // Rounding of a map in f32.
+                let tolerance = 1e-2 * (1.0 + found.abs());
+                let log_prior = -0.5 * f64::from(point[0]).powi(2) - 1.5 * TAU.ln();
+                let expected = log_prior - log_det;
+                if (found - expected).abs() > tolerance {
+                    return Err(PluginError::Check {
+                        plugin: plugin.info().name.clone(),
+                        reason: CheckError::Density {
+                            expected,
+                            found,
+                            tolerance,
+                        },
+                    });
+                }
+            }
+        }
+        let data = match pairing.data {
+            DataSide::Rows(_) => "data points",
+            DataSide::Points(_) => "points of its own",
+        };
+        let known = match (pairing.log_q, pairing.log_det) {
+            (None, None) => "",
+            (Some(_), None) => ", with their density",
+            (None, Some(_)) => ", with the map's log-determinant",
+            (Some(_), Some(_)) => ", with density and log-determinant",
+        };
+        Ok(Checked {
+            summary: format!("pairs a small set with {data}{known}"),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+impl Plugin<Target> {
     /// Builds the target source. `config` is a JSON object (empty: the defaults).
     ///
     /// # Errors
     /// A configuration that the plugin refuses; a panic.
     pub fn build(&self, config: &str) -> Result<Target, PluginError> {
-        let config = self.info.complete_config(config)?;
-        let mut instance = std::ptr::null_mut();
-        host::take_message();
-        // SAFETY: the configuration outlives the call, the table the process.
-        let status = unsafe {
-            (self.table.create)(host::table(&Device::Cpu), Str::new(&config), &mut instance)
-        };
-        check_status(&self.info.name, "create", status)?;
-        if instance.is_null() {
-            return Err(PluginError::Failed {
-                plugin: self.info.name.clone(),
-                action: "create",
-                message: "reported success but made no target source".into(),
-            });
-        }
         Ok(Target {
-            table: self.table,
-            instance,
-            info: Arc::clone(&self.info),
+            instance: self.create(config, Setup::default())?,
         })
     }
 }
 
-/// A target source built from a plugin. Usable from several threads at once.
-pub struct Target {
-    table: &'static TargetTable,
-    instance: *mut InstanceHandle,
-    info: Arc<PluginInfo>,
-}
-
-// SAFETY: the interface demands instances that any thread may call, several at once (abi).
-unsafe impl Send for Target {}
-// SAFETY: as above.
-unsafe impl Sync for Target {}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // SAFETY: made by `create` of the same table, given back once.
-        unsafe { (self.table.destroy)(self.instance) };
-    }
-}
-
-/// Called with the finished fraction; `false` asks to stop.
-type Report<'a> = &'a (dyn Fn(f64) -> bool + Sync);
-
-unsafe extern "C" fn report_progress(data: *mut c_void, fraction: f64) -> i32 {
-    // SAFETY: `data` points to the `Report` of the running call.
-    let report = unsafe { *data.cast::<Report<'_>>() };
-    i32::from(!catch_unwind(AssertUnwindSafe(|| report(fraction))).unwrap_or(false))
-}
-
-impl fmt::Debug for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Target")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.instance.fmt(f)
     }
 }
 
 impl Target {
     /// The plugin.
     pub fn info(&self) -> &PluginInfo {
-        &self.info
+        self.instance.info()
     }
 
-    /// The row of `x1` that belongs to each row of `x0`; both row-major `[n, D]` with `D = kinds.len()`. All threads of
-    /// the pool are used.
+    /// Makes a pair for each prior point.
     ///
     /// # Errors
-    /// Whatever the plugin says; a row outside `x1`.
-    pub fn pair(
-        &self,
-        x0: &[f32],
-        x1: &[f32],
-        kinds: &[FeatureKind],
-    ) -> Result<Vec<u32>, PluginError> {
-        self.pair_with_progress(x0, x1, kinds, rayon::current_num_threads(), &|_| true)
-    }
-
-    /// As [`Target::pair`] with a number of threads; `progress` is told the finished fraction from any thread, and ends
-    /// the work by returning `false`.
-    ///
-    /// # Errors
-    /// As [`Target::pair`]; [`PluginError::Stopped`].
-    pub fn pair_with_progress(
-        &self,
-        x0: &[f32],
-        x1: &[f32],
-        kinds: &[FeatureKind],
-        threads: usize,
-        progress: &(dyn Fn(f64) -> bool + Sync),
-    ) -> Result<Vec<u32>, PluginError> {
-        let dim = kinds.len();
+    /// Whatever the plugin says; pairs of other numbers or shapes, values that are not finite, a row outside `x1`;
+    /// [`PluginError::Stopped`].
+    pub fn pair(&self, task: &Task<'_>) -> Result<Pairing, PluginError> {
+        let dim = task.kinds.len();
         let rows = |what, values: &[f32]| {
             if dim > 0 && values.len().is_multiple_of(dim) {
                 return Ok(values.len() / dim);
@@ -157,45 +179,287 @@ impl Target {
                 n_features: dim,
             })
         };
-        let (n0, n1) = (rows("prior points", x0)?, rows("data points", x1)?);
-        let stopped = std::sync::atomic::AtomicBool::new(false);
-        let watched = |fraction: f64| {
-            let goes_on = progress(fraction);
-            stopped.fetch_or(!goes_on, std::sync::atomic::Ordering::Relaxed);
-            goes_on
+        let (n0, n1) = (
+            rows("prior points", task.x0)?,
+            rows("data points", task.x1)?,
+        );
+        let codes: Vec<u32> = task.kinds.iter().map(|kind| kind.code()).collect();
+        let desk = Desk {
+            plugin: self.info(),
+            task,
+            count: n0,
+            n1,
+            stopped: AtomicBool::new(false),
+            taken: Mutex::new((Taken::default(), None)),
         };
-        let mut report: Report<'_> = &watched;
-        let codes: Vec<u32> = kinds.iter().map(|kind| kind.code()).collect();
         let request = PairRequest {
             struct_size: size_of::<PairRequest>() as u64,
-            x0: x0.as_ptr(),
+            x0: task.x0.as_ptr(),
             n0: n0 as u64,
-            x1: x1.as_ptr(),
+            x1: task.x1.as_ptr(),
             n1: n1 as u64,
             dim: dim as u64,
             kinds: codes.as_ptr(),
-            threads: u32::try_from(threads.max(1)).unwrap_or(u32::MAX),
+            count: n0 as u64,
+            seed: task.seed,
+            threads: u32::try_from(task.threads.max(1)).unwrap_or(u32::MAX),
             reserved: 0,
-            progress: report_progress,
-            progress_data: std::ptr::from_mut(&mut report).cast(),
+            progress: report,
+            give,
+            data: std::ptr::from_ref(&desk).cast_mut().cast(),
         };
-        let mut pairs = vec![u32::MAX; n0];
-        host::take_message();
-        // SAFETY: everything that the request points to outlives the call; `pairs` has room for n0 numbers.
-        let status = unsafe { (self.table.pair)(self.instance, &request, pairs.as_mut_ptr()) };
-        let plugin = self.info.name.clone();
-        if status != 0 && stopped.into_inner() {
+        let result = self.instance.call("pair", |target| {
+            // SAFETY: the instance is alive, and everything that the request points to outlives the call.
+            unsafe { (self.instance.table().pair)(target, &request) }
+        });
+        let (taken, failure) = desk
+            .taken
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if result.is_err() && desk.stopped.into_inner() {
+            let plugin = self.info().name.clone();
             return Err(PluginError::Stopped { plugin });
         }
-        check_status(&plugin, "pair", status)?;
-        match pairs.iter().position(|&row| row as usize >= n1) {
-            Some(point) => Err(PluginError::Row {
-                plugin,
-                point,
-                row: pairs[point],
-                n: n1,
-            }),
-            None => Ok(pairs),
+        result?;
+        taken.pairing(self.info(), n0)
+    }
+}
+
+/// What the plugin's calls of the request's functions come to.
+struct Desk<'a> {
+    plugin: &'a PluginInfo,
+    task: &'a Task<'a>,
+    count: usize,
+    n1: usize,
+    stopped: AtomicBool,
+    /// The pairs so far, and what was wrong with the next ones.
+    taken: Mutex<(Taken, Option<PluginError>)>,
+}
+
+unsafe extern "C" fn report(data: *mut c_void, fraction: f64) -> i32 {
+    // SAFETY: `data` points to the desk of the running call.
+    let desk = unsafe { &*data.cast::<Desk<'_>>() };
+    let goes_on = catch_unwind(AssertUnwindSafe(|| (desk.task.progress)(fraction)));
+    let goes_on = goes_on.unwrap_or_else(|payload| {
+        // Dropping a payload can panic again.
+        std::mem::forget(payload);
+        false
+    });
+    desk.stopped.fetch_or(!goes_on, Ordering::Relaxed);
+    i32::from(!goes_on)
+}
+
+unsafe extern "C" fn give(data: *mut c_void, pairs: *const PairBatch) -> i32 {
+    // SAFETY: `data` points to the desk of the running call.
+    let desk = unsafe { &*data.cast::<Desk<'_>>() };
+    let mut taken = desk.taken.lock().unwrap_or_else(PoisonError::into_inner);
+    let (pairs_so_far, failure) = &mut *taken;
+    if failure.is_none() {
+        // SAFETY: the plugin passes a batch whose arrays are as long as it says.
+        *failure = unsafe { pairs_so_far.take(desk, pairs) }.err();
+    }
+    match failure {
+        None => STATUS_OK,
+        Some(failure) => {
+            host::set_message(failure.to_string());
+            STATUS_ERROR
         }
     }
+}
+
+/// Pairs that were given.
+#[derive(Default)]
+struct Taken {
+    n: usize,
+    rows: Option<Vec<u32>>,
+    x0: Option<Vec<f32>>,
+    x1: Option<Vec<f32>>,
+    log_q: Option<Vec<f64>>,
+    log_det: Option<Vec<f64>>,
+}
+
+impl Taken {
+    /// Takes the next pairs.
+    ///
+    /// # Safety
+    /// `pairs` is null, or begins with its `struct_size`; its arrays are null or have as many values as it says.
+    unsafe fn take(&mut self, desk: &Desk<'_>, pairs: *const PairBatch) -> Result<(), PluginError> {
+        let wrong = |what, expected: String, found: String| PluginError::Pairing {
+            plugin: desk.plugin.name.clone(),
+            what,
+            expected,
+            found,
+        };
+        let needed = size_of::<PairBatch>() as u64;
+        // SAFETY: by contract.
+        let size = match unsafe { pairs.cast::<u64>().as_ref() } {
+            Some(size) => *size,
+            None => 0,
+        };
+        if size < needed {
+            return Err(wrong(
+                "bytes of a batch",
+                format!("at least {needed}"),
+                size.to_string(),
+            ));
+        }
+        // SAFETY: complete.
+        let batch = unsafe { &*pairs };
+        let left = desk.count - self.n;
+        let n = usize::try_from(batch.n).unwrap_or(usize::MAX);
+        if n > left {
+            let at_most = format!("at most {left} more");
+            return Err(wrong("number of pairs", at_most, batch.n.to_string()));
+        }
+        if batch.rows.is_null() == batch.x1.is_null() {
+            let found = if batch.x1.is_null() {
+                "neither"
+            } else {
+                "both"
+            };
+            return Err(wrong(
+                "data sides",
+                "either `rows` or `x1`".into(),
+                found.into(),
+            ));
+        }
+        if n == 0 {
+            return Ok(());
+        }
+        let width = desk.task.kinds.len();
+        // SAFETY: by contract.
+        unsafe {
+            self.append("rows", |all| &mut all.rows, batch.rows, n, &wrong)?;
+            self.append("x0", |all| &mut all.x0, batch.x0, n * width, &wrong)?;
+            self.append("x1", |all| &mut all.x1, batch.x1, n * width, &wrong)?;
+            self.append("log_q", |all| &mut all.log_q, batch.log_q, n, &wrong)?;
+            self.append("log_det", |all| &mut all.log_det, batch.log_det, n, &wrong)?;
+        }
+        let first = self.n;
+        let new_rows = self
+            .rows
+            .iter()
+            .flat_map(|rows| rows[first..].iter().enumerate());
+        if let Some((place, &row)) = new_rows.clone().find(|(_, row)| **row as usize >= desk.n1) {
+            return Err(PluginError::Row {
+                plugin: desk.plugin.name.clone(),
+                point: first + place,
+                row,
+                n: desk.n1,
+            });
+        }
+        for (what, values) in [
+            ("x0 of the pairs", &mut self.x0),
+            ("x1 of the pairs", &mut self.x1),
+        ] {
+            if let Some(values) = values {
+                let values = &mut values[first * width..];
+                desk.finite(
+                    what,
+                    values.iter().map(|value| value.is_finite()),
+                    first,
+                    width,
+                )?;
+                let kinds = desk.task.kinds.iter().cycle();
+                values.iter_mut().zip(kinds).for_each(|(value, kind)| {
+                    if *kind == FeatureKind::Circular {
+                        *value = wrapped(*value);
+                    }
+                });
+            }
+        }
+        for (what, values) in [
+            ("log_q of the pairs", &self.log_q),
+            ("log_det of the pairs", &self.log_det),
+        ] {
+            if let Some(values) = values {
+                let new = values[first..].iter();
+                desk.finite(what, new.map(|value| value.is_finite()), first, 1)?;
+            }
+        }
+        self.n += n;
+        Ok(())
+    }
+
+    /// Appends `len` values to one of the arrays, which either all batches have, or none.
+    ///
+    /// # Safety
+    /// `values` is null or has so many.
+    unsafe fn append<T: Copy>(
+        &mut self,
+        what: &'static str,
+        array: impl Fn(&mut Self) -> &mut Option<Vec<T>>,
+        values: *const T,
+        len: usize,
+        wrong: &impl Fn(&'static str, String, String) -> PluginError,
+    ) -> Result<(), PluginError> {
+        let is_first = self.n == 0;
+        let array = array(self);
+        let has = |is| String::from(if is { "an array" } else { "none" });
+        if !is_first && array.is_some() == values.is_null() {
+            return Err(wrong(
+                what,
+                has(array.is_some()) + " as in the first batch",
+                has(!values.is_null()),
+            ));
+        }
+        if !values.is_null() {
+            // SAFETY: by contract.
+            let new = unsafe { std::slice::from_raw_parts(values, len) };
+            array.get_or_insert_default().extend_from_slice(new);
+        }
+        Ok(())
+    }
+
+    fn pairing(self, plugin: &PluginInfo, count: usize) -> Result<Pairing, PluginError> {
+        if self.n != count {
+            return Err(PluginError::Pairing {
+                plugin: plugin.name.clone(),
+                what: "number of pairs",
+                expected: count.to_string(),
+                found: self.n.to_string(),
+            });
+        }
+        let data = match (self.rows, self.x1) {
+            (_, Some(points)) => DataSide::Points(points),
+            (rows, None) => DataSide::Rows(rows.unwrap_or_default()),
+        };
+        Ok(Pairing {
+            x0: self.x0,
+            data,
+            log_q: self.log_q,
+            log_det: self.log_det,
+        })
+    }
+}
+
+impl Desk<'_> {
+    /// Checks values of pairs from `first` on, `width` for each.
+    fn finite(
+        &self,
+        what: &'static str,
+        are: impl Iterator<Item = bool> + Clone,
+        first: usize,
+        width: usize,
+    ) -> Result<(), PluginError> {
+        match are.clone().position(|is| !is) {
+            None => Ok(()),
+            Some(place) => Err(PluginError::NonFinite {
+                plugin: self.plugin.name.clone(),
+                action: "pair",
+                what,
+                count: are.filter(|is| !is).count(),
+                row: first + place / width,
+            }),
+        }
+    }
+}
+
+/// An angle in `(-pi, pi]`, up to rounding.
+fn wrapped(angle: f32) -> f32 {
+    let angle = f64::from(angle);
+    (angle - TAU * ((angle - PI) / TAU).ceil()) as f32
 }

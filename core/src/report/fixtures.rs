@@ -7,6 +7,7 @@ use crate::evaluation::{
     BasinRow, Curve, Evaluation, FreeEnergyRow, Marginal, Metric, RamaPair, Sample, Torsions,
 };
 use crate::metric::{Estimate, ess_per_n, ess_per_n_trimmed, k_hat};
+use crate::model::Consistency;
 use crate::sample::Diagnostics;
 
 /// Basins of phi and psi in degrees, with their shares and widths.
@@ -102,6 +103,13 @@ pub(super) fn evaluation(residues: usize, frames: usize, n: usize) -> Evaluation
                     psi: 2 * i + 1,
                 })
                 .collect(),
+        },
+        consistency: Consistency {
+            n: 1000,
+            error: 2e-5,
+            median: 4e-6,
+            largest: 3e-3,
+            round_trip: 1e-5,
         },
         basins: vec![
             basin("ALA2 alpha", 0.42, 0.005),

@@ -118,8 +118,8 @@ pub(super) fn distances(evaluation: &Evaluation) -> String {
             + &cell("floor", &figure(metric.floor.as_ref()))
     });
     table(
-        "Distances from the reference, smaller is better. The floor is the distance between two halves of the reference: no model \
-         can be told to be better than that.",
+        "Distances from the reference, smaller is better. The floor is the distance between the first and the second half of \
+         the reference: what the reference is uncertain by, so that no model can be told to be better than that.",
         &["proposal", "reweighted", "floor"],
         rows,
     )

@@ -1,11 +1,12 @@
 use serde::Serialize;
 
+use crate::coordinates::ConfigurationSource;
 use crate::energy::{Energy, EnergyError};
 use crate::metric::{self, Estimate};
 use crate::system::kt;
 
 /// Configurations per energy call of [`mean_reduced_energy`]: bounds nothing but the size of one batch.
-const BATCH: usize = 16384;
+const BATCH: usize = 4096;
 
 /// Densities, energies and importance weights of configurations drawn from a proposal.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,21 +116,23 @@ impl WeightedSamples {
     }
 }
 
-/// Mean reduced energy `U / kT` over the configurations (`positions`: `[n, N, 3]`, nm) of finite energy; NaN if there is none.
+/// Mean reduced energy `U / kT` over the configurations of finite energy, which are evaluated some at a time; NaN if there is none.
 ///
 /// # Errors
-/// The positions are no whole number of configurations, or the potential fails.
+/// The potential fails.
 pub fn mean_reduced_energy(
     energy: &dyn Energy,
-    positions: &[f64],
+    source: &dyn ConfigurationSource,
     temperature: f64,
 ) -> Result<f64, EnergyError> {
     let width = 3 * energy.n_atoms();
-    let mut energies = vec![0.0; positions.len().div_ceil(width.max(1))];
-    for (positions, energies) in positions
-        .chunks((BATCH * width).max(1))
-        .zip(energies.chunks_mut(BATCH))
-    {
+    let mut energies = vec![0.0; source.n()];
+    let mut positions = vec![0.0; BATCH.min(source.n()) * width];
+    for (batch, energies) in energies.chunks_mut(BATCH).enumerate() {
+        let positions = &mut positions[..energies.len() * width];
+        for (row, x) in positions.chunks_exact_mut(width).enumerate() {
+            source.copy(batch * BATCH + row, x);
+        }
         energy.energies(positions, energies)?;
     }
     Ok(finite_mean(&energies) / kt(temperature))
@@ -161,6 +164,7 @@ fn finite_median(values: &mut Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinates::Configurations;
     use rand::{RngExt, SeedableRng};
 
     const TEMPERATURE: f64 = 300.0;
@@ -327,7 +331,11 @@ mod tests {
         let n = BATCH + 10;
         let mut positions: Vec<f64> = (0..6 * n).map(|i| (i / 6) as f64).collect();
         positions[6 * 5] = f64::NAN;
-        let found = mean_reduced_energy(&Sum, &positions, TEMPERATURE).unwrap();
+        let source = Configurations {
+            positions: &positions,
+            n_atoms: 2,
+        };
+        let found = mean_reduced_energy(&Sum, &source, TEMPERATURE).unwrap();
         // 6 i for i below n, without i = 5.
         let sum = 6.0 * ((n * (n - 1) / 2) as f64 - 5.0);
         let exact = sum / (n - 1) as f64 / kt(TEMPERATURE);

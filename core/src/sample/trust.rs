@@ -9,6 +9,13 @@ impl Diagnostics {
     /// Why the weights of a proposal cannot be trusted, in words; empty if they can.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if self.log_z_error.is_infinite() {
+            warnings.push(format!(
+                "no error of any weighted figure can be told: the weights are worth {:.1} configurations (at least 10 are needed, and a k-hat \
+                 up to 1): train longer, or draw more",
+                self.ess * self.n as f64
+            ));
+        }
         match self.k_hat {
             Some(k) if k > HIGHEST_K => warnings.push(format!(
                 "k-hat {k:.2} is above {HIGHEST_K}: the weights have too heavy a tail, do not trust weighted averages"
@@ -48,7 +55,11 @@ mod tests {
             heavy.len() == 1 && heavy[0].starts_with("k-hat"),
             "{heavy:?}"
         );
-        assert_eq!(warnings(&|p| 20.0 * (1.0 - p).ln()).len(), 2);
+        let hopeless = warnings(&|p| 20.0 * (1.0 - p).ln());
+        assert!(
+            hopeless.len() == 3 && hopeless[0].starts_with("no error"),
+            "{hopeless:?}"
+        );
         let equal = warnings(&|_| 0.0);
         assert!(
             equal.len() == 1 && equal[0].contains("too few"),

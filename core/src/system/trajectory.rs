@@ -152,6 +152,11 @@ impl Trajectory {
         self.topology.n_atoms()
     }
 
+    /// Index, among the files, of the one that the last frame delivered is from.
+    pub fn file(&self) -> usize {
+        self.next_file.saturating_sub(1)
+    }
+
     /// What was odd but no error so far: warnings of chemfiles, damage that was accepted, cells that were ignored.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -1,22 +1,28 @@
 //! The checkpoint of a run: one `.safetensors` with its [`State`], and the settings that it belongs to as JSON.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::fingerprint::Fingerprint;
+use super::objectives::{Array, Arrays};
 use super::optimiser::Weights;
-use super::polish::Buffer;
 use super::state::{Position, State};
 use crate::system::write_atomically;
 
 /// Version of the checkpoint that this program reads and writes.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// Key of the JSON header in the file's metadata.
 const HEADER_KEY: &str = "regflow_checkpoint";
+/// Before the names of the best weights' arrays.
+const BEST: &str = "best.";
+/// Before the names of an objective's arrays.
+const OBJECTIVE: &str = "objective.";
 
 /// Where a run is saved, and how often.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,18 +35,31 @@ pub struct Checkpoint {
     pub resume: bool,
 }
 
-/// What a run depends on, by name: a checkpoint continues only a run for which all of it is the same.
-pub(super) type Fingerprint = BTreeMap<String, serde_json::Value>;
-
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
     format_version: u32,
     run: Fingerprint,
     position: Position,
-    buffer_next: usize,
-    buffer_drawn: u64,
     steps: [u32; 2],
+}
+
+/// Numbers of an array.
+enum Values<'a> {
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+    U64(&'a [u64]),
+}
+
+impl<'a> Values<'a> {
+    fn view(&self) -> Result<TensorView<'a>, SafeTensorError> {
+        let (dtype, size, bytes) = match *self {
+            Values::F32(values) => (Dtype::F32, values.len(), bytemuck::cast_slice(values)),
+            Values::F64(values) => (Dtype::F64, values.len(), bytemuck::cast_slice(values)),
+            Values::U64(values) => (Dtype::U64, values.len(), bytemuck::cast_slice(values)),
+        };
+        TensorView::new(dtype, vec![size], bytes)
+    }
 }
 
 /// Writes the state.
@@ -53,38 +72,28 @@ pub(super) fn save(path: &Path, run: &Fingerprint, state: &State) -> Result<(), 
         format_version: FORMAT_VERSION,
         run: run.clone(),
         position: state.position.clone(),
-        buffer_next: state.buffer.next,
-        buffer_drawn: state.buffer.drawn,
-        steps: [state.weights.step, state.good.step],
+        steps: [state.weights.step, state.best.step],
     };
     let header = serde_json::to_string(&header).map_err(|e| broken(e.to_string()))?;
-    let mut views = Vec::new();
-    let mut add = |name: String, dtype, size: usize, bytes| {
-        TensorView::new(dtype, vec![size], bytes).map(|view| views.push((name, view)))
-    };
-    let weights = [("", &state.weights), ("good.", &state.good)];
-    let mut arrays = vec![
-        ("best".to_owned(), &state.best),
-        ("buffer.features".to_owned(), &state.buffer.features),
-        ("buffer.scores".to_owned(), &state.buffer.scores),
-    ];
-    for (prefix, weights) in weights {
+    let mut arrays = Vec::new();
+    for (prefix, weights) in [("", &state.weights), (BEST, &state.best)] {
         for (name, values) in named(weights) {
-            arrays.push((format!("{prefix}{name}"), values));
+            arrays.push((format!("{prefix}{name}"), Values::F32(values)));
         }
     }
-    for (name, values) in arrays {
-        add(name, Dtype::F32, values.len(), bytemuck::cast_slice(values))
-            .map_err(|e| broken(e.to_string()))?;
+    for (name, array) in &state.objective {
+        let values = match array {
+            Array::F32(values) => Values::F32(values),
+            Array::F64(values) => Values::F64(values),
+            Array::U64(values) => Values::U64(values),
+        };
+        arrays.push((format!("{OBJECTIVE}{name}"), values));
     }
-    let log_weight = &state.buffer.log_weight;
-    add(
-        "buffer.log_weight".into(),
-        Dtype::F64,
-        log_weight.len(),
-        bytemuck::cast_slice(log_weight),
-    )
-    .map_err(|e| broken(e.to_string()))?;
+    let views = arrays
+        .into_iter()
+        .map(|(name, values)| Ok((name, values.view()?)))
+        .collect::<Result<Vec<_>, SafeTensorError>>()
+        .map_err(|e| broken(e.to_string()))?;
     let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(e.to_string()))?;
     write_atomically(path, |file| file.write_all(&bytes))?;
@@ -135,28 +144,22 @@ pub(super) fn load(
     }
 
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
-    let array = |name: &str, dtype: Dtype, expected: Option<usize>| {
+    // The file's bytes need not be aligned; the format is little-endian.
+    let floats = |name: &str| -> Result<Vec<f32>, TrainError> {
         let view = tensors
             .tensor(name)
             .map_err(|e| broken(format!("array {name}: {e}")))?;
-        let len = view.shape().iter().product::<usize>();
-        if view.dtype() != dtype || expected.is_some_and(|expected| expected != len) {
+        if view.dtype() != Dtype::F32 || view.shape() != [n_parameters] {
             return Err(broken(format!(
                 "array {name} is {:?} {:?}, which does not fit the model",
                 view.dtype(),
                 view.shape()
             )));
         }
-        Ok(view)
-    };
-    // The file's bytes need not be aligned; the format is little-endian.
-    let floats = |name: &str, expected| -> Result<Vec<f32>, TrainError> {
-        let view = array(name, Dtype::F32, expected)?;
-        let (values, _) = view.data().as_chunks();
-        Ok(values.iter().map(|&b| f32::from_le_bytes(b)).collect())
+        Ok(numbers(view.data(), f32::from_le_bytes))
     };
     let weights = |prefix: &str, step| -> Result<Weights, TrainError> {
-        let part = |name| floats(&format!("{prefix}{name}"), Some(n_parameters));
+        let part = |name| floats(&format!("{prefix}{name}"));
         Ok(Weights {
             parameters: part("parameters")?,
             first: part("first")?,
@@ -165,22 +168,32 @@ pub(super) fn load(
             step,
         })
     };
-    let log_weight = array("buffer.log_weight", Dtype::F64, None)?;
-    let (log_weight, _) = log_weight.data().as_chunks();
-    let buffer = Buffer {
-        features: floats("buffer.features", None)?,
-        scores: floats("buffer.scores", None)?,
-        log_weight: log_weight.iter().map(|&b| f64::from_le_bytes(b)).collect(),
-        next: header.buffer_next,
-        drawn: header.buffer_drawn,
-    };
+    let mut objective = Arrays::new();
+    for (name, view) in tensors.tensors() {
+        let Some(own) = name.strip_prefix(OBJECTIVE) else {
+            continue;
+        };
+        let data = view.data();
+        let array = match view.dtype() {
+            Dtype::F32 => Array::F32(numbers(data, f32::from_le_bytes)),
+            Dtype::F64 => Array::F64(numbers(data, f64::from_le_bytes)),
+            Dtype::U64 => Array::U64(numbers(data, u64::from_le_bytes)),
+            other => return Err(broken(format!("array {name} is {other:?}"))),
+        };
+        objective.insert(own.to_owned(), array);
+    }
     Ok(State {
         weights: weights("", header.steps[0])?,
-        good: weights("good.", header.steps[1])?,
-        best: floats("best", Some(n_parameters))?,
-        buffer,
+        best: weights(BEST, header.steps[1])?,
+        objective,
         position: header.position,
     })
+}
+
+/// Numbers from their little-endian bytes.
+fn numbers<T, const N: usize>(data: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
+    let (values, _) = data.as_chunks();
+    values.iter().map(|&bytes| from(bytes)).collect()
 }
 
 fn named(weights: &Weights) -> [(&'static str, &Vec<f32>); 4] {
@@ -195,38 +208,46 @@ fn named(weights: &Weights) -> [(&'static str, &Vec<f32>); 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Objective;
-    use crate::train::state::{Best, StageSummary};
+    use crate::train::state::{Best, Judgement, StageSummary};
 
     fn state() -> State {
         let mut state = State::new(vec![0.1, -2.5e-30, 3.0]);
         state.weights.first = vec![1.0, 2.0, f32::MIN_POSITIVE];
         state.weights.step = 17;
         state.position.best = Some(Best {
-            validation: 0.1 + 0.2,
-            ess: Some(1.0 / 3.0),
+            judgement: Judgement {
+                ess: Some(1.0 / 3.0),
+                ..Judgement::by_loss(0.1 + 0.2)
+            },
             step: 4,
             age: 2,
+            level: Some(0.7),
         });
         state.position.done.push(StageSummary {
-            objective: Objective::Likelihood,
+            objective: "likelihood".into(),
             steps: 3,
             seconds: 0.1,
             loss: 1e-300,
-            validation: -7.0,
-            ess: None,
+            before: Judgement::by_loss(-6.0),
+            after: Judgement::by_loss(-7.0),
             best_step: 2,
             stopped_early: true,
+            overfitted: true,
+            returns: 1,
             retreats: 0,
+            diverged: None,
             clipped: None,
+            noted: Some(serde_json::json!({ "ess_per_n": 0.1 })),
         });
-        state.buffer = Buffer {
-            features: vec![1.0, 2.0],
-            scores: vec![],
-            log_weight: vec![f64::NEG_INFINITY, 0.1],
-            next: 1,
-            drawn: u64::MAX - 3,
-        };
+        state.objective = Arrays::from([
+            ("features".into(), Array::F32(vec![1.0, 2.0])),
+            ("nothing".into(), Array::F32(vec![])),
+            (
+                "log_weight".into(),
+                Array::F64(vec![f64::NEG_INFINITY, 0.1]),
+            ),
+            ("drawn".into(), Array::U64(vec![u64::MAX - 3])),
+        ]);
         state
     }
 

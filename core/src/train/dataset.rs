@@ -1,11 +1,15 @@
 //! Frames for training: split by time, augmented by exact symmetries, turned into features batch by batch.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use super::{TrainError, TrainOptions};
-use crate::coordinates::{CoordinateKind, CoordinateOptions, Coordinates};
+use crate::coordinates::{
+    ConfigurationSource, CoordinateKind, CoordinateOptions, Coordinates, FrameStore,
+};
 use crate::math::{Fnv, Purpose, Random, Streams};
 use crate::system::{Rotor, Topology};
 
@@ -19,12 +23,14 @@ const MOST_VALIDATION: usize = 4096;
 
 /// Frames of one molecule, divided into training and validation frames.
 pub struct Dataset {
-    positions: Vec<f64>,
+    frames: FrameStore,
     width: usize,
     rotors: Vec<Rotor>,
     training: Vec<u32>,
     validation: Vec<u32>,
     seed: u64,
+    /// The epoch in use, and its order.
+    order: Mutex<Option<(usize, Arc<Vec<u32>>)>>,
 }
 
 /// Configurations and their features.
@@ -36,7 +42,7 @@ pub(super) struct Points {
 }
 
 impl Dataset {
-    /// Divides `positions` (`[n, N, 3]`, nm, in the order of time) into blocks and holds some of them out.
+    /// [`Dataset::from_store`] of `positions` (`[n, N, 3]`, nm, in the order of time).
     ///
     /// # Errors
     /// Fewer than 40 frames.
@@ -45,8 +51,23 @@ impl Dataset {
         topology: &Topology,
         options: &TrainOptions,
     ) -> Result<Dataset, TrainError> {
+        let mut frames = FrameStore::new(topology.n_atoms());
+        frames.extend(&positions);
+        drop(positions);
+        Dataset::from_store(frames, topology, options)
+    }
+
+    /// Divides frames, which are in the order of time, into blocks and holds some of them out.
+    ///
+    /// # Errors
+    /// Fewer than 40 frames.
+    pub fn from_store(
+        frames: FrameStore,
+        topology: &Topology,
+        options: &TrainOptions,
+    ) -> Result<Dataset, TrainError> {
         let width = 3 * topology.n_atoms();
-        let n = positions.len() / width;
+        let n = frames.n();
         if n < FEWEST_FRAMES {
             return Err(TrainError::TooFewFrames {
                 found: n,
@@ -61,7 +82,7 @@ impl Dataset {
         };
         let (validation, training) = (0..n as u32).partition(|&frame| is_held_out(frame as usize));
         Ok(Dataset {
-            positions,
+            frames,
             width,
             rotors: if options.symmetry {
                 topology.rotors()
@@ -71,6 +92,7 @@ impl Dataset {
             training,
             validation,
             seed: options.seed,
+            order: Mutex::new(None),
         })
     }
 
@@ -94,16 +116,12 @@ impl Dataset {
         topology: &Topology,
         options: &CoordinateOptions,
     ) -> Result<Coordinates, TrainError> {
-        let mut positions = vec![0.0; self.training.len() * self.width];
-        positions
-            .par_chunks_mut(self.width)
-            .zip(&self.training)
-            .enumerate()
-            .for_each(|(draw, (row, &frame))| {
-                row.copy_from_slice(self.frame(frame));
-                self.permute(row, &mut self.random(Purpose::Fit, draw as u64));
-            });
-        Ok(Coordinates::fit(kind, topology, &positions, options)?)
+        Ok(Coordinates::fit_to(
+            kind,
+            topology,
+            &TrainingFrames(self),
+            options,
+        )?)
     }
 
     /// Features of `count` training frames, `[count, D]`: those from `first` on of an endless sequence in which every epoch
@@ -174,8 +192,8 @@ impl Dataset {
     /// A number that changes with the frames and with how they are divided and augmented.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hash = Fnv::default();
-        for value in &self.positions {
-            hash.add(&value.to_le_bytes());
+        for frame in 0..self.frames.n() {
+            hash.add(bytemuck::cast_slice(self.frames.configuration(frame)));
         }
         for frame in self.validation.iter().chain([&(self.rotors.len() as u32)]) {
             hash.add(&frame.to_le_bytes());
@@ -197,7 +215,7 @@ impl Dataset {
             .enumerate()
             .try_for_each(|(i, (row, &frame))| {
                 let mut random = self.random(purpose, (first_draw + i) as u64);
-                row.copy_from_slice(self.frame(frame));
+                self.frames.copy(frame as usize, row);
                 self.permute(row, &mut random);
                 coordinates.augment(row, &mut random)
             })?;
@@ -210,10 +228,6 @@ impl Dataset {
         })
     }
 
-    fn frame(&self, frame: u32) -> &[f64] {
-        &self.positions[frame as usize * self.width..][..self.width]
-    }
-
     fn permute(&self, positions: &mut [f64], random: &mut Random) {
         for rotor in &self.rotors {
             let turns = random.random_range(0..rotor.hydrogens.len());
@@ -221,16 +235,75 @@ impl Dataset {
         }
     }
 
-    fn epoch_order(&self, epoch: usize) -> Vec<u32> {
+    /// Frames in the order of an epoch. That of the last one asked for is kept: a step takes few of its frames.
+    fn epoch_order(&self, epoch: usize) -> Arc<Vec<u32>> {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, order)) = kept.as_ref()
+            && *of == epoch
+        {
+            return Arc::clone(order);
+        }
         let mut order = self.training.clone();
         let mut random = self.random(Purpose::FrameOrder, epoch as u64);
         for i in (1..order.len()).rev() {
             order.swap(i, random.random_range(0..=i));
         }
+        let order = Arc::new(order);
+        *kept = Some((epoch, Arc::clone(&order)));
         order
     }
 
     fn random(&self, purpose: Purpose, stream: u64) -> Random {
         Streams::new(purpose, self.seed).at(stream)
+    }
+}
+
+/// The training frames in the order of time, each with one exact symmetry applied, the same in every pass.
+struct TrainingFrames<'a>(&'a Dataset);
+
+impl ConfigurationSource for TrainingFrames<'_> {
+    fn n(&self) -> usize {
+        self.0.training.len()
+    }
+
+    fn copy(&self, index: usize, positions: &mut [f64]) {
+        let Self(dataset) = self;
+        dataset
+            .frames
+            .copy(dataset.training[index] as usize, positions);
+        dataset.permute(positions, &mut dataset.random(Purpose::Fit, index as u64));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::tests::case;
+
+    #[test]
+    fn an_epoch_is_shuffled_once() {
+        let Dataset { training, .. } = &case(3).dataset;
+        let n = training.len();
+        let dataset = case(3).dataset;
+        let first = dataset.epoch_order(0);
+        assert!(Arc::ptr_eq(&first, &dataset.epoch_order(0)));
+        let second = dataset.epoch_order(1);
+        assert!(first != second);
+        assert_eq!(dataset.epoch_order(0), first);
+        for order in [first, second] {
+            let mut sorted = order.to_vec();
+            sorted.sort_unstable();
+            assert_eq!(&sorted, training);
+        }
+        // The sequence is the same for any division into steps, across the end of an epoch and out of order.
+        let model = case(3).model;
+        let features = |first, count| {
+            dataset
+                .training_features(model.coordinates(), first, count, 0.1)
+                .unwrap()
+        };
+        let whole = features(n - 20, 40);
+        let parts = [(n + 10, 10), (n - 20, 15), (n - 5, 15)].map(|(a, b)| features(a, b));
+        assert_eq!(whole, [&parts[1][..], &parts[2], &parts[0]].concat());
     }
 }

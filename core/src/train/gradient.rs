@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::TrainError;
-use super::objective::{Batch, Loss, Rows};
+use super::objectives::{Batch, Network, Rows, Running};
 use crate::model::Model;
 use crate::tensor::{Gradients, Tensor};
 
@@ -18,7 +18,7 @@ const PARAMETERS: usize = 1 << 14;
 /// Mean loss of the batch, and the gradient of what it minimises by the flat parameters, in the order of [`flatten`].
 pub(super) fn loss_and_gradient(
     model: &Model,
-    loss: &Loss,
+    objective: &dyn Running,
     batch: &Batch,
 ) -> Result<(f64, Vec<f32>), TrainError> {
     let chunks = Chunks::new(model, batch);
@@ -29,15 +29,14 @@ pub(super) fn loss_and_gradient(
         .map(|lane| {
             let (mut total, mut gradients) = (0.0, zeros.zeros());
             for chunk in (lane..chunks.count()).step_by(LANES) {
-                let (sum, value) =
-                    loss.differentiable(model.training_flow(), model.flow(), chunks.get(chunk))?;
+                let (sum, value) = objective.differentiable(model, &chunks.get(chunk))?;
                 gradients = gradients.add(&sum)?;
                 total += value;
             }
             Ok((total, gradients.into_sums()))
         })
         .collect::<Result<Vec<_>, TrainError>>()?;
-    let scale = 1.0 / chunks.rows() as f64;
+    let scale = 1.0 / batch.len() as f64;
     let mut lanes = lanes.into_iter();
     let (mut total, mut gradient) = lanes.next().unwrap_or_default();
     let rest: Vec<Vec<f32>> = lanes
@@ -63,40 +62,44 @@ pub(super) fn loss_and_gradient(
 }
 
 /// Mean loss of a set of points.
-pub(super) fn mean_loss(model: &Model, loss: &Loss, batch: &Batch) -> Result<f64, TrainError> {
+pub(super) fn mean_loss(
+    model: &Model,
+    objective: &dyn Running,
+    batch: &Batch,
+) -> Result<f64, TrainError> {
+    let parts = by_chunk(model, batch, |rows| {
+        let sum = objective.loss(Network::plain(model), &rows)?;
+        Ok(sum.to_scalar::<f64>()?)
+    })?;
+    Ok(parts.iter().sum::<f64>() / batch.len() as f64)
+}
+
+/// What `f` says of every chunk, in their order.
+pub(super) fn by_chunk<T: Send>(
+    model: &Model,
+    batch: &Batch,
+    f: impl Fn(Rows) -> Result<T, TrainError> + Sync,
+) -> Result<Vec<T>, TrainError> {
     let chunks = Chunks::new(model, batch);
-    let parts = (0..chunks.count())
+    (0..chunks.count())
         .into_par_iter()
-        .map(|chunk| {
-            Ok(loss
-                .sum(model.flow(), chunks.get(chunk))?
-                .to_scalar::<f64>()?)
-        })
-        .collect::<Result<Vec<_>, TrainError>>()?;
-    Ok(parts.iter().sum::<f64>() / chunks.rows() as f64)
+        .map(|chunk| f(chunks.get(chunk)))
+        .collect()
 }
 
 /// A batch in pieces of whole rows.
 struct Chunks<'a> {
     batch: &'a Batch,
-    dimension: usize,
-    /// Numbers per chunk.
+    /// Rows per chunk.
     size: usize,
 }
 
 impl<'a> Chunks<'a> {
     fn new(model: &Model, batch: &'a Batch) -> Self {
-        let dimension = model.prior().dimension();
-        let rows = model.rows_per_call(batch.len() / dimension);
         Chunks {
             batch,
-            dimension,
-            size: rows * dimension,
+            size: model.rows_per_call(batch.len()),
         }
-    }
-
-    fn rows(&self) -> usize {
-        self.batch.len() / self.dimension
     }
 
     fn count(&self) -> usize {

@@ -1,17 +1,21 @@
-//! Training: a sequence of stages (regression on pairs, maximum likelihood, polish with the energy) through one loop.
+//! Training: a sequence of stages, each with an objective (regression on pairs, maximum likelihood, polish with the energy), through
+//! one loop that knows none of them.
 //!
 //! ```text
-//! frames -> Dataset (time-blocked split, symmetry augmentation) -> batch -> loss -> gradient -> AdamW + EMA -> best
-//!           Polish (samples of the flow, weighted by the energy) ---^          State <-> checkpoint
+//! frames -> Dataset (time-blocked split, symmetry augmentation) -> objective: batch -> loss -> gradient -> AdamW + EMA -> best
+//!                       pairs, energy (samples of the flow) ---------^           \---- judged on what is held out ----^
+//!                                                                                          State <-> checkpoint
 //! ```
 
 mod checkpoint;
 mod dataset;
+mod divergence;
+mod fingerprint;
 mod gradient;
-mod objective;
+mod objectives;
+mod observer;
 mod optimiser;
 mod options;
-mod polish;
 mod recipe;
 mod schedule;
 mod state;
@@ -23,12 +27,13 @@ use std::path::PathBuf;
 
 pub use checkpoint::Checkpoint;
 pub use dataset::Dataset;
-pub use objective::{Objective, Regression, Regularisation};
+pub use divergence::Divergence;
+pub use objectives::{Likelihood, Needs, Objective, PolishOptions, Regression, Regularisation};
+pub use observer::{Observer, Progress, Resources, Retreat, Summary};
 pub use options::{Stage, TrainOptions};
-pub use polish::PolishOptions;
 pub use recipe::Recipe;
-pub use state::StageSummary;
-pub use trainer::{Observer, Progress, Resources, Retreat, Summary, train};
+pub use state::{Judgement, Population, StageSummary, Uncertain};
+pub use trainer::train;
 
 /// What can go wrong in training.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +53,10 @@ pub enum TrainError {
     #[error("a training run needs at least one stage")]
     NoStage,
     /// A stage needs something that was not given.
-    #[error("a stage of {} needs {what}", objective.name())]
+    #[error("a stage of {objective} needs {what}")]
     Missing {
-        /// Objective of the stage.
-        objective: Objective,
+        /// Name of the stage's objective.
+        objective: &'static str,
         /// What it needs.
         what: &'static str,
     },
@@ -65,21 +70,17 @@ pub enum TrainError {
         /// Frames needed.
         needed: usize,
     },
-    /// Training diverged.
+    /// Training diverged for good, before it found anything better than what it began with.
     #[error(
-        "the {what} is {value} at step {step}: training has diverged, {retreats} times before as well; try a smaller \
-         --learning-rate (now {learning_rate:e}), a smaller --clip, or a larger --batch"
+        "training has diverged: the {} is {} at step {}, and there were {retreats} returns to an earlier state before; nothing \
+         better than the parameters at the beginning was found; try a smaller learning rate (now {:e}), a smaller clip, or a \
+         larger batch",
+        found.what, found.value, found.step, found.learning_rate
     )]
     Diverged {
-        /// Loss or gradient.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-        /// Step, from 1.
-        step: usize,
-        /// Learning rate of the step.
-        learning_rate: f64,
-        /// Times that the stage has gone back to its last good state.
+        /// What showed it.
+        found: Box<Divergence>,
+        /// Times that the stage has gone back to its best state.
         retreats: usize,
     },
     /// There is no checkpoint, or it cannot be read.
@@ -91,7 +92,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A checkpoint is damaged, or none at all.
-    #[error("{} is not a usable checkpoint: {reason}; train without --resume to start anew", path.display())]
+    #[error("{} is not a usable checkpoint: {reason}; start the run anew instead of resuming it", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -101,7 +102,7 @@ pub enum TrainError {
     /// A checkpoint belongs to a run with other settings or data.
     #[error(
         "{} is the checkpoint of another run: its {name} began with {expected}, now it is {found}; resume with the same \
-         settings and files, or train without --resume to start anew",
+         settings and files, or start the run anew",
         path.display()
     )]
     OtherRun {
@@ -129,6 +130,17 @@ pub enum TrainError {
     /// The pairs failed.
     #[error(transparent)]
     Target(Box<crate::pairs::PairsError>),
+}
+
+impl TrainError {
+    /// Whether it is about the file in which the run is kept, and not about the run.
+    fn is_of_checkpoint(&self) -> bool {
+        use TrainError::{Checkpoint, OtherRun, ReadCheckpoint, System};
+        matches!(
+            self,
+            System(_) | ReadCheckpoint { .. } | Checkpoint { .. } | OtherRun { .. }
+        )
+    }
 }
 
 impl From<crate::model::ModelError> for TrainError {

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, PolishOptions, Recipe, Regression, TrainError};
+use super::{Needs, Objective, Recipe, TrainError};
 
 /// Settings of a training run: its stages, one after the other, and what they share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,11 +27,15 @@ impl Default for TrainOptions {
     }
 }
 
-/// One stage of a training run: an objective, its budget and its settings.
+/// One stage of a training run: an objective with its settings, and its budget.
+///
+/// In files it has its own entries beside the two of [`Objective`]; entries that are unknown, or settings of another objective, are
+/// refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Stage {
     /// What is minimised.
+    #[serde(flatten)]
     pub objective: Objective,
     /// Optimiser steps.
     pub steps: usize,
@@ -55,18 +59,15 @@ pub struct Stage {
     pub ema: f64,
     /// Steps between two validations; 0: twenty in a stage.
     pub validation_every: usize,
-    /// Validations without improvement after which the stage ends; 0: never.
+    /// Validations without improvement after which the stage ends; 0: never. After half of them it goes back to its best state,
+    /// with half the learning rate.
     pub patience: usize,
-    /// What a regression stage needs besides.
-    pub regression: Regression,
-    /// What a polish stage needs besides.
-    pub polish: PolishOptions,
 }
 
 impl Default for Stage {
     fn default() -> Self {
         Stage {
-            objective: Objective::Likelihood,
+            objective: Objective::default(),
             steps: 2000,
             time_limit: None,
             batch: 512,
@@ -77,9 +78,7 @@ impl Default for Stage {
             clip: 10.0,
             ema: 0.995,
             validation_every: 0,
-            patience: 0,
-            regression: Regression::default(),
-            polish: PolishOptions::default(),
+            patience: 6,
         }
     }
 }
@@ -102,9 +101,10 @@ impl TrainOptions {
         }
     }
 
-    /// Whether any stage has this objective.
-    pub fn has(&self, objective: Objective) -> bool {
-        self.stages.iter().any(|stage| stage.objective == objective)
+    /// What the stages must be given.
+    pub fn needs(&self) -> Needs {
+        let needs = self.stages.iter().map(|stage| stage.objective.needs());
+        needs.fold(Needs::default(), Needs::and)
     }
 
     /// Checks that every option is in its range.
@@ -149,19 +149,16 @@ impl Stage {
             let ok = value >= 0.0 && value.is_finite();
             check(ok, name, value, "0 or more")?;
         }
-        match self.objective {
-            Objective::Likelihood => Ok(()),
-            Objective::Regression => self.regression.validate(),
-            Objective::Polish => {
-                check(
-                    self.noise == 0.0,
-                    "target-noise",
-                    self.noise,
-                    "0 in a polish, whose target is exact",
-                )?;
-                self.polish.validate()
-            }
-        }
+        self.objective.validate(self)
+    }
+
+    /// Names of a stage's own entries in files.
+    pub(super) fn entries() -> Vec<String> {
+        let stage = serde_json::to_value(Stage::default()).unwrap_or_default();
+        let names = stage.as_object().map(|object| object.keys().cloned());
+        let mut names: Vec<String> = names.into_iter().flatten().collect();
+        names.retain(|name| name != "objective");
+        names
     }
 }
 
@@ -185,11 +182,12 @@ pub(super) fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::PolishOptions;
 
     #[test]
     fn time_is_divided_by_rows() {
         let polish = Stage {
-            objective: Objective::Polish,
+            objective: Objective::Polish(PolishOptions::default()),
             steps: 100,
             ..Stage::default()
         };
@@ -226,16 +224,11 @@ mod tests {
     #[test]
     fn what_is_out_of_range_is_named() {
         let stage = Stage {
-            objective: Objective::Polish,
+            objective: Objective::Polish(PolishOptions::default()),
             noise: 0.1,
             ..Stage::default()
         };
         let error = TrainOptions::single(stage).validate().unwrap_err();
         assert!(error.to_string().contains("target-noise = 0.1"), "{error}");
-        let error = serde_json::from_str::<Stage>(r#"{"step": 3}"#).unwrap_err();
-        assert!(
-            error.to_string().contains("unknown field `step`"),
-            "{error}"
-        );
     }
 }

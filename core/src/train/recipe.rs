@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Objective, Stage};
+use super::{Likelihood, Objective, PolishOptions, Stage};
 
 /// A training run by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +33,14 @@ impl Recipe {
     pub fn stages(self) -> Vec<Stage> {
         // A little noise and a stop in time keep small data sets from being memorised.
         let likelihood = |steps| Stage {
-            objective: Objective::Likelihood,
+            objective: Objective::Likelihood(Likelihood::default()),
             steps,
             noise: 0.05,
-            patience: 6,
             ..Stage::default()
         };
         // Path gradients have a heavy tail: larger steps roughen the flow until they diverge.
         let polish = |steps| Stage {
-            objective: Objective::Polish,
+            objective: Objective::Polish(PolishOptions::default()),
             steps,
             batch: 1024,
             learning_rate: 2e-4,

@@ -1,6 +1,5 @@
-//! The loop as a whole, and the path gradient.
+//! The loop as a whole.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -9,28 +8,32 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use serde_json::json;
 
-use super::gradient::{flatten, loss_and_gradient, unflatten};
-use super::objective::{Batch, Loss, Rows};
+use super::gradient::{flatten, unflatten};
 use super::*;
 use crate::coordinates::{CoordinateKind, CoordinateOptions};
-use crate::energy::ForceField;
+use crate::energy::{Energy, EnergyError, ForceField};
 use crate::model::Model;
 use crate::system::{ReadOptions, Topology, Trajectory};
-use crate::tensor::{Device, Tensor, Var};
+use crate::tensor::Device;
 
-struct Case {
-    dataset: Dataset,
-    energy: ForceField,
-    model: Model,
+pub(super) struct Case {
+    pub dataset: Dataset,
+    pub energy: ForceField,
+    pub model: Model,
 }
 
 /// Every 25th of the shipped frames, and a small model whose parameters are off those of the identity.
-fn case(seed: u64) -> Case {
+pub(super) fn case(seed: u64) -> Case {
+    case_at(seed, 25, 300.0)
+}
+
+/// Every `stride`-th of the frames, and a model for a temperature (K) that may be another than theirs.
+fn case_at(seed: u64, stride: usize, temperature: f64) -> Case {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
     let topology = Topology::read(&data.join("topology.pdb")).unwrap();
     let energy = ForceField::from_system_xml(&data.join("system.xml")).unwrap();
     let options = ReadOptions {
-        stride: 25,
+        stride,
         ..ReadOptions::default()
     };
     let frames = Trajectory::open(&[data.join("trajectory.dcd")], &topology, &options)
@@ -46,7 +49,16 @@ fn case(seed: u64) -> Case {
         .fit_coordinates(CoordinateKind::Internal, &topology, &options)
         .unwrap();
     let config = json!({ "couplings": 2, "hidden": 16, "blocks": 1 });
-    let model = Model::new("nsf", config, coordinates, topology, 300.0, 1, &Device::Cpu).unwrap();
+    let model = Model::new(
+        "nsf",
+        config,
+        coordinates,
+        topology,
+        temperature,
+        1,
+        &Device::Cpu,
+    )
+    .unwrap();
     disturb(&model, 0.05, seed);
     Case {
         dataset,
@@ -55,117 +67,13 @@ fn case(seed: u64) -> Case {
     }
 }
 
-fn disturb(model: &Model, size: f32, seed: u64) {
+pub(super) fn disturb(model: &Model, size: f32, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut parameters = flatten(model).unwrap();
     for value in &mut parameters {
         *value += size * random.sample::<f32, _>(StandardNormal);
     }
     unflatten(model, &parameters).unwrap();
-}
-
-/// Samples of the model, and the gradient of its own log density at each, by autodiff.
-fn samples_and_scores(model: &Model, n: usize, seed: u64) -> (Vec<f32>, Vec<f32>) {
-    let (features, _) = model.sample_features(n, seed.into(), 0).unwrap();
-    let shape = (n, model.prior().dimension());
-    let x1 =
-        Var::from_tensor(&Tensor::from_slice(&features, shape, &Device::Cpu).unwrap()).unwrap();
-    let (x0, log_det) = model.flow().inverse(x1.as_tensor()).unwrap();
-    let kinds = model.prior().kinds().iter();
-    let real: Vec<f32> = kinds
-        .map(|&k| f32::from(k == crate::coordinates::FeatureKind::Real))
-        .collect();
-    let real = Tensor::from_vec(real, (1, shape.1), &Device::Cpu).unwrap();
-    let log_prior = (x0
-        .broadcast_mul(&real)
-        .unwrap()
-        .sqr()
-        .unwrap()
-        .sum_all()
-        .unwrap()
-        * -0.5)
-        .unwrap()
-        .to_dtype(crate::tensor::DType::F64)
-        .unwrap();
-    let log_q = (log_prior + log_det.sum_all().unwrap()).unwrap();
-    let scores = log_q.backward().unwrap();
-    let scores = scores.get(x1.as_tensor()).unwrap().flatten_all().unwrap();
-    (features, scores.to_vec1().unwrap())
-}
-
-#[test]
-fn path_gradient_vanishes_where_flow_and_target_are_equal() {
-    let model = case(3).model;
-    let loss = Loss::new(Regression::default(), model.prior(), model.device()).unwrap();
-    let (features, scores) = samples_and_scores(&model, 512, 5);
-    let gradient = |batch| loss_and_gradient(&model, &loss, &batch).unwrap();
-    let norm = |g: &[f32]| g.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-    let (value, path) = gradient(Batch::Scored(features.clone(), scores));
-    let (likelihood_value, likelihood) = gradient(Batch::Points(features));
-    assert_eq!(value, likelihood_value);
-    // Half of a scored row's gradient is that of the likelihood, whose expectation is zero here but not its value. What is
-    // left of the other half is the rounding of f32.
-    let half: Vec<f32> = path
-        .iter()
-        .zip(&likelihood)
-        .map(|(p, l)| p - 0.5 * l)
-        .collect();
-    assert!(
-        norm(&half) < 2e-3 * norm(&likelihood),
-        "{} {}",
-        norm(&half),
-        norm(&likelihood)
-    );
-}
-
-#[test]
-fn path_gradient_has_the_expectation_of_the_likelihoods() {
-    let (target, model) = (case(3).model, case(3).model);
-    disturb(&model, 0.02, 9);
-    let loss = Loss::new(Regression::default(), model.prior(), model.device()).unwrap();
-    let n = 64;
-    let rows = 256;
-    let (mut sums, mut squares, mut size) = (Vec::new(), Vec::new(), 0.0);
-    let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut directions: Vec<Vec<f32>> = Vec::new();
-    for part in 0..n {
-        let (features, scores) = samples_and_scores(&target, rows, 100 + part);
-        let (_, path) =
-            loss_and_gradient(&model, &loss, &Batch::Scored(features.clone(), scores)).unwrap();
-        let (_, likelihood) = loss_and_gradient(&model, &loss, &Batch::Points(features)).unwrap();
-        if directions.is_empty() {
-            // Along the gradient itself, and along random directions.
-            directions.push(likelihood.clone());
-            for _ in 0..10 {
-                directions.push(
-                    path.iter()
-                        .map(|_| random.sample::<f32, _>(StandardNormal))
-                        .collect(),
-                );
-            }
-            sums = vec![0.0; directions.len()];
-            squares = vec![0.0; directions.len()];
-            continue;
-        }
-        let dot =
-            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
-        size += dot(&likelihood, &directions[0]) / (n - 1) as f64;
-        for (k, direction) in directions.iter().enumerate() {
-            let difference = dot(&path, direction) - dot(&likelihood, direction);
-            sums[k] += difference;
-            squares[k] += difference * difference;
-        }
-    }
-    let count = (n - 1) as f64;
-    for k in 0..sums.len() {
-        let mean = sums[k] / count;
-        let error = ((squares[k] / count - mean * mean) / (count - 1.0)).sqrt();
-        assert!(mean.abs() < 4.0 * error, "{k}: {mean} +- {error}");
-        if k == 0 {
-            // The comparison resolves the gradient.
-            assert!(size > 10.0 * error, "{size} +- {error}");
-        }
-    }
 }
 
 fn stages() -> TrainOptions {
@@ -175,16 +83,15 @@ fn stages() -> TrainOptions {
         ..Stage::default()
     };
     let polish = |forces| Stage {
-        objective: Objective::Polish,
-        steps: 5,
-        polish: PolishOptions {
+        objective: Objective::Polish(PolishOptions {
             forces,
             reverse: if forces { 0.25 } else { 0.0 },
             buffer: 512,
             fresh: 100,
             validation_samples: 200,
             ..PolishOptions::default()
-        },
+        }),
+        steps: 5,
         ..common.clone()
     };
     TrainOptions {
@@ -199,6 +106,33 @@ fn stages() -> TrainOptions {
             polish(false),
         ],
         ..TrainOptions::default()
+    }
+}
+
+/// Stops after a step; notes the last step of each stage.
+#[derive(Default)]
+struct Noting {
+    stop: usize,
+    steps: Vec<usize>,
+    before: usize,
+}
+
+impl Observer for Noting {
+    fn step(&mut self, progress: &Progress) -> ControlFlow<()> {
+        self.steps.push(progress.step);
+        match progress.step >= self.stop {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    fn resumed(&mut self, _: usize, done: &[StageSummary]) {
+        self.before = done.len();
+        assert!(done.iter().all(|stage| stage.noted.is_some()));
+    }
+
+    fn stage_ended(&mut self, _: &Model, _: &StageSummary) -> Option<serde_json::Value> {
+        self.steps.last().map(|&step| json!(step))
     }
 }
 
@@ -233,13 +167,9 @@ fn a_run_that_is_stopped_and_resumed_has_the_bits_of_one_that_is_not() {
             resume,
         };
         unflatten(&model, &initial).unwrap();
-        let steps = RefCell::new(Vec::new());
-        let mut observer = |progress: &Progress| {
-            steps.borrow_mut().push(progress.step);
-            if progress.step >= stop {
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
+        let mut observer = Noting {
+            stop,
+            ..Noting::default()
         };
         let summary = train(
             &mut model,
@@ -252,8 +182,17 @@ fn a_run_that_is_stopped_and_resumed_has_the_bits_of_one_that_is_not() {
             &mut observer,
         )
         .unwrap();
-        assert_eq!(summary.steps, stop.min(17), "{steps:?}");
+        assert_eq!(summary.steps, stop.min(17), "{:?}", observer.steps);
         assert_eq!(summary.stopped, stop < 17);
+        // What was noted of the stages that are done is not lost.
+        let done = [7, 12, 17].iter().filter(|&&end| stop >= end).count();
+        let noted: Vec<_> = summary
+            .stages
+            .iter()
+            .filter_map(|s| s.noted.clone())
+            .collect();
+        assert_eq!(noted, [json!(7), json!(12), json!(17)][..done]);
+        assert!(observer.before <= done);
         resume = true;
     }
     assert!(flatten(&whole.model).unwrap() == flatten(&model).unwrap());
@@ -296,32 +235,260 @@ fn divergence_is_stepped_back_from_and_then_told() {
     assert!(flatten(&case.model).unwrap() == initial);
 }
 
+fn polish_stage(steps: usize) -> Stage {
+    Stage {
+        objective: Objective::Polish(PolishOptions {
+            buffer: 256,
+            fresh: 64,
+            validation_samples: 100,
+            ..PolishOptions::default()
+        }),
+        steps,
+        batch: 64,
+        ..Stage::default()
+    }
+}
+
+fn likelihood_stage(steps: usize) -> Stage {
+    Stage {
+        steps,
+        batch: 128,
+        learning_rate: 2e-3,
+        ..Stage::default()
+    }
+}
+
+fn run(
+    case: &mut Case,
+    energy: Option<&dyn Energy>,
+    stages: Vec<Stage>,
+) -> Result<Summary, TrainError> {
+    let options = TrainOptions {
+        stages,
+        ..TrainOptions::default()
+    };
+    let resources = Resources {
+        energy,
+        ..Resources::default()
+    };
+    let mut observer = |_: &Progress| ControlFlow::Continue(());
+    train(
+        &mut case.model,
+        &case.dataset,
+        resources,
+        &options,
+        &mut observer,
+    )
+}
+
 #[test]
-fn a_stage_without_what_it_needs_is_refused() {
+fn a_stage_that_diverges_for_good_does_not_take_the_others_work_with_it() {
+    let lost = Stage {
+        learning_rate: 1e6,
+        warm_up: 0.0,
+        ..likelihood_stage(200)
+    };
     let mut case = case(3);
-    for objective in [Objective::Regression, Objective::Polish] {
-        let options = TrainOptions::single(Stage {
-            objective,
-            ..Stage::default()
-        });
-        let mut observer = |_: &Progress| ControlFlow::Continue(());
-        let error = train(
-            &mut case.model,
-            &case.dataset,
-            Resources::default(),
-            &options,
-            &mut observer,
-        )
-        .unwrap_err();
-        assert!(error.to_string().contains(objective.name()), "{error}");
+    let summary = run(&mut case, None, vec![likelihood_stage(20)]).unwrap();
+    assert!(summary.stages[0].best_step > 0 && summary.warnings().is_empty());
+    let expected = flatten(&case.model).unwrap();
+
+    let mut case = super::tests::case(3);
+    let stages = vec![likelihood_stage(20), lost, likelihood_stage(20)];
+    let summary = run(&mut case, None, stages).unwrap();
+    assert!(flatten(&case.model).unwrap() == expected);
+    assert_eq!((summary.stages.len(), summary.planned), (2, 3));
+    assert!(!summary.stopped && summary.failure.is_none());
+    let last = &summary.stages[1];
+    assert!(last.diverged.is_some() && last.retreats == 5 && last.best_step == 0);
+    let warnings = summary.warnings().join("\n");
+    assert!(
+        warnings.contains("stage 2 (likelihood) diverged for good"),
+        "{warnings}"
+    );
+    assert!(
+        warnings.contains("1 of 3 stages were left out"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn overfitting_ends_a_stage_and_is_no_divergence() {
+    // Fifty frames are soon known by heart.
+    let mut case = case_at(3, 200, 300.0);
+    let stage = Stage {
+        batch: 64,
+        learning_rate: 1e-2,
+        validation_every: 10,
+        ..likelihood_stage(2000)
+    };
+    let summary = run(&mut case, None, vec![stage]).unwrap();
+    let stage = &summary.stages[0];
+    assert!(stage.stopped_early && stage.overfitted, "{stage:?}");
+    assert_eq!((stage.retreats, &stage.diverged), (0, &None));
+    assert_eq!(stage.steps, stage.best_step + 60);
+    assert!(stage.after.validation < stage.before.validation);
+    assert!(summary.warnings()[0].contains("memorised"), "{summary:?}");
+}
+
+/// An energy that fails from the `n`-th call on, or has no forces.
+struct Failing {
+    force_field: ForceField,
+    left: std::sync::atomic::AtomicIsize,
+    forces: bool,
+}
+
+impl Failing {
+    fn count(&self) -> Result<(), EnergyError> {
+        let left = self.left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        match left > 0 {
+            true => Ok(()),
+            false => Err(EnergyError::Shape {
+                what: "calls",
+                expected: 0,
+                found: 1,
+            }),
+        }
+    }
+}
+
+impl Energy for Failing {
+    fn n_atoms(&self) -> usize {
+        self.force_field.n_atoms()
+    }
+    fn has_forces(&self) -> bool {
+        self.forces
+    }
+    fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+        self.count()?;
+        self.force_field.energies(positions, energies)
+    }
+    fn energies_and_forces(
+        &self,
+        positions: &[f64],
+        energies: &mut [f64],
+        forces: &mut [f64],
+    ) -> Result<(), EnergyError> {
+        self.count()?;
+        self.force_field
+            .energies_and_forces(positions, energies, forces)
     }
 }
 
 #[test]
-fn rows_of_a_batch_stay_together() {
-    let batch = Batch::Pairs(vec![1.0, 2.0, 3.0, 4.0], vec![5.0, 6.0, 7.0, 8.0]);
-    let Rows::Pairs(x0, x1) = batch.rows(2..4) else {
-        panic!("pairs stay pairs");
+fn an_energy_that_fails_loses_no_model() {
+    let failing = |left| Failing {
+        force_field: case(3).energy,
+        left: isize::into(left),
+        forces: true,
     };
-    assert_eq!((x0, x1), (&[3.0, 4.0][..], &[7.0, 8.0][..]));
+    let mut first = case(3);
+    run(&mut first, None, vec![likelihood_stage(20)]).unwrap();
+    let expected = flatten(&first.model).unwrap();
+    for left in [0, 7] {
+        let mut case = case(3);
+        let energy = failing(left);
+        let stages = vec![likelihood_stage(20), polish_stage(50), polish_stage(50)];
+        let summary = run(&mut case, Some(&energy), stages).unwrap();
+        assert!(
+            summary.failure.as_ref().unwrap().contains("calls"),
+            "{summary:?}"
+        );
+        assert!(!summary.stopped);
+        if summary
+            .stages
+            .iter()
+            .skip(1)
+            .all(|stage| stage.best_step == 0)
+        {
+            assert!(flatten(&case.model).unwrap() == expected);
+        }
+    }
+    // Where there is no model yet the error is all that there is.
+    let mut case = case(3);
+    let initial = flatten(&case.model).unwrap();
+    let error = run(&mut case, Some(&failing(0)), vec![polish_stage(50)]).unwrap_err();
+    assert!(matches!(error, TrainError::Energy(_)), "{error}");
+    assert!(flatten(&case.model).unwrap() == initial);
+}
+
+#[test]
+fn a_polish_may_leave_the_frames_for_another_target() {
+    // Frames of 300 K, a target at 420 K: the right model is broader in every direction, and the frames are likelier under the wrong one.
+    let mut case = case_at(3, 25, 420.0);
+    run(&mut case, None, vec![likelihood_stage(150)]).unwrap();
+    let polish = Stage {
+        objective: Objective::Polish(PolishOptions {
+            data: 0.0,
+            buffer: 1024,
+            fresh: 256,
+            validation_samples: 2000,
+            ..PolishOptions::default()
+        }),
+        batch: 256,
+        learning_rate: 2e-3,
+        patience: 0,
+        ..likelihood_stage(150)
+    };
+    let energy = super::tests::case(3).energy;
+    let summary = run(&mut case, Some(&energy), vec![polish]).unwrap();
+    let stage = &summary.stages[0];
+    assert_eq!(
+        (stage.retreats, stage.diverged.is_none()),
+        (0, true),
+        "{stage:?}"
+    );
+    let [before, after] = [&stage.before, &stage.after];
+    assert!(after.validation > before.validation + 1.0, "{stage:?}");
+    assert!(after.score < 0.5 * before.score, "{stage:?}");
+    assert!(after.ess > before.ess, "{stage:?}");
+    // Basins before and after, raw and reweighted.
+    for judged in [before, after] {
+        let names: Vec<&str> = judged
+            .populations
+            .iter()
+            .map(|p| p.basin.as_str())
+            .collect();
+        assert_eq!(names, ["ALA2 alpha", "ALA2 beta", "ALA2 phi>0"]);
+        let sum = |of: fn(&Population) -> f64| judged.populations.iter().map(of).sum::<f64>();
+        for sum in [
+            sum(|p| p.raw.value),
+            sum(|p| p.reweighted.value),
+            sum(|p| p.held_out),
+        ] {
+            assert!((sum - 1.0).abs() < 1e-9, "{judged:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stage_without_what_it_needs_is_refused_before_the_first_step() {
+    let mut case = case(3);
+    let later = |objective| {
+        let stage = Stage {
+            objective,
+            ..Stage::default()
+        };
+        vec![likelihood_stage(5), stage]
+    };
+    let regression = Objective::Regression(Regression::default());
+    let polish = Objective::Polish(PolishOptions::default());
+    let initial = flatten(&case.model).unwrap();
+    for (objective, what) in [(regression, "pairs"), (polish.clone(), "energy")] {
+        let error = run(&mut case, None, later(objective)).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+    }
+    let energy = Failing {
+        force_field: super::tests::case(3).energy,
+        left: 0.into(),
+        forces: false,
+    };
+    // It is not even called.
+    let error = run(&mut case, Some(&energy), later(polish)).unwrap_err();
+    assert!(matches!(error, TrainError::Missing { .. }), "{error}");
+    assert!(
+        error.to_string().contains("`forces` set to false"),
+        "{error}"
+    );
+    assert!(flatten(&case.model).unwrap() == initial);
 }

@@ -2,12 +2,10 @@
 
 use crate::error::Result;
 
-/// A JSON schema that lives as long as the process.
-pub(crate) struct ConfigSchema(pub &'static str);
-
-pub(crate) fn schema<C: schemars::JsonSchema>() -> ConfigSchema {
+/// The JSON schema of `C`, for the life of the process.
+pub(crate) fn schema<C: schemars::JsonSchema>() -> &'static str {
     let text = schemars::schema_for!(C).as_value().to_string();
-    ConfigSchema(Box::leak(text.into_boxed_str()))
+    Box::leak(text.into_boxed_str())
 }
 
 /// Reads a configuration; empty text gives the defaults.

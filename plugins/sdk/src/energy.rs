@@ -1,12 +1,41 @@
-//! The trait of energy sources, and the functions through which the host calls it.
+//! Energy sources: the trait that authors implement, and the table through which the host calls it.
 
-use crate::abi::{EnergyRequest, EnergyTable, HostOps, InstanceHandle, STATUS_ERROR, Str};
-use crate::config::{self, ConfigSchema};
+use crate::abi::{BuildInfo, InstanceHandle, TableHead, table};
 use crate::error::{Error, Result};
-use crate::flow::{no_extension, slice};
-use crate::host::Host;
+use crate::instance::{self, call, head, slice, whole};
 use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Configurations to be evaluated; borrowed for [`EnergyTable::compute`].
+#[repr(C)]
+pub struct EnergyRequest {
+    /// `sizeof(EnergyRequest)`.
+    pub struct_size: u64,
+    /// Positions in nm, `[n, n_atoms, 3]`; all finite.
+    pub positions: *const f64,
+    /// Number of configurations.
+    pub n: u64,
+    /// To be filled with energies in kJ/mol, `[n]`. A configuration that the source cannot evaluate gets NaN, and the
+    /// message slot the reason; the call succeeds nevertheless.
+    pub energies: *mut f64,
+    /// To be filled with forces -dU/dx in kJ/(mol nm), `[n, n_atoms, 3]`; null where they are not wanted.
+    pub forces: *mut f64,
+}
+
+/// One source of potential energies.
+#[repr(C)]
+pub struct EnergyTable {
+    /// What all tables have; no flags yet. A property `file` of the configuration is set by `--energy NAME:FILE`.
+    pub head: TableHead,
+    /// Number of atoms, at least 1.
+    pub n_atoms: unsafe extern "C" fn(energy: *const InstanceHandle) -> u64,
+    /// Writes the mass of each atom in u, NaN where it is not known, to `n_atoms` numbers.
+    pub masses: unsafe extern "C" fn(energy: *const InstanceHandle, masses: *mut f64) -> i32,
+    /// Energies, and forces where they are wanted.
+    pub compute:
+        unsafe extern "C" fn(energy: *const InstanceHandle, request: *const EnergyRequest) -> i32,
+}
+table!(EnergyTable, 4, "energy", [n_atoms, masses, compute]);
 
 /// Configurations to be evaluated, and where the results go.
 pub struct Batch<'a> {
@@ -137,153 +166,136 @@ pub trait EnergySource: Send + Sync + Sized + 'static {
     fn compute(&self, context: &mut Self::Context, batch: &mut Batch<'_>) -> Result<()>;
 }
 
-struct Instance<E: EnergySource> {
+/// A source with what one of its calls leaves for the next.
+struct Source<E: EnergySource> {
     energy: E,
     /// As the source told at first, and the host knows: lengths of the host's memory come from it.
     n_atoms: usize,
-    host: Host,
     idle: Mutex<Vec<E::Context>>,
 }
 
-impl<E: EnergySource> Instance<E> {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<E::Context>> {
+impl<E: EnergySource> Source<E> {
+    fn idle(&self) -> MutexGuard<'_, Vec<E::Context>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl<E: EnergySource> Drop for Source<E> {
+    fn drop(&mut self) {
+        // Before the source: contexts may refer to what it holds.
+        self.idle().clear();
+    }
+}
+
 /// The table of `E`; made once per plugin and kept for the life of the process.
-pub fn energy_table<E: EnergySource>() -> &'static EnergyTable {
-    let ConfigSchema(schema) = config::schema::<E::Config>();
+pub fn table<E: EnergySource>() -> &'static EnergyTable {
     Box::leak(Box::new(EnergyTable {
-        struct_size: size_of::<EnergyTable>() as u64,
-        flags: 0,
-        name: Str::new(E::NAME),
-        description: Str::new(E::DESCRIPTION),
-        config_schema: Str::new(schema),
-        create: create::<E>,
-        destroy: destroy::<E>,
+        head: head::<EnergyTable, E::Config>(
+            0,
+            E::NAME,
+            E::DESCRIPTION,
+            create::<E>,
+            instance::destroy::<Source<E>>,
+        ),
         n_atoms: n_atoms::<E>,
         masses: masses::<E>,
         compute: compute::<E>,
-        get_extension: no_extension,
     }))
 }
 
+/// The table that [`table`] makes.
+#[doc(hidden)]
+pub type Table = EnergyTable;
+
 unsafe extern "C" fn create<E: EnergySource>(
-    host: *const HostOps,
-    config: Str,
+    info: *const BuildInfo,
     out: *mut *mut InstanceHandle,
 ) -> i32 {
-    // SAFETY: the host passes its table.
-    let host = unsafe { Host::new(host) };
-    host.guard(|| {
-        // SAFETY: the text is valid for the call.
-        let text = unsafe { config.to_text() };
-        let energy = E::build(config::read(&text)?)?;
-        let instance = Instance {
-            n_atoms: energy.n_atoms(),
-            energy,
-            host,
-            idle: Mutex::new(Vec::new()),
-        };
-        // SAFETY: `out` is writable.
-        unsafe { *out = Box::into_raw(Box::new(instance)).cast() };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn destroy<E: EnergySource>(energy: *mut InstanceHandle) {
-    if energy.is_null() {
-        return;
+    // SAFETY: the host passes a valid BuildInfo and a writable output.
+    unsafe {
+        instance::create(info, out, |config, _| {
+            let energy = E::build(config)?;
+            Ok(Source {
+                n_atoms: energy.n_atoms(),
+                energy,
+                idle: Mutex::new(Vec::new()),
+            })
+        })
     }
-    // SAFETY: made by `create::<E>` and given back once.
-    let instance = unsafe { Box::from_raw(energy.cast::<Instance<E>>()) };
-    let host = instance.host;
-    host.guard(|| {
-        // Contexts may refer to what the source holds.
-        instance.idle().clear();
-        drop(instance);
-        Ok(())
-    });
 }
 
 unsafe extern "C" fn n_atoms<E: EnergySource>(energy: *const InstanceHandle) -> u64 {
-    // SAFETY: made by `create::<E>`.
-    let instance = unsafe { energy.cast::<Instance<E>>().as_ref() };
-    instance.map_or(0, |instance| instance.n_atoms as u64)
+    let mut n_atoms = 0;
+    // SAFETY: the host passes what `create::<E>` made.
+    unsafe {
+        call::<Source<E>>(energy, |instance| {
+            n_atoms = instance.value.n_atoms as u64;
+            Ok(())
+        })
+    };
+    n_atoms
 }
 
 unsafe extern "C" fn masses<E: EnergySource>(
     energy: *const InstanceHandle,
     masses: *mut f64,
 ) -> i32 {
-    // SAFETY: made by `create::<E>`.
-    let Some(instance) = (unsafe { energy.cast::<Instance<E>>().as_ref() }) else {
-        return STATUS_ERROR;
-    };
-    instance.host.guard(|| {
-        let found = instance.energy.masses();
-        if found.len() != instance.n_atoms {
-            return Err(Error::Shape {
-                what: "masses",
-                expected: vec![instance.n_atoms],
-                found: vec![found.len()],
-            });
-        }
-        // SAFETY: `masses` has room for n_atoms numbers.
-        unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), masses, found.len()) };
-        Ok(())
-    })
+    // SAFETY: the host passes what `create::<E>` made, and room for n_atoms numbers.
+    unsafe {
+        call::<Source<E>>(energy, |instance| {
+            let source = &instance.value;
+            let found = source.energy.masses();
+            if found.len() != source.n_atoms {
+                return Err(Error::Shape {
+                    what: "masses",
+                    expected: vec![source.n_atoms],
+                    found: vec![found.len()],
+                });
+            }
+            std::ptr::copy_nonoverlapping(found.as_ptr(), masses, found.len());
+            Ok(())
+        })
+    }
 }
 
 unsafe extern "C" fn compute<E: EnergySource>(
     energy: *const InstanceHandle,
     request: *const EnergyRequest,
 ) -> i32 {
-    if energy.is_null() || request.is_null() {
-        return STATUS_ERROR;
-    }
-    // SAFETY: made by `create::<E>`, and a valid request.
-    let (instance, request) = unsafe { (&*energy.cast::<Instance<E>>(), &*request) };
-    instance.host.guard(|| {
-        let size = size_of::<EnergyRequest>() as u64;
-        if request.struct_size != size {
-            return Err(Error::new(format!(
-                "the host's request has {} bytes, expected {size}: rebuild the plugin with this host's regflow-plugin",
-                request.struct_size
-            )));
-        }
-        let (n, n_atoms) = (request.n as usize, instance.n_atoms);
-        if n == 0 {
-            return Ok(());
-        }
-        // SAFETY: pointers and lengths of the request are valid for the call.
-        let mut batch = unsafe {
+    // SAFETY: the host passes what `create::<E>` made and a valid request, whose pointers and lengths are valid for the call.
+    unsafe {
+        call::<Source<E>>(energy, |instance| {
+            let request = whole("request", request)?;
+            let source = &instance.value;
+            let (n, n_atoms) = (request.n as usize, source.n_atoms);
+            if n == 0 {
+                return Ok(());
+            }
             let len = 3 * n_atoms * n;
             let forces = (!request.forces.is_null())
                 .then(|| std::slice::from_raw_parts_mut(request.forces, len));
-            Batch::new(
+            let mut batch = Batch::new(
                 n_atoms,
                 slice(request.positions, len as u64),
                 std::slice::from_raw_parts_mut(request.energies, n),
                 forces,
-            )
-        };
-        let idle = instance.idle().pop();
-        let mut context = idle.map_or_else(|| instance.energy.context(), Ok)?;
-        instance.energy.compute(&mut context, &mut batch)?;
-        instance.idle().push(context);
-        if let Some(reason) = batch.refusal {
-            instance.host.set_error(&reason);
-        }
-        Ok(())
-    })
+            );
+            let idle = source.idle().pop();
+            let mut context = idle.map_or_else(|| source.energy.context(), Ok)?;
+            source.energy.compute(&mut context, &mut batch)?;
+            source.idle().push(context);
+            if let Some(reason) = batch.refusal {
+                instance.host.set_error(&reason);
+            }
+            Ok(())
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::{HostContext, STATUS_OK};
+    use crate::abi::{HostContext, HostOps, STATUS_ERROR, STATUS_OK, Str, op};
     use std::cell::RefCell;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -321,7 +333,6 @@ mod tests {
             parameter: unused(),
             last_error: unused(),
             set_error,
-            get_extension: unused(),
         };
         Box::leak(Box::new(host))
     }
@@ -362,7 +373,7 @@ mod tests {
 
     #[test]
     fn lengths_of_the_hosts_memory_are_the_hosts() {
-        let table = energy_table::<Growing>();
+        let table = table::<Growing>();
         let mut instance = std::ptr::null_mut();
         let positions = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut energies = [0.0; 2];
@@ -374,21 +385,44 @@ mod tests {
             energies: energies.as_mut_ptr(),
             forces: std::ptr::null_mut(),
         };
+        let mut info = BuildInfo {
+            struct_size: size_of::<BuildInfo>() as u64,
+            host: host(),
+            build: std::ptr::null_mut(),
+            config: Str::new("{}"),
+            features: std::ptr::null(),
+            n_features: 0,
+            atomic_numbers: std::ptr::null(),
+            n_atoms: 0,
+            bonds: std::ptr::null(),
+            n_bonds: 0,
+            dtype: op::DTYPE_F32,
+            reserved: 0,
+        };
         // SAFETY: the table's functions with its own instance; arrays of one atom, as `n_atoms` says.
         unsafe {
-            let config = Str::new("{}");
-            assert_eq!((table.create)(host(), config, &mut instance), STATUS_OK);
+            assert_eq!((table.head.create)(&info, &mut instance), STATUS_OK);
             for _ in 0..3 {
                 assert_eq!((table.n_atoms)(instance), 1);
                 assert_eq!((table.masses)(instance, &mut mass), STATUS_OK);
                 assert_eq!((table.compute)(instance, &request), STATUS_OK);
             }
             assert_eq!((mass, energies), (12.0, [6.0, 15.0]));
-            request.struct_size -= 8;
+            // A newer host has more to say, an older one less than is needed.
+            request.struct_size += 8;
+            assert_eq!((table.compute)(instance, &request), STATUS_OK);
+            request.struct_size -= 16;
             assert_eq!((table.compute)(instance, &request), STATUS_ERROR);
-            (table.destroy)(instance);
+            let message = MESSAGE.take();
+            assert!(
+                message.contains("32 bytes, expected at least 40"),
+                "{message}"
+            );
+            (table.head.destroy)(instance);
+            info.struct_size -= 8;
+            assert_eq!((table.head.create)(&info, &mut instance), STATUS_ERROR);
+            let message = MESSAGE.take();
+            assert!(message.contains("build info"), "{message}");
         }
-        MESSAGE
-            .with_borrow(|message| assert!(message.contains("32 bytes, expected 40"), "{message}"));
     }
 }

@@ -38,6 +38,21 @@ pub enum Error {
         /// The shape found.
         found: Vec<usize>,
     },
+    /// The host passed less than this plugin needs.
+    #[error(
+        "the host's {what} has {found} bytes, expected at least {expected}: the plugin needs a newer host"
+    )]
+    Table {
+        /// Which of its types.
+        what: &'static str,
+        /// Bytes that this plugin knows of.
+        expected: u64,
+        /// Bytes that the host has.
+        found: u64,
+    },
+    /// The plugin does not have what it was asked for.
+    #[error("this plugin does not have {0}")]
+    Lacks(&'static str),
     /// The configuration could not be read.
     #[error("configuration: {0}")]
     Config(#[from] serde_json::Error),

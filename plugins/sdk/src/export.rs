@@ -1,20 +1,10 @@
 //! The macros that end a plugin.
 
-use crate::abi::{
-    ABI_MAJOR, ABI_MINOR, ENERGIES, EnergyList, EnergyTable, FlowTable, MAGIC, PluginTable, Str,
-    TargetTable,
-};
-use std::ffi::c_void;
+use crate::abi::{ABI_MAJOR, ABI_MINOR, KindList, MAGIC, PluginTable, Str, Table};
 
 /// Makes the table of a plugin; used by [`plugin!`](crate::plugin).
-pub fn new_table(
-    name: &'static str,
-    version: &'static str,
-    flows: Vec<&'static FlowTable>,
-    targets: Vec<&'static TargetTable>,
-    get_extension: unsafe extern "C" fn(name: Str) -> *const c_void,
-) -> PluginTable {
-    let (n_flows, n_targets) = (flows.len() as u64, targets.len() as u64);
+pub fn new_table(name: &'static str, version: &'static str, kinds: Vec<KindList>) -> PluginTable {
+    let kinds = kinds.leak();
     PluginTable {
         magic: MAGIC,
         struct_size: size_of::<PluginTable>() as u64,
@@ -22,35 +12,21 @@ pub fn new_table(
         abi_minor: ABI_MINOR,
         name: Str::new(name),
         version: Str::new(version),
+        kinds: kinds.as_ptr(),
+        n_kinds: kinds.len() as u64,
+    }
+}
+
+/// Makes the list of a plugin's tables of one kind; used by [`plugin!`](crate::plugin).
+pub fn new_list<T: Table>(tables: Vec<&'static T>) -> KindList {
+    let tables = tables.leak();
+    KindList {
+        kind: T::KIND,
+        reserved: 0,
         // A reference and a const pointer have the same layout.
-        flows: flows.leak().as_ptr().cast(),
-        n_flows,
-        targets: targets.leak().as_ptr().cast(),
-        n_targets,
-        get_extension,
+        tables: tables.as_ptr().cast(),
+        n_tables: tables.len() as u64,
     }
-}
-
-/// Makes the list of a plugin's energy sources; used by [`plugin!`](crate::plugin).
-pub fn new_energy_list(energies: Vec<&'static EnergyTable>) -> EnergyList {
-    EnergyList {
-        struct_size: size_of::<EnergyList>() as u64,
-        n_energies: energies.len() as u64,
-        energies: energies.leak().as_ptr().cast(),
-    }
-}
-
-/// The plugin's extension called `name`; used by [`plugin!`](crate::plugin).
-///
-/// # Safety
-/// `name` is readable.
-pub unsafe fn extension(name: Str, energies: fn() -> &'static EnergyList) -> *const c_void {
-    // SAFETY: by contract.
-    if unsafe { name.to_text() } != ENERGIES {
-        return std::ptr::null();
-    }
-    let list = std::panic::catch_unwind(energies);
-    list.map_or(std::ptr::null(), |list| std::ptr::from_ref(list).cast())
 }
 
 /// Defines `plugin_table()`, which lists what the crate offers: for the host that links it in, and for
@@ -97,47 +73,30 @@ pub unsafe fn extension(name: Str, energies: fn() -> &'static EnergyList) -> *co
 /// # fn main() {}
 /// ```
 ///
+/// Lists: `flows` ([`Flow`](crate::Flow)), `fields` ([`Field`](crate::Field)), `targets`
+/// ([`TargetSource`](crate::TargetSource)), `energies` ([`EnergySource`](crate::EnergySource)).
+///
 /// A crate of type `cdylib` that ends with `regflow_plugin::export! {}` as well is a plugin library.
 #[macro_export]
 macro_rules! plugin {
-    (
-        name: $name:expr
-        $(, flows: [$($flow:ty),* $(,)?])?
-        $(, targets: [$($target:ty),* $(,)?])?
-        $(, energies: [$($energy:ty),* $(,)?])?
-        $(,)?
-    ) => {
+    (name: $name:expr $(, $kind:ident: [$($item:ty),* $(,)?])* $(,)?) => {
         /// The table of this plugin.
         pub fn plugin_table() -> &'static $crate::abi::PluginTable {
-            use $crate::abi::{EnergyList, PluginTable, Str};
-            use ::std::sync::OnceLock;
-            static TABLE: OnceLock<PluginTable> = OnceLock::new();
-            fn energies() -> &'static EnergyList {
-                static ENERGIES: OnceLock<EnergyList> = OnceLock::new();
-                ENERGIES.get_or_init(|| {
-                    $crate::__private::new_energy_list(vec![$($($crate::__private::energy_table::<$energy>()),*)?])
-                })
-            }
-            unsafe extern "C" fn extension(name: Str) -> *const ::std::ffi::c_void {
-                // SAFETY: the host passes a readable name.
-                unsafe { $crate::__private::extension(name, energies) }
-            }
+            use $crate::__private;
+            static TABLE: ::std::sync::OnceLock<$crate::abi::PluginTable> = ::std::sync::OnceLock::new();
             TABLE.get_or_init(|| {
-                $crate::__private::new_table(
-                    $name,
-                    env!("CARGO_PKG_VERSION"),
-                    vec![$($($crate::__private::flow_table::<$flow>()),*)?],
-                    vec![$($($crate::__private::target_table::<$target>()),*)?],
-                    extension,
-                )
+                let kinds = vec![$(
+                    __private::new_list::<__private::$kind::Table>(vec![$(__private::$kind::table::<$item>()),*])
+                ),*];
+                __private::new_table($name, env!("CARGO_PKG_VERSION"), kinds)
             })
         }
     };
 }
 
 /// Exports `plugin_table()` from a shared library, as an abi_stable root module, so that the host can check the layout of
-/// [`PluginTable`](crate::abi::PluginTable) and of every type that it names before it calls anything. What comes through
-/// `get_extension`, the tables of energies among them, has an untyped pointer: there the sizes alone are compared. (Plugins in C export `regflow_plugin_entry` instead; a library needs just one.)
+/// [`PluginTable`](crate::abi::PluginTable) before it calls anything. (Plugins in C export `regflow_plugin_entry` instead; a
+/// library needs just one.)
 ///
 /// Once per library, in the module that has [`plugin!`](crate::plugin). A crate that is also linked into other programs puts it behind a
 /// feature of its own. `panic = "abort"` is refused, because a panic must come back to the host as an error.
@@ -148,7 +107,14 @@ macro_rules! export {
         compile_error!("a RegFlow plugin must be built with panic = \"unwind\"");
 
         extern "C" fn __regflow_table() -> *const $crate::abi::PluginTable {
-            ::std::panic::catch_unwind(plugin_table).map_or(::std::ptr::null(), |table| table)
+            match ::std::panic::catch_unwind(plugin_table) {
+                Ok(table) => table,
+                Err(payload) => {
+                    // Dropping a payload can panic again.
+                    ::std::mem::forget(payload);
+                    ::std::ptr::null()
+                }
+            }
         }
 
         /// The header that the host looks for.
@@ -171,10 +137,7 @@ macro_rules! export {
 /// What the macros need; not for use by hand.
 #[doc(hidden)]
 pub mod private {
-    pub use super::{extension, new_energy_list, new_table};
-    pub use crate::energy::energy_table;
-    pub use crate::flow::flow_table;
-    pub use crate::target::target_table;
+    pub use super::{new_list, new_table};
     pub use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
 
     use crate::abi::{PluginTable, RootModuleFields, RootModuleRef};

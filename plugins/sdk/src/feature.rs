@@ -32,12 +32,17 @@ impl FeatureKind {
     }
 }
 
-/// One column of a flow's input and output.
+/// One column of a flow's or field's input and output.
+///
+/// In the data, real features have mean 0 and variance 1; a circular one is the angle itself. By default the real features are
+/// whitened (ZCA-cor): each is then a mixture of all real coordinates, without correlation to the other features, and of all
+/// such mixtures the closest to the coordinate that `atom` and `axis` name. Without whitening it is that coordinate, centred and
+/// scaled. Masks and graphs over atoms are thus meaningful either way, but exact only without whitening.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Feature {
     /// Real or circular.
     pub kind: FeatureKind,
-    /// The atom that the feature places.
+    /// The atom that the feature places, as a number in the molecule.
     pub atom: u32,
     /// 0, 1, 2: x, y, z, or bond, angle, torsion.
     pub axis: u32,

@@ -1,18 +1,46 @@
-//! The trait of flow architectures, and the functions through which the host calls it.
+//! Flow architectures: the trait that authors implement, and the table through which the host calls it.
 
-use crate::abi::{self, BuildInfo, FlowTable, InstanceHandle, STATUS_ERROR, Str, TensorHandle};
-use crate::config::{self, ConfigSchema};
-use crate::error::{Error, Result};
-use crate::feature::{Feature, FeatureKind, Molecule};
-use crate::host::Host;
+use crate::abi::{BuildInfo, InstanceHandle, TableHead, TensorHandle, table};
+use crate::error::Result;
+use crate::feature::Feature;
+use crate::instance::{self, call, head};
 use crate::parameters::ParameterBuilder;
-use crate::tensor::{DType, Tensor};
-use std::ffi::c_void;
+use crate::tensor::Tensor;
+
+/// One flow architecture.
+#[repr(C)]
+pub struct FlowTable {
+    /// What all tables have; flags `FLOW_*`.
+    pub head: TableHead,
+    /// Prior to data: x0 `[B, D]` to x1 `[B, D]` and log |det d x1 / d x0| `[B]` (dtype of x, or f64).
+    pub forward: unsafe extern "C" fn(
+        flow: *const InstanceHandle,
+        x: *const TensorHandle,
+        y: *mut *mut TensorHandle,
+        log_det: *mut *mut TensorHandle,
+    ) -> i32,
+    /// Data to prior: x1 `[B, D]` to x0 `[B, D]` and log |det d x0 / d x1| `[B]`.
+    pub inverse: unsafe extern "C" fn(
+        flow: *const InstanceHandle,
+        x: *const TensorHandle,
+        y: *mut *mut TensorHandle,
+        log_det: *mut *mut TensorHandle,
+    ) -> i32,
+}
+table!(FlowTable, 1, "flow", [forward, inverse]);
+
+/// [`TableHead::flags`]: the flow understands circular features (else it is only given real ones).
+pub const FLOW_CIRCULAR: u64 = 1;
 
 /// A flow architecture: an invertible map of features `[B, D]` whose log-determinant is known.
 ///
+/// x0 is on the prior's side: independent features, a real one standard normal, a circular one uniform in `(-pi, pi]`. x1 is on
+/// the side of the data, whose real features have mean 0 and variance 1 (see [`Feature`]): both sides are of order 1, and the
+/// identity is a good start. Circular features of x1 are angles, and any representative will do: the host wraps differences.
+///
 /// The host checks, with randomly perturbed parameters, that `inverse(forward(x)) = x` and that the log-determinants
-/// agree with numerical ones, when a plugin is loaded for the first time and before training.
+/// agree with numerical ones, when a plugin is loaded for the first time and before training; and that every parameter has a
+/// gradient.
 pub trait Flow: Send + Sync + Sized + 'static {
     /// Configuration, read from JSON. Give every field a default and a doc comment (`#[serde(default)]`): the host shows
     /// them, and stores the complete configuration with a model. `#[serde(deny_unknown_fields)]` catches misspellings.
@@ -47,101 +75,33 @@ pub trait Flow: Send + Sync + Sized + 'static {
     fn inverse(&self, x: &Tensor) -> Result<(Tensor, Tensor)>;
 }
 
-struct Instance<F> {
-    flow: F,
-    host: Host,
-}
-
 /// The table of `F`; made once per plugin and kept for the life of the process.
-pub fn flow_table<F: Flow>() -> &'static FlowTable {
-    let ConfigSchema(schema) = config::schema::<F::Config>();
+pub fn table<F: Flow>() -> &'static FlowTable {
+    let flags = if F::CIRCULAR { FLOW_CIRCULAR } else { 0 };
     Box::leak(Box::new(FlowTable {
-        struct_size: size_of::<FlowTable>() as u64,
-        flags: if F::CIRCULAR { abi::FLOW_CIRCULAR } else { 0 },
-        name: Str::new(F::NAME),
-        description: Str::new(F::DESCRIPTION),
-        config_schema: Str::new(schema),
-        create: create::<F>,
-        destroy: destroy::<F>,
+        head: head::<FlowTable, F::Config>(
+            flags,
+            F::NAME,
+            F::DESCRIPTION,
+            create::<F>,
+            instance::destroy::<F>,
+        ),
         forward: forward::<F>,
         inverse: inverse::<F>,
-        get_extension: no_extension,
     }))
 }
 
-pub(crate) unsafe extern "C" fn no_extension(_name: Str) -> *const c_void {
-    std::ptr::null()
-}
+/// The table that [`table`] makes.
+#[doc(hidden)]
+pub type Table = FlowTable;
 
-/// # Safety
-/// `ptr` is null or readable for `len` values.
-pub(crate) unsafe fn slice<'a, T>(ptr: *const T, len: u64) -> &'a [T] {
-    if ptr.is_null() || len == 0 {
-        return &[];
+unsafe extern "C" fn create<F: Flow>(info: *const BuildInfo, out: *mut *mut InstanceHandle) -> i32 {
+    // SAFETY: the host passes a valid BuildInfo and a writable output.
+    unsafe {
+        instance::create(info, out, |config, setup| {
+            F::build(config, &setup.features, &setup.parameters)
+        })
     }
-    // SAFETY: the caller vouches for pointer and length.
-    unsafe { std::slice::from_raw_parts(ptr, len as usize) }
-}
-
-unsafe extern "C" fn create<F: Flow>(
-    build: *const BuildInfo,
-    out: *mut *mut InstanceHandle,
-) -> i32 {
-    // SAFETY: the host passes a valid BuildInfo with its table.
-    let (info, host) = unsafe { (&*build, Host::new((*build).host)) };
-    host.guard(|| {
-        // SAFETY: pointers and lengths of BuildInfo are valid for the call.
-        let (text, descriptions, atomic_numbers, bonds) = unsafe {
-            (
-                info.config.to_text(),
-                slice(info.features, info.n_features),
-                slice(info.atomic_numbers, info.n_atoms),
-                slice(info.bonds, 2 * info.n_bonds),
-            )
-        };
-        let features = descriptions
-            .iter()
-            .map(|description| {
-                Ok(Feature {
-                    kind: FeatureKind::from_code(description.kind).ok_or_else(|| {
-                        Error::Features(format!("unknown kind {}", description.kind))
-                    })?,
-                    atom: description.atom,
-                    axis: description.axis,
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let molecule = Molecule {
-            atomic_numbers: atomic_numbers.to_vec(),
-            bonds: bonds
-                .chunks_exact(2)
-                .map(|pair| [pair[0], pair[1]])
-                .collect(),
-        };
-        let dtype = DType::from_code(info.dtype).ok_or_else(|| Error::Host {
-            operation: "create",
-            message: format!("unknown element type {}", info.dtype),
-        })?;
-        let parameters = ParameterBuilder::new(host, info.build, dtype, &molecule);
-        let flow = F::build(config::read(&text)?, &features, &parameters)?;
-        let instance = Box::new(Instance { flow, host });
-        // SAFETY: `out` is writable.
-        unsafe { *out = Box::into_raw(instance).cast() };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn destroy<F: Flow>(flow: *mut InstanceHandle) {
-    if flow.is_null() {
-        return;
-    }
-    // SAFETY: made by `create::<F>` and given back once.
-    let instance = unsafe { Box::from_raw(flow.cast::<Instance<F>>()) };
-    let host = instance.host;
-    host.guard(|| {
-        drop(instance);
-        Ok(())
-    });
 }
 
 unsafe extern "C" fn forward<F: Flow>(
@@ -151,7 +111,7 @@ unsafe extern "C" fn forward<F: Flow>(
     log_det: *mut *mut TensorHandle,
 ) -> i32 {
     // SAFETY: the host passes what `create::<F>` made, a live tensor and writable outputs.
-    unsafe { call::<F>(flow, x, y, log_det, F::forward) }
+    unsafe { map::<F>(flow, x, [y, log_det], F::forward) }
 }
 
 unsafe extern "C" fn inverse<F: Flow>(
@@ -161,30 +121,23 @@ unsafe extern "C" fn inverse<F: Flow>(
     log_det: *mut *mut TensorHandle,
 ) -> i32 {
     // SAFETY: as for `forward`.
-    unsafe { call::<F>(flow, x, y, log_det, F::inverse) }
+    unsafe { map::<F>(flow, x, [y, log_det], F::inverse) }
 }
 
-unsafe fn call<F: Flow>(
+unsafe fn map<F: Flow>(
     flow: *const InstanceHandle,
     x: *const TensorHandle,
-    y: *mut *mut TensorHandle,
-    log_det: *mut *mut TensorHandle,
+    [y, log_det]: [*mut *mut TensorHandle; 2],
     direction: fn(&F, &Tensor) -> Result<(Tensor, Tensor)>,
 ) -> i32 {
-    if flow.is_null() {
-        return STATUS_ERROR;
-    }
-    // SAFETY: made by `create::<F>` and alive for the call.
-    let instance = unsafe { &*flow.cast::<Instance<F>>() };
-    instance.host.guard(|| {
-        // SAFETY: `x` is alive for the call.
-        let x = unsafe { Tensor::borrow_raw(instance.host, x)? };
-        let (output, log_determinant) = direction(&instance.flow, &x)?;
-        // SAFETY: both outputs are writable.
-        unsafe {
+    // SAFETY: made by `create::<F>` and alive for the call, as is `x`; both outputs are writable.
+    unsafe {
+        call::<F>(flow, |instance| {
+            let x = Tensor::borrow_raw(instance.host, x)?;
+            let (output, log_determinant) = direction(&instance.value, &x)?;
             *y = output.into_raw();
             *log_det = log_determinant.into_raw();
-        }
-        Ok(())
-    })
+            Ok(())
+        })
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::abi::{self, HostOps, STATUS_ERROR, STATUS_OK, STATUS_PANIC, Str};
 use crate::error::{Error, Result};
+use crate::tensor::{Element, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The host's operations. The host keeps the table for as long as the process lives.
@@ -9,15 +10,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct Host(&'static HostOps);
 
 impl Host {
-    /// # Safety
-    /// `table` must come from a host of this interface version.
-    pub(crate) unsafe fn new(table: *const HostOps) -> Self {
-        // SAFETY: hosts keep their tables for the life of the process (abi::HostOps).
-        Host(unsafe { &*table })
+    pub(crate) fn new(table: &'static HostOps) -> Self {
+        Host(table)
     }
 
     pub(crate) fn table(&self) -> &'static HostOps {
         self.0
+    }
+
+    /// A tensor of row-major values.
+    ///
+    /// # Errors
+    /// The number of values is not the product of `shape`.
+    pub fn tensor<T: Element>(&self, values: &[T], shape: &[usize]) -> Result<Tensor> {
+        Tensor::from_host(*self, values, shape)
     }
 
     /// Revision of operation `code` in this host; 0 if it does not have it.
@@ -48,10 +54,12 @@ impl Host {
 
     /// Runs `body`; an error or a panic becomes a status with its message in the host's slot.
     pub(crate) fn guard(&self, body: impl FnOnce() -> Result<()>) -> i32 {
-        match catch_unwind(AssertUnwindSafe(body)) {
+        // An author's error is turned into words, and dropped, inside as well: its `Display` and `Drop` may panic.
+        let told = || body().map_err(|error| error.to_string());
+        match catch_unwind(AssertUnwindSafe(told)) {
             Ok(Ok(())) => STATUS_OK,
-            Ok(Err(error)) => {
-                self.set_error(&error.to_string());
+            Ok(Err(message)) => {
+                self.set_error(&message);
                 STATUS_ERROR
             }
             Err(payload) => {

@@ -1,31 +1,43 @@
-//! The RegFlow plugin ABI ([`abi`]) and the kit to write plugins: flow architectures ([`Flow`]), target sources
-//! ([`TargetSource`]) and energy sources ([`EnergySource`]).
+//! The RegFlow plugin ABI ([`abi`]) and the kit to write plugins: flow architectures ([`Flow`]), velocity fields ([`Field`]),
+//! target sources ([`TargetSource`]) and energy sources ([`EnergySource`]).
 //!
 //! A plugin never links the host's tensor library. It gets a table of operations on opaque tensors, wrapped as
 //! [`Tensor`], so that the same small library runs on every device with gradients. [`plugin!`] shows a complete plugin.
+//!
+//! What an author must know of the numbers: the prior of a real feature is the standard normal distribution, that of a circular
+//! one is uniform in `(-pi, pi]`. Real features of the data are centred and scaled to variance 1, and by default whitened, which
+//! makes each a mixture of all real coordinates; [`Feature`] says what `atom` and `axis` then mean.
 
 pub mod abi;
 mod config;
-mod energy;
+pub mod energy;
 mod error;
 mod export;
 mod feature;
-mod flow;
+pub mod field;
+pub mod flow;
 mod host;
+mod instance;
 pub mod nn;
 mod ops;
 mod parameters;
-mod target;
+pub mod target;
 mod tensor;
 
 pub use energy::{Batch, Configuration, EnergySource};
 pub use error::{Error, Result};
-#[doc(hidden)]
-pub use export::private as __private;
 pub use feature::{Feature, FeatureKind, Molecule};
+pub use field::Field;
 pub use flow::Flow;
 pub use host::Host;
 pub use ops::{Activation, SplineSpec};
 pub use parameters::{Init, ParameterBuilder};
-pub use target::{Points, Progress, TargetSource};
+pub use target::{Budget, PairedPoints, Pairing, Points, Progress, TargetSource};
 pub use tensor::{DType, Element, Tensor};
+
+/// What the macros need; not for use by hand. The lists of [`plugin!`] are named here.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::export::private::*;
+    pub use crate::{energy as energies, field as fields, flow as flows, target as targets};
+}

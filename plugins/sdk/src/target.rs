@@ -1,12 +1,77 @@
-//! The trait of target sources, which pair prior and data points, and the functions through which the host calls it.
+//! Target sources, which make pairs of prior and data points: the trait that authors implement, and the table through which the
+//! host calls it.
 
-use crate::abi::{HostOps, InstanceHandle, PairRequest, STATUS_ERROR, STATUS_OK, Str, TargetTable};
-use crate::config::{self, ConfigSchema};
+use crate::abi::{BuildInfo, InstanceHandle, STATUS_OK, TableHead, table};
 use crate::error::{Error, Result};
 use crate::feature::FeatureKind;
-use crate::flow::{no_extension, slice};
 use crate::host::Host;
+use crate::instance::{self, call, head, slice, whole};
 use std::ffi::c_void;
+use std::marker::PhantomData;
+
+/// What pairs are to be made of; borrowed for [`TargetTable::pair`].
+#[repr(C)]
+pub struct PairRequest {
+    /// `sizeof(PairRequest)`.
+    pub struct_size: u64,
+    /// Prior points, row-major `[n0, dim]`.
+    pub x0: *const f32,
+    /// Number of prior points.
+    pub n0: u64,
+    /// Data points, row-major `[n1, dim]`.
+    pub x1: *const f32,
+    /// Number of data points.
+    pub n1: u64,
+    /// Number of columns.
+    pub dim: u64,
+    /// [`FEATURE_REAL`](crate::abi::FEATURE_REAL) or [`FEATURE_CIRCULAR`](crate::abi::FEATURE_CIRCULAR) of each column.
+    pub kinds: *const u32,
+    /// Number of pairs to give; at most `n0`.
+    pub count: u64,
+    /// Seed of random numbers; another one for every request of a run.
+    pub seed: u64,
+    /// Number of threads to use, at least 1.
+    pub threads: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Told the finished fraction now and then, from any thread; anything but 0 asks to stop.
+    pub progress: unsafe extern "C" fn(data: *mut c_void, fraction: f64) -> i32,
+    /// Takes the next pairs, from one thread at a time; a status other than [`STATUS_OK`] is to be returned.
+    pub give: unsafe extern "C" fn(data: *mut c_void, pairs: *const PairBatch) -> i32,
+    /// First argument of `progress` and `give`.
+    pub data: *mut c_void,
+}
+
+/// Some pairs; borrowed for [`PairRequest::give`]. All batches of a request have the same arrays.
+#[repr(C)]
+pub struct PairBatch {
+    /// `sizeof(PairBatch)`.
+    pub struct_size: u64,
+    /// Number of pairs.
+    pub n: u64,
+    /// Prior sides, row-major `[n, dim]`; null for the next `n` of the given prior points.
+    pub x0: *const f32,
+    /// Data sides, row-major `[n, dim]`; null where they are `rows`.
+    pub x1: *const f32,
+    /// Rows of the given data points, `[n]`; null where there is `x1`.
+    pub rows: *const u32,
+    /// Log density of each data side under the source, `[n]`, in feature space with all constants; or null.
+    pub log_q: *const f64,
+    /// log |det d x1 / d x0| of the source's map at each prior side, `[n]`; or null. Of a map, both go together:
+    /// `log_q = log p0(x0) - log_det`.
+    pub log_det: *const f64,
+}
+
+/// One target source.
+#[repr(C)]
+pub struct TargetTable {
+    /// What all tables have; no flags yet.
+    pub head: TableHead,
+    /// Makes `count` pairs and gives them.
+    pub pair:
+        unsafe extern "C" fn(target: *const InstanceHandle, request: *const PairRequest) -> i32,
+}
+table!(TargetTable, 3, "target", [pair]);
 
 /// Points in feature space, row-major.
 #[derive(Clone, Copy, Debug)]
@@ -31,25 +96,27 @@ impl<'a> Points<'a> {
 
 /// Tells the caller how far a long computation is.
 #[derive(Clone, Copy)]
-pub struct Progress {
+pub struct Progress<'a> {
     report: unsafe extern "C" fn(*mut c_void, f64) -> i32,
     data: *mut c_void,
+    call: PhantomData<&'a ()>,
 }
 
-// SAFETY: the host's progress function may be called from any thread (abi::PairRequest).
-unsafe impl Send for Progress {}
+// SAFETY: the host's progress function may be called from any thread (PairRequest).
+unsafe impl Send for Progress<'_> {}
 // SAFETY: as above.
-unsafe impl Sync for Progress {}
+unsafe impl Sync for Progress<'_> {}
 
-impl Progress {
+impl Progress<'_> {
     /// A progress that nobody listens to.
-    pub fn none() -> Self {
+    pub fn none() -> Progress<'static> {
         unsafe extern "C" fn ignore(_data: *mut c_void, _fraction: f64) -> i32 {
             STATUS_OK
         }
         Progress {
             report: ignore,
             data: std::ptr::null_mut(),
+            call: PhantomData,
         }
     }
 
@@ -58,7 +125,7 @@ impl Progress {
     /// # Errors
     /// [`Error::Stopped`] when the caller wants to stop; to be passed on.
     pub fn report(&self, fraction: f64) -> Result<()> {
-        // SAFETY: function and data belong together and live for the call that the progress was made for.
+        // SAFETY: function and data belong together and live for the call whose lifetime this value has.
         match unsafe { (self.report)(self.data, fraction) } {
             STATUS_OK => Ok(()),
             _ => Err(Error::Stopped),
@@ -66,7 +133,47 @@ impl Progress {
     }
 }
 
-/// A way to pair prior points with data points.
+/// What a target source may use, and who wants to hear of it.
+#[derive(Clone, Copy)]
+pub struct Budget<'a> {
+    /// Number of pairs to make; at most the number of prior points.
+    pub count: usize,
+    /// Seed of random numbers; another one for every call of a run.
+    pub seed: u64,
+    /// Number of threads to use, at least 1.
+    pub threads: usize,
+    /// To be told how far the work is.
+    pub progress: Progress<'a>,
+    /// Tensor operations, on the CPU.
+    pub host: Host,
+}
+
+/// The pairs that a target source made.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Pairing {
+    /// The given prior points in their order, each with a row of the given data points.
+    Rows(Vec<u32>),
+    /// Points of the source's own.
+    Points(PairedPoints),
+}
+
+/// Pairs whose data side is no row of the given data.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PairedPoints {
+    /// Prior sides, row-major `[count, dim]`; `None` for the given prior points in their order.
+    pub x0: Option<Vec<f32>>,
+    /// Data sides, row-major `[count, dim]`.
+    pub x1: Vec<f32>,
+    /// Log density of each data side under the source, in feature space with all constants, `[count]`.
+    pub log_q: Option<Vec<f64>>,
+    /// log |det d x1 / d x0| of the source's map, `[count]`; then `log_q = log p0(x0) - log_det`.
+    pub log_det: Option<Vec<f64>>,
+}
+
+/// A source of pairs of prior and data points, from which a flow can be trained by regression.
+///
+/// Prior and scale of the features as for [`Flow`](crate::Flow): real features of the prior are standard normal, circular ones
+/// uniform in `(-pi, pi]`; real features of the data have mean 0 and variance 1.
 pub trait TargetSource: Send + Sync + Sized + 'static {
     /// Configuration, read from JSON; as for [`crate::Flow::Config`].
     type Config: serde::de::DeserializeOwned + schemars::JsonSchema + Default;
@@ -81,124 +188,137 @@ pub trait TargetSource: Send + Sync + Sized + 'static {
     /// A value outside its range.
     fn build(config: Self::Config) -> Result<Self>;
 
-    /// The row of `x1` for each row of `x0`. `kinds` has one entry per feature: differences of circular features are
-    /// wrapped. `threads` is the number of threads to use.
+    /// Makes `budget.count` pairs of the prior points `x0` and, as a source sees fit, of the data points `x1`: an assignment
+    /// ([`Pairing::Rows`]), or points that a map of its own makes of the prior's ([`Pairing::Points`]). `kinds` has one entry
+    /// per feature: differences of circular features are wrapped.
     ///
     /// # Errors
-    /// Whatever hinders the pairing; [`Error::Stopped`] from `progress`.
+    /// Whatever hinders the pairing; [`Error::Stopped`] from `budget.progress`.
     fn pair(
         &self,
         x0: Points<'_>,
         x1: Points<'_>,
         kinds: &[FeatureKind],
-        threads: usize,
-        progress: &Progress,
-    ) -> Result<Vec<u32>>;
-}
-
-struct Instance<T> {
-    target: T,
-    host: Host,
+        budget: &Budget<'_>,
+    ) -> Result<Pairing>;
 }
 
 /// The table of `T`; made once per plugin and kept for the life of the process.
-pub fn target_table<T: TargetSource>() -> &'static TargetTable {
-    let ConfigSchema(schema) = config::schema::<T::Config>();
+pub fn table<T: TargetSource>() -> &'static TargetTable {
     Box::leak(Box::new(TargetTable {
-        struct_size: size_of::<TargetTable>() as u64,
-        flags: 0,
-        name: Str::new(T::NAME),
-        description: Str::new(T::DESCRIPTION),
-        config_schema: Str::new(schema),
-        create: create::<T>,
-        destroy: destroy::<T>,
+        head: head::<TargetTable, T::Config>(
+            0,
+            T::NAME,
+            T::DESCRIPTION,
+            create::<T>,
+            instance::destroy::<T>,
+        ),
         pair: pair::<T>,
-        get_extension: no_extension,
     }))
 }
 
+/// The table that [`table`] makes.
+#[doc(hidden)]
+pub type Table = TargetTable;
+
 unsafe extern "C" fn create<T: TargetSource>(
-    host: *const HostOps,
-    config: Str,
+    info: *const BuildInfo,
     out: *mut *mut InstanceHandle,
 ) -> i32 {
-    // SAFETY: the host passes its table.
-    let host = unsafe { Host::new(host) };
-    host.guard(|| {
-        // SAFETY: the text is valid for the call.
-        let text = unsafe { config.to_text() };
-        let target = T::build(config::read(&text)?)?;
-        // SAFETY: `out` is writable.
-        unsafe { *out = Box::into_raw(Box::new(Instance { target, host })).cast() };
-        Ok(())
-    })
-}
-
-unsafe extern "C" fn destroy<T: TargetSource>(target: *mut InstanceHandle) {
-    if target.is_null() {
-        return;
-    }
-    // SAFETY: made by `create::<T>` and given back once.
-    let instance = unsafe { Box::from_raw(target.cast::<Instance<T>>()) };
-    let host = instance.host;
-    host.guard(|| {
-        drop(instance);
-        Ok(())
-    });
+    // SAFETY: the host passes a valid BuildInfo and a writable output.
+    unsafe { instance::create(info, out, |config, _| T::build(config)) }
 }
 
 unsafe extern "C" fn pair<T: TargetSource>(
     target: *const InstanceHandle,
     request: *const PairRequest,
-    rows: *mut u32,
 ) -> i32 {
-    if target.is_null() || request.is_null() {
-        return STATUS_ERROR;
+    // SAFETY: the host passes what `create::<T>` made and a valid request, whose pointers and lengths are valid for the call.
+    unsafe {
+        call::<T>(target, |instance| {
+            let request = whole("request", request)?;
+            let dim = request.dim;
+            let points = |values, n: u64| Points {
+                values: slice(values, n * dim),
+                n: n as usize,
+                dim: dim as usize,
+            };
+            let kinds = slice(request.kinds, dim).iter();
+            let kinds = kinds.map(|&code| instance::kind(code));
+            let budget = Budget {
+                count: request.count as usize,
+                seed: request.seed,
+                threads: request.threads.max(1) as usize,
+                progress: Progress {
+                    report: request.progress,
+                    data: request.data,
+                    call: PhantomData,
+                },
+                host: instance.host,
+            };
+            let pairing = instance.value.pair(
+                points(request.x0, request.n0),
+                points(request.x1, request.n1),
+                &kinds.collect::<Result<Vec<_>>>()?,
+                &budget,
+            )?;
+            give(instance.host, request, &pairing)
+        })
     }
-    // SAFETY: made by `create::<T>`, and a valid request.
-    let (instance, request) = unsafe { (&*target.cast::<Instance<T>>(), &*request) };
-    instance.host.guard(|| {
-        let dim = request.dim;
-        // SAFETY: pointers and lengths of the request are valid for the call.
-        let (x0, x1, kinds) = unsafe {
-            (
-                slice(request.x0, request.n0 * dim),
-                slice(request.x1, request.n1 * dim),
-                slice(request.kinds, dim),
-            )
-        };
-        let kinds = kinds
-            .iter()
-            .map(|&code| {
-                FeatureKind::from_code(code)
-                    .ok_or_else(|| Error::Features(format!("unknown kind {code}")))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let points = |values, n: u64| Points {
-            values,
-            n: n as usize,
-            dim: dim as usize,
-        };
-        let progress = Progress {
-            report: request.progress,
-            data: request.progress_data,
-        };
-        let result = instance.target.pair(
-            points(x0, request.n0),
-            points(x1, request.n1),
-            &kinds,
-            request.threads.max(1) as usize,
-            &progress,
-        )?;
-        if result.len() as u64 != request.n0 {
-            return Err(Error::Shape {
-                what: "rows of the pairing",
-                expected: vec![request.n0 as usize],
-                found: vec![result.len()],
-            });
+}
+
+/// Gives all pairs to the host, once their lengths are known to be right.
+///
+/// # Safety
+/// A valid request.
+unsafe fn give(host: Host, request: &PairRequest, pairing: &Pairing) -> Result<()> {
+    let (count, dim) = (request.count as usize, request.dim as usize);
+    let check = |what, found: usize, expected: usize| match found == expected {
+        true => Ok(()),
+        false => Err(Error::Shape {
+            what,
+            expected: vec![expected],
+            found: vec![found],
+        }),
+    };
+    let null = PairBatch {
+        struct_size: size_of::<PairBatch>() as u64,
+        n: request.count,
+        x0: std::ptr::null(),
+        x1: std::ptr::null(),
+        rows: std::ptr::null(),
+        log_q: std::ptr::null(),
+        log_det: std::ptr::null(),
+    };
+    let numbers = |what, values: &Option<Vec<f64>>| match values {
+        Some(values) => check(what, values.len(), count).map(|()| values.as_ptr()),
+        None => Ok(std::ptr::null()),
+    };
+    let batch = match pairing {
+        Pairing::Rows(rows) => {
+            check("rows of the pairing", rows.len(), count)?;
+            PairBatch {
+                rows: rows.as_ptr(),
+                ..null
+            }
         }
-        // SAFETY: `rows` has room for n0 numbers.
-        unsafe { std::ptr::copy_nonoverlapping(result.as_ptr(), rows, result.len()) };
-        Ok(())
-    })
+        Pairing::Points(points) => {
+            check("values of the pairing's x1", points.x1.len(), count * dim)?;
+            let x0 = match &points.x0 {
+                Some(x0) => check("values of the pairing's x0", x0.len(), count * dim)
+                    .map(|()| x0.as_ptr())?,
+                None => std::ptr::null(),
+            };
+            PairBatch {
+                x0,
+                x1: points.x1.as_ptr(),
+                log_q: numbers("log densities of the pairing", &points.log_q)?,
+                log_det: numbers("log-determinants of the pairing", &points.log_det)?,
+                ..null
+            }
+        }
+    };
+    // SAFETY: function and data belong together; the arrays have `n` pairs each, and outlive the call.
+    let status = unsafe { (request.give)(request.data, &batch) };
+    host.check("give", status)
 }

@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use regflow::energy::{Energy, ForceField};
-use regflow::metric::{Basin, Estimate, TorsionRange, block_average, block_populations};
+use regflow::metric::{Basin, Blocks, Estimate, TorsionRange, block_average, block_populations};
 use regflow::system::{
     ReadOptions, Topology, Trajectory, TrajectoryWriter, kt, torsion, write_atomically,
 };
@@ -354,7 +354,13 @@ fn summary(
 ) -> Result<Value, Box<dyn Error>> {
     let blocks = 4 * arguments.ladders;
     let basins: Vec<Basin> = arguments.basin.iter().map(|b| b.0.clone()).collect();
-    let populations = block_populations(&basins, torsions, arguments.torsion.len(), blocks)?;
+    let n_torsions = arguments.torsion.len();
+    let populations = block_populations(
+        &basins,
+        torsions,
+        n_torsions,
+        &Blocks::equal(torsions.len() / n_torsions.max(1), blocks),
+    )?;
     let estimate = |estimate: &Estimate| json!({"value": estimate.value, "error": estimate.error});
     let named = basins.iter().zip(&populations);
     let rates = ensemble.exchanges.iter();

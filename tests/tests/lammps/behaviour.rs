@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use regflow::energy::{Energy, ForceField};
-use regflow::metric::{Estimate, block_average, block_populations};
+use regflow::metric::{Blocks, Estimate, block_average, block_populations};
 use regflow::system::{ReadOptions, Topology, Trajectory, torsion};
 use regflow_tests::{chain, dipeptide, root};
 use tempfile::TempDir;
@@ -314,7 +314,8 @@ fn a_group_is_moved_and_the_rest_stays() {
         .map(|f| torsion(&f[12..], [0, 1, 2, 3]))
         .collect();
     let (basins, expected): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
-    let found = block_populations(&basins, &torsions, 1, 20).expect("populations");
+    let found = block_populations(&basins, &torsions, 1, &Blocks::equal(torsions.len(), 20))
+        .expect("populations");
     for (found, expected) in found.iter().zip(expected) {
         assert!(
             (found.value - expected).abs() <= 3.0 * found.error,
@@ -397,8 +398,10 @@ fn a_restraint_counts_with_its_energy() {
         .filter(|phi| random.random::<f64>() < (-stiffness * (1.0 - phi.cos())).exp())
         .collect();
     let (basins, free): (Vec<_>, Vec<_>) = chain::basins().into_iter().unzip();
-    let found = block_populations(&basins, &torsions, 1, 40).expect("populations");
-    let expected = block_populations(&basins, &kept, 1, 40).expect("populations");
+    let found = block_populations(&basins, &torsions, 1, &Blocks::equal(torsions.len(), 40))
+        .expect("populations");
+    let expected =
+        block_populations(&basins, &kept, 1, &Blocks::equal(kept.len(), 40)).expect("populations");
     for ((found, expected), free) in found.iter().zip(&expected).zip(free) {
         let error = found.error.hypot(expected.error);
         assert!(

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use regflow::metric::{Basin, Estimate, TorsionRange, block_populations};
+use regflow::metric::{Basin, Blocks, Estimate, TorsionRange, block_populations};
 use regflow::system::torsion;
 use regflow_tests::exactness::{self, DIPEPTIDE_TORSIONS, assert_agree, compare, start_in};
 use regflow_tests::{chain, report, root};
@@ -58,7 +58,8 @@ impl Sampled {
     }
 
     fn populations(&self, basins: &[Basin], n_torsions: usize) -> Vec<Estimate> {
-        block_populations(basins, &self.torsions, n_torsions, BLOCKS).expect("populations")
+        let blocks = Blocks::equal(self.torsions.len() / n_torsions, BLOCKS);
+        block_populations(basins, &self.torsions, n_torsions, &blocks).expect("populations")
     }
 
     /// How often two successive frames are in different basins.

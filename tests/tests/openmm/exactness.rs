@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use regflow::metric::{Basin, Estimate, TorsionRange, block_average, block_populations};
+use regflow::metric::{Basin, Blocks, Estimate, TorsionRange, block_average, block_populations};
 use regflow_tests::exactness::{self, assert_agree, compare, start_in};
 use regflow_tests::{chain, dipeptide, figures, report, root, run};
 
@@ -18,7 +18,8 @@ fn started(values: &[f64], columns: usize) -> &[f64] {
 
 fn populations(basins: &[Basin], n_torsions: usize, run: &Run) -> Vec<Estimate> {
     let torsions = started(&run.torsions, n_torsions);
-    block_populations(basins, torsions, n_torsions, BLOCKS).expect("populations")
+    let blocks = Blocks::equal(torsions.len() / n_torsions, BLOCKS);
+    block_populations(basins, torsions, n_torsions, &blocks).expect("populations")
 }
 
 /// How often two successive frames are in different basins, and the seconds of processor time.

@@ -1,7 +1,7 @@
 //! How far weighted configurations can be trusted, in figures and in words.
 
 use rayon::prelude::*;
-use regflow::metric::{self, Basin, Estimate};
+use regflow::metric::{self, Basin, Blocks, Estimate};
 use regflow::sample::Diagnostics;
 use regflow::system::{Topology, torsion};
 use serde_json::{Map, Value, json};
@@ -39,7 +39,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         "log_z",
         d.log_z,
         match source {
-            Source::Proposal => format!("{:.4} +- {:.4}", d.log_z, d.log_z_error),
+            Source::Proposal => estimate(&Estimate {
+                value: d.log_z,
+                error: d.log_z_error,
+            }),
             // The mean weight over the target's own samples is above Z.
             Source::Frames => format!(
                 "{:.4} (of the frames as if the model had drawn them)",
@@ -50,7 +53,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
     figures.add(
         "log_z_error",
         d.log_z_error,
-        format!("{:.4} (bootstrap)", d.log_z_error),
+        match d.log_z_error.is_finite() {
+            true => format!("{:.4} (bootstrap)", d.log_z_error),
+            false => "cannot be told".to_owned(),
+        },
     );
     figures.add("mean_log_q", d.mean_log_q, format!("{:.4}", d.mean_log_q));
     figures.add(
@@ -68,14 +74,20 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
             "weighted_reduced_energy",
             d.weighted_reduced_energy,
             format!(
-                "{:.4} +- {:.4} (weighted)",
-                d.weighted_reduced_energy, d.weighted_reduced_energy_error
+                "{} (weighted)",
+                estimate(&Estimate {
+                    value: d.weighted_reduced_energy,
+                    error: d.weighted_reduced_energy_error,
+                })
             ),
         );
         figures.add(
             "weighted_reduced_energy_error",
             d.weighted_reduced_energy_error,
-            format!("{:.4}", d.weighted_reduced_energy_error),
+            match d.weighted_reduced_energy_error.is_finite() {
+                true => format!("{:.4}", d.weighted_reduced_energy_error),
+                false => "cannot be told".to_owned(),
+            },
         );
     }
     figures.add(
@@ -83,6 +95,25 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         d.non_finite_fraction,
         format!("{:.5} (weight 0)", d.non_finite_fraction),
     );
+}
+
+/// A figure and its standard error, with as many digits as the error needs.
+pub fn estimate(Estimate { value, error }: &Estimate) -> String {
+    if value.is_nan() {
+        return "n/a".to_owned();
+    }
+    if value.is_infinite() {
+        return value.to_string();
+    }
+    if !error.is_finite() {
+        return format!("{value:.4} (no error can be told)");
+    }
+    // Two digits of an error that is too small for four decimals.
+    let decimals = match *error > 0.0 {
+        true => (1.0 - error.log10().floor()).clamp(4.0, 12.0) as usize,
+        false => 4,
+    };
+    format!("{value:.decimals$} +- {error:.decimals$}")
 }
 
 /// Blocks of time from which the error of a trajectory's populations comes.
@@ -125,13 +156,14 @@ impl Populations {
         Ok(())
     }
 
-    /// Adds the populations of the frames of a trajectory.
-    pub fn add_counted(&self, figures: &mut Figures) -> Outcome {
+    /// Adds the populations of the frames of a trajectory, of which there are `lengths` in each run.
+    pub fn add_counted(&self, figures: &mut Figures, lengths: &[usize]) -> Outcome {
         if self.basins.is_empty() {
             return Ok(());
         }
+        let blocks = Blocks::of_runs(lengths, BLOCKS);
         let populations =
-            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), BLOCKS)?;
+            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), &blocks)?;
         let (object, text) = self.describe(&populations);
         let text = format!("{text} (frames, error from blocks of time)");
         figures.add("populations", object, text);
@@ -156,12 +188,8 @@ impl Populations {
         let mut object = Map::new();
         let mut text = Vec::new();
         for (basin, population) in self.basins.iter().zip(populations) {
-            let Estimate { value, error } = population;
-            object.insert(
-                basin.name.clone(),
-                json!({ "value": value, "error": error }),
-            );
-            text.push(format!("{} {value:.4} +- {error:.4}", basin.name));
+            object.insert(basin.name.clone(), json!(population));
+            text.push(format!("{} {}", basin.name, estimate(population)));
         }
         (object, text.join(", "))
     }

@@ -29,16 +29,21 @@ pub struct Arguments {
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
     let energy = arguments.energy.load(common, &topology)?;
-    let positions = arguments.frames.read(&topology, selection)?;
-    let n = positions.len() / (3 * topology.n_atoms());
-    let mut energies = vec![0.0; n];
-    let mut forces = Vec::new();
-    if arguments.forces {
-        forces.resize(positions.len(), 0.0);
-        energy.energies_and_forces(&positions, &mut energies, &mut forces)?;
-    } else {
-        energy.energies(&positions, &mut energies)?;
-    }
+    let (mut energies, mut forces) = (Vec::new(), Vec::new());
+    let FrameArguments { trajectory, range } = &arguments.frames;
+    range.for_each_chunk(trajectory, &topology, selection, &mut |positions| {
+        let done = (energies.len(), forces.len());
+        energies.resize(done.0 + positions.len() / (3 * topology.n_atoms()), 0.0);
+        let energies = &mut energies[done.0..];
+        if arguments.forces {
+            forces.resize(done.1 + positions.len(), 0.0);
+            energy.energies_and_forces(positions, energies, &mut forces[done.1..])?;
+        } else {
+            energy.energies(positions, energies)?;
+        }
+        Ok(())
+    })?;
+    let n = energies.len();
     let shape = [n, topology.n_atoms(), 3];
     let mut arrays = vec![NamedArray {
         name: "energy",

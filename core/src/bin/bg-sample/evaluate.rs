@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use regflow::coordinates::FrameStore;
 use regflow::evaluation::{self, BasinBox, Curve, Evaluation, Options, Reference};
 use regflow::metric::Estimate;
 use regflow::system::NpzReader;
@@ -32,7 +33,7 @@ pub struct Arguments {
     #[command(flatten)]
     frames: FrameRange,
     /// Tells which independent run each frame is of: integers `series` or `ladder`, and `time_ps` if there are times, one for each frame
-    /// of the files. One continuous run without it
+    /// of the files. Each file is a run without it
     #[arg(long, value_name = "FILE.npz")]
     series: Option<PathBuf>,
     /// Configurations to draw
@@ -70,12 +71,13 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = arguments.energy.load(common, model.topology())?;
     let structure = arguments.topology.as_deref();
     let selection = inputs::selected_atoms(model.topology(), structure, &arguments.frames)?;
-    let frames = arguments
-        .frames
-        .read(&arguments.reference, model.topology(), selection)?;
+    let (frames, lengths) =
+        arguments
+            .frames
+            .store(&arguments.reference, model.topology(), selection)?;
     let reference = match &arguments.series {
-        None => Reference::continuous(frames, model.n_atoms())?,
-        Some(path) => arguments.series(path, frames, model.n_atoms())?,
+        None => Reference::from_runs(frames, &lengths)?,
+        Some(path) => arguments.series(path, frames)?,
     };
     let (curve, curve_warning) = arguments.curve()?;
 
@@ -130,7 +132,7 @@ impl Arguments {
     }
 
     /// The reference as runs, by the entries for the frames that were read.
-    fn series(&self, path: &Path, frames: Vec<f64>, n_atoms: usize) -> Outcome<Reference> {
+    fn series(&self, path: &Path, frames: FrameStore) -> Outcome<Reference> {
         let mut file = NpzReader::open(path)?;
         let names = file.names();
         let has = |name: &str| names.iter().any(|found| found == name);
@@ -152,7 +154,7 @@ impl Arguments {
             true => Some(pick(file.f64("time_ps")?.data, &self.frames)),
             false => None,
         };
-        Reference::from_series(frames, n_atoms, &runs, times.as_deref())
+        Reference::from_series(frames, &runs, times.as_deref())
             .map_err(|e| format!("{}: {e}", path.display()).into())
     }
 
@@ -248,6 +250,15 @@ impl Progress {
 /// Adds everything that fits a table.
 fn add(figures: &mut Figures, found: &Evaluation) {
     diagnostics::add(figures, &found.diagnostics, Source::Proposal);
+    let consistency = &found.consistency;
+    figures.add(
+        "log_q_difference",
+        json!(consistency),
+        format!(
+            "{:.1e} between the two directions of the flow (90 % of its samples; median {:.1e}, largest {:.1e})",
+            consistency.error, consistency.median, consistency.largest
+        ),
+    );
     for metric in &found.metrics {
         let space = if metric.unit.is_empty() { "" } else { " " };
         figures.add(
@@ -316,8 +327,5 @@ fn add_rows(figures: &mut Figures, key: &'static str, unit: &str, rows: impl Ite
 }
 
 fn text(estimate: Option<Estimate>) -> String {
-    match estimate {
-        Some(Estimate { value, error }) => format!("{value:.4} +- {error:.4}"),
-        None => "-".to_owned(),
-    }
+    estimate.map_or_else(|| "-".to_owned(), |found| diagnostics::estimate(&found))
 }

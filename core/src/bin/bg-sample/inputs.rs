@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use regflow::coordinates::FrameStore;
 use regflow::energy::{self, Energy};
 use regflow::model::Model;
 use regflow::system::{AtomSelection, ReadOptions, Topology, Trajectory};
 use regflow::tensor::{self, Device};
 
 use crate::{Common, Outcome};
+
+/// Frames that are held at a time where not all are needed at once.
+const CHUNK: usize = 4096;
 
 /// Which frames of which files.
 #[derive(clap::Args)]
@@ -49,9 +53,13 @@ impl FrameArguments {
         self.range.topology(path)
     }
 
-    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
-    pub fn read(&self, topology: &Topology, selection: Option<AtomSelection>) -> Outcome<Vec<f64>> {
-        self.range.read(&self.trajectory, topology, selection)
+    /// As [`FrameRange::store`].
+    pub fn store(
+        &self,
+        topology: &Topology,
+        selection: Option<AtomSelection>,
+    ) -> Outcome<(FrameStore, Vec<usize>)> {
+        self.range.store(&self.trajectory, topology, selection)
     }
 }
 
@@ -67,13 +75,30 @@ impl FrameRange {
         })
     }
 
-    /// Reads all frames, `[n, N, 3]` in nm, and passes on what the reader warns of.
-    pub fn read(
+    /// Reads all frames into a store, and how many there are of each file.
+    pub fn store(
         &self,
         files: &[PathBuf],
         topology: &Topology,
         selection: Option<AtomSelection>,
-    ) -> Outcome<Vec<f64>> {
+    ) -> Outcome<(FrameStore, Vec<usize>)> {
+        let mut store = FrameStore::new(topology.n_atoms());
+        let lengths = self.for_each_chunk(files, topology, selection, &mut |positions| {
+            store.extend(positions);
+            Ok(())
+        })?;
+        Ok((store, lengths))
+    }
+
+    /// Hands out all frames, `[k, N, 3]` in nm, some at a time, and passes on what the reader warns of. Returns how many frames there
+    /// are of each file.
+    pub fn for_each_chunk(
+        &self,
+        files: &[PathBuf],
+        topology: &Topology,
+        selection: Option<AtomSelection>,
+        take: &mut dyn FnMut(&mut [f64]) -> Outcome,
+    ) -> Outcome<Vec<usize>> {
         let mut options = ReadOptions {
             start: self.start,
             stop: self.stop,
@@ -86,11 +111,25 @@ impl FrameRange {
             options.longest_bond = f64::INFINITY;
         }
         let mut trajectory = Trajectory::open(files, topology, &options)?;
-        let frames = trajectory.read_all()?;
+        let mut lengths = vec![0; files.len()];
+        let mut chunk = Vec::new();
+        loop {
+            let more = trajectory.read_into(&mut chunk)?;
+            if more {
+                lengths[trajectory.file()] += 1;
+            }
+            if !more || chunk.len() >= 3 * CHUNK * topology.n_atoms() {
+                take(&mut chunk)?;
+                chunk.clear();
+            }
+            if !more {
+                break;
+            }
+        }
         for warning in trajectory.warnings() {
             eprintln!("warning: {warning}");
         }
-        Ok(frames.positions)
+        Ok(lengths)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use regflow::plugin::{self, LibraryReport, PluginInfo};
+use regflow::plugin::{self, PluginInfo};
 use serde_json::{Value, json};
 
 use crate::{Common, Outcome};
@@ -29,9 +29,9 @@ fn is_path(name: &str) -> bool {
     name.contains(std::path::MAIN_SEPARATOR) || name.ends_with(std::env::consts::DLL_SUFFIX)
 }
 
-fn facts(kind: &str, info: &PluginInfo) -> Value {
+fn facts(info: &PluginInfo) -> Value {
     json!({
-        "kind": kind,
+        "kind": info.kind,
         "name": info.name,
         "version": info.version,
         "description": info.description,
@@ -41,48 +41,33 @@ fn facts(kind: &str, info: &PluginInfo) -> Value {
 }
 
 fn list(common: &Common) -> Outcome {
-    let (flows, targets, energies) = (plugin::flows(), plugin::targets(), plugin::energies());
-    let all = flows
-        .iter()
-        .map(|f| ("flow", f.info()))
-        .chain(targets.iter().map(|t| ("target", t.info())))
-        .chain(energies.iter().map(|e| ("energy", e.info())));
+    let all = plugin::all();
     if common.json {
-        let rows: Vec<Value> = all.map(|(kind, info)| facts(kind, info)).collect();
+        let rows: Vec<Value> = all.iter().map(facts).collect();
         println!("{}", json!({ "plugins": rows }));
         return Ok(());
     }
-    for (kind, info) in all {
+    for info in all {
         println!(
-            "{kind:7} {:10} {:8} {}",
-            info.name, info.version, info.description
+            "{:7} {:10} {:8} {}",
+            info.kind, info.name, info.version, info.description
         );
     }
     Ok(())
 }
 
 fn describe(common: &Common, name: &str) -> Outcome {
-    // Different kinds may use one name; a name that none has is told with the flows' search.
-    let (kind, info) = match (
-        plugin::flow(name),
-        plugin::target(name),
-        plugin::energy(name),
-    ) {
-        (Ok(flow), ..) => ("flow", flow.info().clone()),
-        (_, Ok(target), _) => ("target", target.info().clone()),
-        (.., Ok(energy)) => ("energy", energy.info().clone()),
-        (Err(error), ..) => return Err(error.into()),
-    };
+    let info = plugin::describe(name)?;
     let schema: Value = serde_json::from_str(&info.schema)?;
     if common.json {
-        let mut object = facts(kind, &info);
+        let mut object = facts(&info);
         object["schema"] = schema;
         println!("{object}");
         return Ok(());
     }
     println!(
-        "{kind} {} {} ({})\n{}\n\nconfiguration:",
-        info.name, info.version, info.origin, info.description
+        "{} {} {} ({})\n{}\n\nconfiguration:",
+        info.kind, info.name, info.version, info.origin, info.description
     );
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let default = property.get("default").cloned().unwrap_or(Value::Null);
@@ -96,48 +81,29 @@ fn describe(common: &Common, name: &str) -> Outcome {
 }
 
 fn check(common: &Common, path: &Path) -> Outcome {
-    let LibraryReport {
-        flows,
-        targets,
-        energies,
-    } = plugin::check_library(path)?;
     let mut rows = Vec::new();
     let mut failed = 0;
-    let mut row = |kind: &str, info: &PluginInfo, result: Result<String, String>| {
-        let mut object = facts(kind, info);
-        object["ok"] = result.is_ok().into();
-        failed += usize::from(result.is_err());
-        let (mark, text) = match result {
-            Ok(text) => ("ok", text),
-            Err(text) => ("FAILED", text),
+    for report in plugin::check_library(path)? {
+        let mut object = facts(&report.info);
+        object["ok"] = report.result.is_ok().into();
+        failed += usize::from(report.result.is_err());
+        let (mark, text, warnings) = match report.result {
+            Ok(checked) => ("ok", checked.summary, checked.warnings),
+            Err(error) => ("FAILED", error.to_string(), Vec::new()),
         };
-        object["message"] = text.clone().into();
         if !common.json {
+            let info = &report.info;
             println!(
-                "{mark:6} {kind:7} {:10} {:8} {text}",
-                info.name, info.version
+                "{mark:6} {:7} {:10} {:8} {text}",
+                info.kind, info.name, info.version
             );
+            for warning in &warnings {
+                println!("       warning: {warning}");
+            }
         }
+        object["message"] = text.into();
+        object["warnings"] = warnings.into();
         rows.push(object);
-    };
-    for (info, result) in &flows {
-        let text = result.as_ref().map(|report| {
-            format!(
-                "round trip within {:.1e}, log-determinant within {:.1e} of the numerical one ({})",
-                report.round_trip,
-                report.log_det,
-                report.dtype.as_str()
-            )
-        });
-        row("flow", info, text.map_err(|e| e.to_string()));
-    }
-    for (info, result) in &targets {
-        let text = result.as_ref().map(|()| "pairs a small set".to_owned());
-        row("target", info, text.map_err(|e| e.to_string()));
-    }
-    for info in &energies {
-        let text = "its table is in order; bg-sample energy evaluates it with a configuration";
-        row("energy", info, Ok(text.to_owned()));
     }
     if common.json {
         println!("{}", json!({ "plugins": rows }));

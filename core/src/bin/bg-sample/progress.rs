@@ -12,7 +12,7 @@ use regflow::energy::Energy;
 use regflow::math::{Purpose, Streams};
 use regflow::model::Model;
 use regflow::sample::WeightedSamples;
-use regflow::train::{Observer, Progress, Retreat, StageSummary};
+use regflow::train::{Observer, Population, Progress, Retreat, StageSummary};
 use serde_json::{Value, json};
 
 use crate::Outcome;
@@ -24,7 +24,8 @@ const LENGTH: u64 = 1000;
 const SMOOTHING: f64 = 0.02;
 /// Fresh samples by which a finished stage is judged.
 const SAMPLES: usize = 10_000;
-const HEADER: &str = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess";
+const HEADER: &str =
+    "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess,forward_ess";
 
 /// Whether the user (Ctrl-C) or the system (SIGTERM) wants the run to end.
 pub struct Interrupt(Arc<AtomicBool>);
@@ -50,7 +51,7 @@ pub struct Reporter<'a> {
     interrupt: Interrupt,
     loss: Option<f64>,
     validation: Option<f64>,
-    ess: Option<f64>,
+    ess: Option<[f64; 2]>,
     stages: Vec<Value>,
     failure: Option<String>,
 }
@@ -95,16 +96,17 @@ impl<'a> Reporter<'a> {
     fn write(&mut self, p: &Progress) -> std::io::Result<()> {
         let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
         let line = format!(
-            "{}-{},{},{:.3},{},{},{},{},{}\n",
+            "{}-{},{},{:.3},{},{},{},{},{},{}\n",
             p.stage[0] + 1,
-            p.objective.name(),
+            p.objective,
             p.step,
             p.elapsed,
             p.loss,
             p.gradient_norm,
             p.learning_rate,
             optional(p.validation),
-            optional(p.ess)
+            optional(p.ess),
+            optional(p.forward_ess)
         );
         // In one call, so that whatever ends the process leaves whole lines.
         self.curve.write_all(line.as_bytes())
@@ -125,7 +127,7 @@ impl<'a> Reporter<'a> {
             "{} steps, {:.0} s, validation {:.4}; {SAMPLES} fresh samples: ESS/N {:.4} (trimmed {:.4}), k-hat {k_hat}; {}",
             summary.steps,
             summary.seconds,
-            summary.validation,
+            summary.after.validation,
             found.ess,
             found.ess_trimmed,
             words.unwrap_or_default()
@@ -143,6 +145,31 @@ impl<'a> Reporter<'a> {
     fn say(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
     }
+}
+
+/// How the population of each basin changed in a stage that knows them.
+fn population_changes(summary: &StageSummary) -> Vec<String> {
+    let (before, after) = (&summary.before.populations, &summary.after.populations);
+    let both = before.iter().zip(after);
+    both.map(|(before, after)| {
+        let text = |population: &Population| {
+            let Population {
+                raw, reweighted, ..
+            } = population;
+            format!(
+                "{:.4}, reweighted {:.4} +- {:.4}",
+                raw.value, reweighted.value, reweighted.error
+            )
+        };
+        format!(
+            "{}: {} -> {} (held-out frames {:.4})",
+            after.basin,
+            text(before),
+            text(after),
+            after.held_out
+        )
+    })
+    .collect()
 }
 
 /// Opens the curve for appending, with its header.
@@ -185,18 +212,13 @@ impl Observer for Reporter<'_> {
         let loss = previous + SMOOTHING * (p.loss - previous);
         self.loss = Some(loss);
         self.validation = p.validation.or(self.validation);
-        self.ess = p.ess.or(self.ess);
+        self.ess = p.ess.zip(p.forward_ess).map(<[f64; 2]>::from).or(self.ess);
         self.bar.set_position((p.fraction * LENGTH as f64) as u64);
         let text = |value: Option<f64>| value.map_or_else(|| "-".into(), |v| format!("{v:.3}"));
-        let stage = format!(
-            "stage {}/{} {}",
-            p.stage[0] + 1,
-            p.stage[1],
-            p.objective.name()
-        );
-        let ess = self
-            .ess
-            .map_or_else(String::new, |ess| format!("  ESS/N {ess:.3}"));
+        let stage = format!("stage {}/{} {}", p.stage[0] + 1, p.stage[1], p.objective);
+        let ess = self.ess.map_or_else(String::new, |[own, forward]| {
+            format!("  ESS/N {own:.3}, on held-out frames {forward:.3}")
+        });
         self.bar.set_message(format!(
             "{stage}  step {}  loss {loss:.3}  validation {}{ess}",
             p.step,
@@ -225,29 +247,51 @@ impl Observer for Reporter<'_> {
         }
     }
 
-    fn resumed(&mut self, step: usize) {
+    fn resumed(&mut self, step: usize, done: &[StageSummary]) {
+        self.stages = done.iter().filter_map(|s| s.noted.clone()).collect();
         self.say(&format!("resumed after step {step}"));
     }
 
     fn retreated(&mut self, retreat: &Retreat) {
         self.say(&format!(
-            "warning: the {} is {} at step {}: training diverged; back to the last good state with {} of the learning rate",
+            "warning: the {} is {} at step {}: training diverged; back to the best state with {} of the learning rate",
             retreat.what, retreat.value, retreat.step, retreat.rate_factor
         ));
     }
 
-    fn stage_ended(&mut self, model: &Model, summary: &StageSummary) {
+    fn returned(&mut self, best: usize, rate_factor: f64) {
+        self.say(&format!(
+            "no better than at step {best} for a while: on from there with {rate_factor} of the learning rate"
+        ));
+    }
+
+    fn stage_ended(&mut self, model: &Model, summary: &StageSummary) -> Option<Value> {
         (self.loss, self.ess) = (None, None);
+        if summary.overfitted {
+            self.say(&format!(
+                "{}: stopped, as the held-out frames were best at step {} of {} and the training frames are being memorised",
+                summary.objective, summary.best_step, summary.steps
+            ));
+        } else if summary.stopped_early {
+            self.say(&format!(
+                "{}: stopped, as nothing was better than at step {} of {}",
+                summary.objective, summary.best_step, summary.steps
+            ));
+        }
+        for change in population_changes(summary) {
+            self.say(&format!("{}: {change}", summary.objective));
+        }
         match self.judge(model, summary) {
             Ok((value, text)) => {
-                self.say(&format!("{}: {text}", summary.objective.name()));
-                self.stages.push(value);
+                self.say(&format!("{}: {text}", summary.objective));
+                self.stages.push(value.clone());
+                Some(value)
             }
             Err(error) => {
-                self.failure.get_or_insert(format!(
-                    "after the stage of {}: {error}",
-                    summary.objective.name()
-                ));
+                let stage = &summary.objective;
+                self.failure
+                    .get_or_insert(format!("after the stage of {stage}: {error}"));
+                None
             }
         }
     }

@@ -51,31 +51,34 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = arguments.energy.load(common, model.topology())?;
     let mut writer = TrajectoryWriter::create(&arguments.out, model.topology())?;
     let mut all = WeightedSamples::new(model.temperature());
-    // Resampling needs all weights before the first configuration is written.
-    let mut kept = Vec::new();
     let mut populations = Populations::new(model.topology());
-    let mut done = 0;
-    while done < arguments.n {
+    let draw = |done: usize| {
         let count = CHUNK.min(arguments.n - done);
-        let drawn = model.sample(count, common.seed, arguments.first + done as u64)?;
-        let mut energies = vec![0.0; count];
+        model.sample(count, common.seed, arguments.first + done as u64)
+    };
+    for done in (0..arguments.n).step_by(CHUNK) {
+        let drawn = draw(done)?;
+        let mut energies = vec![0.0; drawn.log_q.len()];
         energy.energies(&drawn.positions, &mut energies)?;
         all.extend(&drawn.log_q, &energies);
         populations.extend(&drawn.positions);
-        if arguments.resample.is_some() {
-            kept.extend(drawn.positions);
-        } else {
+        if arguments.resample.is_none() {
             writer.write(&drawn.positions)?;
         }
-        done += count;
     }
     let chosen = match arguments.resample {
         None => None,
         Some(method) => {
             let chosen = resample(method, &all.log_weight, arguments.n, common.seed)?;
+            // All weights are needed before the first configuration is written: those chosen are drawn a second time, by their index,
+            // so that memory does not grow with their number.
             let width = 3 * model.n_atoms();
-            for &index in &chosen {
-                writer.write(&kept[index * width..][..width])?;
+            for same_chunk in chosen.chunk_by(|a, b| a / CHUNK == b / CHUNK) {
+                let done = same_chunk[0] / CHUNK * CHUNK;
+                let drawn = draw(done)?;
+                for &index in same_chunk {
+                    writer.write(&drawn.positions[(index - done) * width..][..width])?;
+                }
             }
             Some(chosen)
         }

@@ -34,23 +34,31 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = arguments.energy.load(common, model.topology())?;
     let (structure, frames) = (arguments.topology.as_deref(), &arguments.frames);
     let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
-    let mut positions = frames.read(model.topology(), selection)?;
     // Where features see the rigid motion, the target has a random one: frames get it here.
     let mut random = Streams::new(Purpose::ScoreAugmentation, common.seed).at(0);
-    model.coordinates().augment(&mut positions, &mut random)?;
-    let log_q = model.log_density(&positions)?;
-    let mut energies = vec![0.0; log_q.len()];
-    energy.energies(&positions, &mut energies)?;
     let mut scored = WeightedSamples::new(model.temperature());
-    scored.extend(&log_q, &energies);
+    let mut populations = Populations::new(model.topology());
+    let lengths = frames.range.for_each_chunk(
+        &frames.trajectory,
+        model.topology(),
+        selection,
+        &mut |positions| {
+            model.coordinates().augment(positions, &mut random)?;
+            let log_q = model.score(positions)?;
+            let mut energies = vec![0.0; log_q.len()];
+            energy.energies(positions, &mut energies)?;
+            scored.extend(&log_q, &energies);
+            populations.extend(positions);
+            Ok(())
+        },
+    )?;
     write_sidecar(&arguments.out, &scored, None)?;
 
     let mut figures = Figures::default();
     let source = diagnostics::Source::Frames;
     diagnostics::add(&mut figures, &scored.diagnostics(common.seed), source);
-    let mut populations = Populations::new(model.topology());
-    populations.extend(&positions);
-    populations.add_counted(&mut figures)?;
+    populations.add_counted(&mut figures, &lengths)?;
+    figures.warn_all(degenerate(&scored));
     figures.add(
         "out",
         arguments.out.display().to_string(),
@@ -58,4 +66,16 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     );
     figures.warn_all(inputs::refusals(energy.as_ref()));
     figures.print(common)
+}
+
+/// How many frames have no density, and which is the first.
+fn degenerate(scored: &WeightedSamples) -> Option<String> {
+    let mut without = (0..scored.n()).filter(|&frame| scored.log_q[frame].is_nan());
+    let first = without.next()?;
+    Some(format!(
+        "{} of {} frames have no density and weight 0: two atoms in one place, or three on a line that a torsion turns about; the first is \
+         frame {first} of those read",
+        without.count() + 1,
+        scored.n()
+    ))
 }

@@ -1,28 +1,10 @@
 //! What a training run does: a recipe, the stages of a configuration file, or a single stage from the command line.
 
-use clap::ValueEnum;
-use regflow::train::{Objective, Recipe, Regression, Regularisation, Stage, TrainOptions};
+use clap::builder::PossibleValuesParser;
+use regflow::train::{Objective, Recipe, Stage, TrainOptions};
 
 use crate::inputs::json_argument;
 use crate::{Common, Outcome};
-
-#[derive(Clone, Copy, ValueEnum)]
-enum ObjectiveName {
-    /// l2 regression on pairs of a target source
-    Regression,
-    /// Maximum likelihood
-    Likelihood,
-    /// Divergence from the target, on weighted samples and data, by the energy
-    Polish,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum RegularisationName {
-    /// Squared log-determinant
-    LogDet,
-    /// Squared distance between a prior point and its image mapped back
-    ForwardBackward,
-}
 
 /// Options of the run; those of a single stage need `--objective`.
 #[derive(clap::Args)]
@@ -35,17 +17,11 @@ pub struct StageArguments {
     #[arg(id = "stages", long = "stage", value_name = "JSON|FILE")]
     stages: Vec<String>,
     /// What is minimised, in a run of a single stage
-    #[arg(long, conflicts_with = "stages")]
-    objective: Option<ObjectiveName>,
-    /// Regulariser of a regression [default: log-det]
-    #[arg(long, requires = "objective")]
-    regularisation: Option<RegularisationName>,
-    /// Weight of the regulariser [default: 1e-6]
-    #[arg(long, requires = "objective")]
-    regularisation_weight: Option<f64>,
-    /// Settings of a polish: JSON, or a file of it
+    #[arg(long, conflicts_with = "stages", value_parser = PossibleValuesParser::new(Objective::NAMES))]
+    objective: Option<String>,
+    /// Settings of the objective: JSON, or a file of it
     #[arg(long, requires = "objective", value_name = "JSON|FILE")]
-    polish: Option<String>,
+    objective_config: Option<String>,
     /// Standard deviation of the noise on the data's features (the targets of a regression) [default: 0]
     #[arg(long, requires = "objective")]
     target_noise: Option<f64>,
@@ -76,7 +52,7 @@ pub struct StageArguments {
     /// Steps between validations; 0: twenty in a stage [default: 0]
     #[arg(long, requires = "objective")]
     validation_every: Option<usize>,
-    /// Stop after so many validations without improvement; 0: never [default: 0]
+    /// Stop after so many validations without improvement; 0: never [default: 6]
     #[arg(long, requires = "objective")]
     patience: Option<usize>,
     /// Part of the frames held out, in blocks of time
@@ -104,7 +80,7 @@ impl StageArguments {
     }
 
     fn stages(&self) -> Outcome<Vec<Stage>> {
-        if let Some(objective) = self.objective {
+        if let Some(objective) = &self.objective {
             return Ok(vec![self.single(objective)?]);
         }
         if self.stages.is_empty() {
@@ -117,26 +93,12 @@ impl StageArguments {
         self.stages.iter().map(stage).collect()
     }
 
-    fn single(&self, objective: ObjectiveName) -> Outcome<Stage> {
-        let objective = match objective {
-            ObjectiveName::Regression => Objective::Regression,
-            ObjectiveName::Likelihood => Objective::Likelihood,
-            ObjectiveName::Polish => Objective::Polish,
-        };
-        if self.polish.is_some() && objective != Objective::Polish {
-            return Err("--polish has the settings of --objective polish".into());
-        }
-        let has_regulariser = self.regularisation.is_some() || self.regularisation_weight.is_some();
-        if has_regulariser && objective != Objective::Regression {
-            return Err("--regularisation and its weight belong to --objective regression".into());
-        }
+    fn single(&self, objective: &str) -> Outcome<Stage> {
+        let settings = json_argument("--objective-config", self.objective_config.as_deref())?;
         let default = Stage::default();
-        let regularisation = match self.regularisation {
-            None | Some(RegularisationName::LogDet) => Regularisation::LogDet,
-            Some(RegularisationName::ForwardBackward) => Regularisation::ForwardBackward,
-        };
         Ok(Stage {
-            objective,
+            objective: Objective::new(objective, settings)
+                .map_err(|e| format!("--objective-config: {e}"))?,
             steps: self.steps.unwrap_or(default.steps),
             time_limit: None,
             batch: self.batch.unwrap_or(default.batch),
@@ -148,14 +110,6 @@ impl StageArguments {
             ema: self.ema.unwrap_or(default.ema),
             validation_every: self.validation_every.unwrap_or(default.validation_every),
             patience: self.patience.unwrap_or(default.patience),
-            regression: Regression {
-                regularisation,
-                weight: self
-                    .regularisation_weight
-                    .unwrap_or(Regression::default().weight),
-            },
-            polish: serde_json::from_value(json_argument("--polish", self.polish.as_deref())?)
-                .map_err(|e| format!("--polish: {e}"))?,
         })
     }
 }

@@ -5,7 +5,7 @@ use regflow::model::Model;
 use regflow::pairs::{PairOptions, Pairs};
 use regflow::system::Topology;
 use regflow::tensor::Device;
-use regflow::train::{Checkpoint, Dataset, Objective, Resources, Summary, TrainOptions};
+use regflow::train::{Checkpoint, Dataset, Resources, Summary, TrainOptions};
 use regflow::{plugin, train};
 use serde_json::{Value, json};
 
@@ -96,11 +96,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let device = inputs::device(common)?;
     let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
     let energy = arguments.energy.load(common, &topology)?;
-    let positions = arguments.frames.read(&topology, selection)?;
+    let (frames, _) = arguments.frames.store(&topology, selection)?;
     let mean_energy =
-        regflow::sample::mean_reduced_energy(energy.as_ref(), &positions, arguments.temperature)?;
+        regflow::sample::mean_reduced_energy(energy.as_ref(), &frames, arguments.temperature)?;
 
-    let dataset = Dataset::new(positions, &topology, &options)?;
+    let dataset = Dataset::from_store(frames, &topology, &options)?;
     eprintln!(
         "{} training and {} validation frames; mean reduced energy {mean_energy:.3}",
         dataset.n_training(),
@@ -111,7 +111,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         None => arguments.new_model(&dataset, topology, options.seed, &device)?,
     };
     model.check()?;
-    let pairs = match options.has(Objective::Regression) {
+    let pairs = match options.needs().pairs {
         true => Some(arguments.make_pairs(&model, &dataset, &options)?),
         false => None,
     };
@@ -172,29 +172,30 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     );
     figures.add("model", text(&arguments.out), text(&arguments.out));
     figures.add("curve", text(&curve), text(&curve));
+    figures.warn_all(summary.warnings());
     figures.warn_all(inputs::refusals(energy.as_ref()));
     figures.print(common)
 }
 
 fn add_summary(figures: &mut Figures, summary: &Summary, samples: Vec<Value>) {
     figures.add("stages", json!(summary.stages), {
-        let names: Vec<_> = summary.stages.iter().map(|s| s.objective.name()).collect();
+        let names: Vec<_> = summary
+            .stages
+            .iter()
+            .map(|s| s.objective.as_str())
+            .collect();
         names.join(", ")
     });
     figures.add("steps", summary.steps, summary.steps.to_string());
     let seconds = summary.seconds;
     figures.add("seconds", seconds, format!("{seconds:.1}"));
     if let Some(last) = summary.stages.last() {
-        let loss = match last.objective {
-            Objective::Regression => "squared distance",
-            Objective::Likelihood | Objective::Polish => "-log q of features",
-        };
         figures.add(
             "validation",
-            last.validation,
+            last.after.validation,
             format!(
-                "{:.4} ({loss} on held-out blocks, best at step {} of the last stage)",
-                last.validation, last.best_step
+                "{:.4} (loss on held-out blocks, best at step {} of the last stage)",
+                last.after.validation, last.best_step
             ),
         );
         figures.add(
@@ -251,7 +252,7 @@ impl Arguments {
         seed: u64,
         device: &Device,
     ) -> Outcome<Model> {
-        let architecture = plugin::flow(&self.architecture)?;
+        let architecture = plugin::find::<plugin::Flow>(&self.architecture)?;
         let coordinates = dataset.fit_coordinates(
             self.coordinates,
             &topology,

@@ -1,17 +1,20 @@
 //! Bonds, angles and torsions of a Z-matrix.
 
-mod turning;
+pub(in crate::coordinates) mod turning;
 mod walk;
 mod z_matrix;
 
 use std::f64::consts::PI;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{self, ConfigurationMap, Fault, Shape};
-use super::cut::Cut;
+use super::batch::{ConfigurationMap, Fault};
+use super::cut::{Cut, CutFit};
 use super::geometry::wrap;
-use super::standardise::Standardise;
+use super::source::{ConfigurationSource, Rows};
+use super::standardise::{self, Standardise};
+use super::storage::Arrays;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
 use crate::system::Topology;
 
@@ -22,8 +25,7 @@ pub use z_matrix::ZMatrix;
 /// The torsion of an atom whose bond and angle reference are those of an earlier one (its leader) is replaced by its
 /// difference from the leader's: a shear of unit Jacobian. So a methyl or an amide group turns by its leader's torsion alone,
 /// and the differences hardly vary. Bonds, angles and torsions that do not turn are standardised together.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Record", into = "Record")]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Internal {
     z_matrix: ZMatrix,
     torsions: Vec<Torsion>,
@@ -45,53 +47,43 @@ enum Torsion {
     Cut(Cut),
 }
 
-#[derive(Serialize, Deserialize)]
+/// What is stored beside the arrays.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
+pub(super) struct Settings {
     z_matrix: ZMatrix,
     torsions: Vec<Torsion>,
-    standardise: Standardise,
+    standardise: standardise::Settings,
 }
 
-impl From<Internal> for Record {
-    fn from(map: Internal) -> Self {
-        Self {
-            z_matrix: map.z_matrix,
-            torsions: map.torsions,
-            standardise: map.standardise,
-        }
-    }
-}
-
-impl TryFrom<Record> for Internal {
-    type Error = &'static str;
-
-    fn try_from(record: Record) -> Result<Self, &'static str> {
-        let Record {
+impl Settings {
+    pub(super) fn restore(self, n_atoms: usize, arrays: &mut Arrays) -> Result<Internal, String> {
+        let Settings {
             z_matrix,
             torsions,
             standardise,
-        } = record;
-        if torsions.len() != z_matrix.rows().len() {
-            return Err("the Z-matrix has another number of torsions");
+        } = self;
+        if z_matrix.n_atoms() != n_atoms {
+            return Err("the Z-matrix has another number of atoms".to_owned());
         }
-        let linear = linear_columns(&torsions);
-        standardise.validate(linear.len())?;
+        if torsions.len() != z_matrix.rows().len() {
+            return Err("the Z-matrix has another number of torsions".to_owned());
+        }
         for torsion in &torsions {
             match torsion {
                 Torsion::Cut(cut) => cut.validate()?,
                 Torsion::Linear { mean } if mean.abs() > PI => {
-                    return Err("the mean of a torsion is no angle");
+                    return Err("the mean of a torsion is no angle".to_owned());
                 }
                 Torsion::Linear { .. } | Torsion::Circular => {}
             }
         }
-        let leaders = z_matrix.leaders();
-        Ok(Self {
+        let linear = linear_columns(&torsions);
+        Ok(Internal {
+            standardise: Standardise::restore(&standardise, linear.len(), arrays)?,
+            leaders: z_matrix.leaders(),
             z_matrix,
             torsions,
-            standardise,
-            leaders,
             linear,
         })
     }
@@ -100,7 +92,7 @@ impl TryFrom<Record> for Internal {
 impl Internal {
     pub(super) fn fit(
         topology: &Topology,
-        positions: &[f64],
+        source: &dyn ConfigurationSource,
         options: &CoordinateOptions,
     ) -> Result<Self, CoordinatesError> {
         let n_atoms = topology.atoms.len();
@@ -115,35 +107,7 @@ impl Internal {
             None => walk::z_matrix(topology)?,
         };
         let leaders = z_matrix.leaders();
-        let shape = Shape {
-            input: 3 * n_atoms,
-            output: 3 * n_atoms - 6,
-            scratch: 0,
-        };
-        let n = positions.len() / shape.input;
-        let (mut data, mut log_volume) = (vec![0.0; n * shape.output], vec![0.0; n]);
-        batch::run(shape, positions, &mut data, &mut log_volume, |x, q, _| {
-            let volume = z_matrix.measure(x, q)?;
-            subtract_leaders(&leaders, q);
-            Ok(volume)
-        })?;
-        let mut torsions = Vec::with_capacity(leaders.len());
-        for row in 0..leaders.len() {
-            let column = torsion_column(row);
-            let angles = data.iter().skip(column).step_by(shape.output).copied();
-            let torsion = match turning::rest(angles.clone()) {
-                Some(mean) => Torsion::Linear { mean },
-                None if options.circular => Torsion::Circular,
-                None => Torsion::Cut(Cut::fit(angles)),
-            };
-            if let Torsion::Linear { mean } = torsion {
-                data.iter_mut()
-                    .skip(column)
-                    .step_by(shape.output)
-                    .for_each(|angle| *angle = wrap(*angle - mean));
-            }
-            torsions.push(torsion);
-        }
+        let torsions = classify(&z_matrix, &leaders, source, options.circular)?;
         let linear = linear_columns(&torsions);
         let labels: Vec<(usize, usize)> = z_matrix.labels().collect();
         let name = |column: usize| {
@@ -152,7 +116,23 @@ impl Internal {
                 labels[column].0,
             )
         };
-        let standardise = Standardise::fit(&data, shape.output, &linear, options.whiten, name)?;
+        let rows = Rows {
+            source,
+            n_atoms,
+            width: 3 * n_atoms - 6,
+            map: |x: &[f64], q: &mut [f64]| {
+                z_matrix.measure(x, q)?;
+                subtract_leaders(&leaders, q);
+                for (row, torsion) in torsions.iter().enumerate() {
+                    if let Torsion::Linear { mean } = torsion {
+                        let angle = &mut q[torsion_column(row)];
+                        *angle = wrap(*angle - mean);
+                    }
+                }
+                Ok(())
+            },
+        };
+        let standardise = Standardise::fit(&rows, &linear, options.whiten, name)?;
         Ok(Self {
             z_matrix,
             torsions,
@@ -162,12 +142,16 @@ impl Internal {
         })
     }
 
-    pub(super) fn validate(&self, n_atoms: usize) -> Result<(), &'static str> {
-        if self.z_matrix.n_atoms() == n_atoms {
-            Ok(())
-        } else {
-            Err("the Z-matrix has another number of atoms")
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            z_matrix: self.z_matrix.clone(),
+            torsions: self.torsions.clone(),
+            standardise: self.standardise.settings(),
         }
+    }
+
+    pub(super) fn standardise(&self) -> &Standardise {
+        &self.standardise
     }
 
     pub(super) fn z_matrix(&self) -> &ZMatrix {
@@ -301,6 +285,64 @@ impl ConfigurationMap for Internal {
             .zip(&self.linear)
             .for_each(|(value, &column)| d_z[column] = *value);
     }
+}
+
+/// How each torsion becomes a feature, by what it does over the configurations.
+fn classify(
+    z_matrix: &ZMatrix,
+    leaders: &[Option<usize>],
+    source: &dyn ConfigurationSource,
+    circular: bool,
+) -> Result<Vec<Torsion>, CoordinatesError> {
+    let rows = Rows {
+        source,
+        n_atoms: z_matrix.n_atoms(),
+        width: 3 * z_matrix.n_atoms() - 6,
+        map: |x: &[f64], q: &mut [f64]| {
+            z_matrix.measure(x, q)?;
+            subtract_leaders(leaders, q);
+            Ok(())
+        },
+    };
+    let column = |rows: &[f64], torsion: usize, add: &mut dyn FnMut(f64)| {
+        let angles = rows.iter().skip(torsion_column(torsion));
+        angles
+            .step_by(3 * z_matrix.n_atoms() - 6)
+            .for_each(|&angle| add(angle));
+    };
+    let mut survey = vec![turning::Survey::default(); leaders.len()];
+    rows.pass(|_, rows| {
+        let torsions = survey.par_iter_mut().enumerate();
+        torsions
+            .for_each(|(torsion, survey)| column(rows, torsion, &mut |angle| survey.add(angle)));
+    })?;
+    let mut cuts: Vec<Option<CutFit>> = Vec::new();
+    let mut torsions = Vec::new();
+    for survey in &survey {
+        let rest = survey.rest();
+        let cut = (rest.is_none() && !circular).then(|| CutFit::new(survey.least_populated()));
+        torsions.push(match rest {
+            Some(mean) => Torsion::Linear { mean },
+            None => Torsion::Circular,
+        });
+        cuts.push(cut);
+    }
+    if cuts.iter().any(Option::is_some) {
+        rows.pass(|_, rows| {
+            let cuts = cuts.par_iter_mut().enumerate();
+            cuts.for_each(|(torsion, cut)| {
+                if let Some(cut) = cut {
+                    column(rows, torsion, &mut |angle| cut.add(angle));
+                }
+            });
+        })?;
+        for (torsion, cut) in torsions.iter_mut().zip(cuts) {
+            if let Some(cut) = cut {
+                *torsion = Torsion::Cut(cut.finish());
+            }
+        }
+    }
+    Ok(torsions)
 }
 
 /// Column of the torsion of a row among the `3N - 6` coordinates.

@@ -1,5 +1,5 @@
 use super::*;
-use FeatureKind::{Circular, Real};
+use crate::coordinates::FeatureKind::{Circular, Real};
 
 const N: usize = 300;
 
@@ -28,7 +28,7 @@ fn make(options: &PairOptions) -> Result<Pairs, PairsError> {
 }
 
 fn make_in_shards(options: &PairOptions, most: usize) -> Result<Pairs, PairsError> {
-    let target = plugin::target("ot")?.build(&options.config.to_string())?;
+    let target = plugin::find::<Target>("ot")?.build(&options.config.to_string())?;
     Pairs::from_source(prior(), &target, data, data(5000, 40)?, options, most)
 }
 
@@ -156,15 +156,25 @@ fn shards_are_used_again_only_for_the_same_pairs() {
 fn given_pairs_are_split_and_kept_together() {
     let values: Vec<f32> = (0..200).map(|i| i as f32).collect();
     let shifted: Vec<f32> = values.iter().map(|v| v + 0.5).collect();
-    let given = GivenPairs {
+    let given = PairRows {
+        log_q: Some(values.iter().step_by(2).map(|&v| f64::from(v)).collect()),
         x0: values,
         x1: shifted,
+        log_det: None,
     };
-    let pairs = Pairs::given(Prior::new(vec![Real, Real]), given, &options(None)).expect("pairs");
+    let pairs = Pairs::given(Prior::new(vec![Real, Real]), &given, &options(None));
     assert_eq!((pairs.len(), pairs.validation().0.len()), (95, 10));
     assert!((pairs.mean_cost() - 0.5).abs() < 1e-12);
     let (x0, x1) = pairs.batch(0, 95, 0.0, 3).expect("batch");
     assert!(x0.iter().zip(&x1).all(|(a, b)| b - a == 0.5));
+    let rows = pairs.batch_rows(90, 100, 0.5, 3).expect("batch");
+    let log_q = rows.log_q.expect("as given");
+    assert!(
+        log_q
+            .iter()
+            .zip(rows.x0.chunks(2))
+            .all(|(q, x)| *q == f64::from(x[0]))
+    );
     assert!(pairs.describe().source == "ot");
 }
 

@@ -20,6 +20,20 @@ pub enum MoveError {
         /// K.
         found: f64,
     },
+    /// The two directions of the model's map tell different densities.
+    #[error(
+        "this model cannot make exact moves: log q of 90 % of its own samples differs by up to {error:.2} nats between the two directions \
+         of its flow (largest {largest:.1}), at most {most} are accepted; single precision does not resolve the inverse of a flow that \
+         contracts so strongly: train it by likelihood, or with a stronger regularisation"
+    )]
+    Inconsistent {
+        /// 90 % of the samples differ by less, nats.
+        error: f64,
+        /// Largest difference, nats.
+        largest: f64,
+        /// Most that is accepted, nats.
+        most: f64,
+    },
     /// Nobody to move.
     #[error("the number of walkers must be at least 1")]
     NoWalkers,

@@ -22,10 +22,10 @@ use std::sync::Arc;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::coordinates::{CoordinatesError, Frame};
+use crate::coordinates::Frame;
 use crate::energy::Energy;
 use crate::math::{Purpose, Random, Streams};
-use crate::model::{Model, ModelError, Samples};
+use crate::model::{Consistency, Model, Samples};
 use crate::system::kt;
 
 pub use error::MoveError;
@@ -36,6 +36,9 @@ pub use options::{MoveOptions, Placement};
 const ENERGY_BATCH: usize = 1024;
 /// unless they have more coordinates than this (128 MB).
 const ENERGY_BATCH_COORDINATES: usize = 1 << 24;
+
+/// Fresh samples by which the two directions of a model are compared before it makes moves.
+const CHECKED: usize = 256;
 
 /// How often moves were accepted, over all walkers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,12 +74,21 @@ impl Metropolis {
     /// Moves with `model`.
     ///
     /// # Errors
-    /// A model in `cartesian` coordinates, whose density is not one of shapes; options that do not fit the model.
+    /// A model in `cartesian` coordinates, whose density is not one of shapes; options that do not fit the model; a model whose
+    /// density by the inverse map, which moves need, differs from that by the map: see [`Consistency`].
     pub fn new(model: Arc<Model>, options: &MoveOptions) -> Result<Self, MoveError> {
         let layout = Layout::new(&model, options)?;
         let temperature = options.temperature.unwrap_or(model.temperature());
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(MoveError::Temperature { found: temperature });
+        }
+        let consistency = model.consistency(CHECKED, options.seed)?;
+        if !consistency.is_sound() {
+            return Err(MoveError::Inconsistent {
+                error: consistency.error,
+                largest: consistency.largest,
+                most: Consistency::TOLERANCE,
+            });
         }
         Ok(Metropolis {
             batch: options.batch.max(1).next_multiple_of(layout.n_walkers),
@@ -277,7 +289,10 @@ impl Metropolis {
             .map(|x| Frame::of(x, self.layout.frame))
             .collect();
         self.statistics.network_calls += 1;
-        let log_q = densities(&self.model, &molecules)?;
+        // No density for a configuration without features (atoms in one place or on a line).
+        let mut log_q = self.model.score(&molecules)?;
+        let undefined = log_q.iter_mut().filter(|log_q| log_q.is_nan());
+        undefined.for_each(|log_q| *log_q = f64::NEG_INFINITY);
         Ok(Current { frames, log_q })
     }
 
@@ -374,29 +389,6 @@ fn ratio(current: f64, proposal: f64) -> f64 {
         f64::NEG_INFINITY
     } else {
         ratio
-    }
-}
-
-/// Log densities; `-inf` for a configuration without features (atoms in one place or on a line).
-fn densities(model: &Model, molecules: &[f64]) -> Result<Vec<f64>, ModelError> {
-    let degenerate = |error: &ModelError| {
-        let ModelError::Coordinates(error) = error else {
-            return false;
-        };
-        matches!(
-            error,
-            CoordinatesError::Collapsed { .. } | CoordinatesError::Collinear { .. }
-        )
-    };
-    match model.log_density(molecules) {
-        Err(error) if degenerate(&error) => molecules
-            .chunks_exact(3 * model.n_atoms())
-            .map(|molecule| match model.log_density(molecule) {
-                Err(error) if degenerate(&error) => Ok(f64::NEG_INFINITY),
-                other => other.map(|log_q| log_q[0]),
-            })
-            .collect(),
-        other => other,
     }
 }
 

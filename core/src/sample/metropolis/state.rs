@@ -78,11 +78,11 @@ impl Metropolis {
         let header = self.model.header();
         for part in [
             serde_json::to_string(&header.architecture),
-            serde_json::to_string(&header.coordinates),
             serde_json::to_string(&header.topology),
         ] {
             hash.add(part.unwrap_or_default().as_bytes());
         }
+        hash.add(&header.coordinates.fingerprint().to_le_bytes());
         for (name, value) in self.model.parameters().iter() {
             hash.add(name.as_bytes());
             let values = value

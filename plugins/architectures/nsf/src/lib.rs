@@ -212,7 +212,7 @@ impl Nsf {
     }
 }
 
-regflow_plugin::plugin! { name: "nsf", flows: [Nsf], targets: [] }
+regflow_plugin::plugin! { name: "nsf", flows: [Nsf] }
 
 #[cfg(feature = "export")]
 regflow_plugin::export! {}

@@ -154,7 +154,7 @@ impl RealNvp {
     }
 }
 
-regflow_plugin::plugin! { name: "realnvp", flows: [RealNvp], targets: [] }
+regflow_plugin::plugin! { name: "realnvp", flows: [RealNvp] }
 
 #[cfg(feature = "export")]
 regflow_plugin::export! {}

@@ -1,10 +1,10 @@
 //! Large sets of points, block by block.
 
-use crate::assignment::{self, AssignmentError, Progress};
-use crate::{Config, PairError, cost};
+use crate::{Config, PairError};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use regflow_assignment::{AssignmentError, Progress, TransportError, assign, cost};
 use regflow_plugin::Points;
 
 /// The data point of each prior point.
@@ -60,42 +60,37 @@ pub fn pair(
             matrix,
         );
         if !report(0.1) {
-            return Err(AssignmentError::Stopped.into());
+            return Err(stopped());
         }
-        let solved =
-            assignment::assign(matrix, size, &mut |fraction| report(0.1 + 0.9 * fraction))?;
+        let solved = assign(matrix, size, &mut |fraction| report(0.1 + 0.9 * fraction))
+            .map_err(TransportError::from)?;
         columns.extend(solved.column_of.iter().map(|&j| members[j as usize]));
     }
     Ok(columns)
 }
 
+fn stopped() -> PairError {
+    TransportError::from(AssignmentError::Stopped).into()
+}
+
 /// Refuses points that do not fit each other or are not finite.
-pub fn check(x0: Points<'_>, x1: Points<'_>, circular: &[bool]) -> Result<(), PairError> {
-    let fits = |x: Points<'_>| x.values.len() == x.n * x.dim;
-    if x0.n != x1.n || x0.dim != x1.dim || !fits(x0) || !fits(x1) {
-        return Err(PairError::Shape {
-            n0: x0.n,
-            dim0: x0.dim,
-            n1: x1.n,
-            dim1: x1.dim,
-        });
-    }
+fn check(x0: Points<'_>, x1: Points<'_>, circular: &[bool]) -> Result<(), PairError> {
     if circular.len() != x0.dim {
         return Err(PairError::Kinds {
             expected: x0.dim,
             found: circular.len(),
         });
     }
-    for (side, x) in [("prior", x0), ("data", x1)] {
-        if let Some(k) = x.values.iter().position(|v| !v.is_finite()) {
-            return Err(PairError::NonFinite {
-                side,
-                point: k / x.dim,
-                feature: k % x.dim,
-            });
-        }
+    let fits = |x: Points<'_>| x.values.len() == x.n * x.dim;
+    if x0.dim != x1.dim || !fits(x0) || !fits(x1) {
+        let shape = TransportError::Shape {
+            dimension: x0.dim,
+            n0: x0.values.len(),
+            n1: x1.values.len(),
+        };
+        return Err(shape.into());
     }
-    Ok(())
+    Ok(regflow_assignment::check(x0.values, x1.values, x0.dim)?)
 }
 
 #[cfg(test)]
@@ -161,7 +156,7 @@ mod tests {
                 ..Config::default()
             })
         );
-        let exact = crate::transport(&x0, &x1, &[false; 2])
+        let exact = regflow_assignment::transport(&x0, &x1, &[false; 2])
             .expect("valid points")
             .cost;
         assert!((total(&x0, &x1, dim, &whole) / exact - 1.0).abs() < 1e-6);
@@ -179,11 +174,11 @@ mod tests {
             pair(&config, view(&x, 3), view(&bad, 3), &[false; 3], &mut go_on).expect_err("NaN");
         assert_eq!(
             error,
-            PairError::NonFinite {
+            PairError::Transport(TransportError::NonFinite {
                 side: "data",
                 point: 2,
                 feature: 1
-            }
+            })
         );
         let error = pair(
             &config,
@@ -196,7 +191,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("expected 4 data points of 3 features"),
+                .contains("as many points with 3 features each, found 12 and 9 numbers"),
             "{error}"
         );
         let small = Config {
@@ -210,7 +205,7 @@ mod tests {
             false
         })
         .expect_err("stop");
-        assert_eq!(error, PairError::Assignment(AssignmentError::Stopped));
+        assert_eq!(error, stopped());
     }
 
     #[test]

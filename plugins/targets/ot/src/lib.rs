@@ -3,14 +3,12 @@
 //!
 //! Exact for up to `block` points; more are divided into blocks of random points, each of which is solved exactly.
 
-pub mod assignment;
 mod blocks;
-pub mod cost;
 
-use assignment::{Assignment, AssignmentError};
 use rayon::ThreadPoolBuilder;
+use regflow_assignment::{AssignmentError, TransportError};
 
-use regflow_plugin::{Error, FeatureKind, Points, Progress, Result, TargetSource};
+use regflow_plugin::{Budget, Error, FeatureKind, Pairing, Points, Result, TargetSource};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of the pairing.
@@ -60,20 +58,6 @@ impl Config {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairError {
-    /// There must be as many prior points as data points, of the same dimension.
-    #[error(
-        "expected {n0} data points of {dim0} features as in the prior points, found {n1} of {dim1}"
-    )]
-    Shape {
-        /// Prior points.
-        n0: usize,
-        /// Their features.
-        dim0: usize,
-        /// Data points.
-        n1: usize,
-        /// Their features.
-        dim1: usize,
-    },
     /// The number of feature kinds is not the number of features.
     #[error("expected {expected} feature kinds, found {found}")]
     Kinds {
@@ -97,19 +81,9 @@ pub enum PairError {
         /// Largest block within the limit.
         fitting: usize,
     },
-    /// A coordinate is infinite or not a number.
-    #[error("{side} point {point}, feature {feature}: the value is not finite")]
-    NonFinite {
-        /// "prior" or "data".
-        side: &'static str,
-        /// Row.
-        point: usize,
-        /// Column.
-        feature: usize,
-    },
-    /// The assignment failed.
+    /// The points do not fit each other, or their assignment failed.
     #[error(transparent)]
-    Assignment(#[from] AssignmentError),
+    Transport(#[from] TransportError),
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {
@@ -140,9 +114,9 @@ impl TargetSource for OptimalTransport {
         x0: Points<'_>,
         x1: Points<'_>,
         kinds: &[FeatureKind],
-        threads: usize,
-        progress: &Progress,
-    ) -> Result<Vec<u32>> {
+        budget: &Budget<'_>,
+    ) -> Result<Pairing> {
+        let threads = budget.threads;
         let circular: Vec<bool> = kinds
             .iter()
             .map(|&kind| kind == FeatureKind::Circular)
@@ -156,46 +130,18 @@ impl TargetSource for OptimalTransport {
                     reason: error.to_string(),
                 })
             })?;
-        let mut listener = |fraction| progress.report(fraction).is_ok();
+        let mut listener = |fraction| budget.progress.report(fraction).is_ok();
         match pool.install(|| blocks::pair(&self.config, x0, x1, &circular, &mut listener)) {
-            Ok(columns) => Ok(columns),
-            Err(PairError::Assignment(AssignmentError::Stopped)) => Err(Error::Stopped),
+            Ok(columns) => Ok(Pairing::Rows(columns)),
+            Err(PairError::Transport(TransportError::Assignment(AssignmentError::Stopped))) => {
+                Err(Error::Stopped)
+            }
             Err(error) => Err(Error::new(error)),
         }
     }
 }
 
-/// Exact optimal transport between two sets of `n` points with uniform weights, in the current rayon pool: the assignment
-/// whose cost is the sum of squared distances. `x0, x1: [n, D]`, `D = circular.len()`. Its matrix takes `4 n^2` bytes.
-///
-/// # Errors
-/// Different numbers of points, values that are not finite.
-pub fn transport(
-    x0: &[f32],
-    x1: &[f32],
-    circular: &[bool],
-) -> std::result::Result<Assignment, PairError> {
-    let dim = circular.len();
-    let count = |x: &[f32]| x.len().checked_div(dim).unwrap_or(0);
-    let (x0, x1) = (
-        Points {
-            values: x0,
-            n: count(x0),
-            dim,
-        },
-        Points {
-            values: x1,
-            n: count(x1),
-            dim,
-        },
-    );
-    blocks::check(x0, x1, circular)?;
-    let mut cost = vec![0f32; x0.n * x0.n];
-    cost::squared_distances(x0.values, x1.values, circular, &mut cost);
-    Ok(assignment::assign(&cost, x0.n, &mut |_| true)?)
-}
-
-regflow_plugin::plugin! { name: "ot", flows: [], targets: [OptimalTransport] }
+regflow_plugin::plugin! { name: "ot", targets: [OptimalTransport] }
 
 #[cfg(feature = "export")]
 regflow_plugin::export! {}

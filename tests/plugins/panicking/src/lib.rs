@@ -1,6 +1,6 @@
 //! A plugin that panics where its configuration says, written as a stranger writes a plugin.
 
-use regflow_plugin::{Batch, EnergySource, FeatureKind, Points, Progress};
+use regflow_plugin::{Batch, Budget, EnergySource, FeatureKind, Pairing, Points};
 use regflow_plugin::{Error, Feature, Flow, ParameterBuilder, TargetSource, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -68,11 +68,10 @@ impl TargetSource for OutOfRange {
         x0: Points<'_>,
         x1: Points<'_>,
         _kinds: &[FeatureKind],
-        _threads: usize,
-        progress: &Progress,
-    ) -> Result<Vec<u32>, Error> {
-        progress.report(0.5)?;
-        Ok(vec![x1.n as u32; x0.n])
+        budget: &Budget<'_>,
+    ) -> Result<Pairing, Error> {
+        budget.progress.report(0.5)?;
+        Ok(Pairing::Rows(vec![x1.n as u32; x0.n]))
     }
 }
 

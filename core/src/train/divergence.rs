@@ -1,0 +1,137 @@
+//! When a stage has diverged: told by the training batches, never by what is held out.
+//!
+//! A loss that is not finite, or stays far above where it was, is divergence. A worse validation while the training loss falls
+//! is not: that is overfitting, which patience ends.
+
+use serde::{Deserialize, Serialize};
+
+/// Losses of which the median tells where training stands: half of them may be outliers.
+const WINDOW: usize = 16;
+/// Fewest of them that tell.
+const FEWEST: usize = 8;
+/// How many standard deviations of a batch's loss the median may rise, and how much for each feature (nats or squared
+/// units), whichever is more. A median of 16 has a standard deviation of 0.3 of them; the rest is for the ups and downs of large
+/// learning rates, which are no loss of what was learnt.
+const DEVIATIONS: f64 = 20.0;
+const PER_FEATURE: f64 = 0.05;
+
+/// What shows that a stage has diverged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Divergence {
+    /// The loss, the loss of recent steps, or the norm of the gradient.
+    pub what: String,
+    /// Its value, in words: it need not be a number.
+    pub value: String,
+    /// Step of the stage.
+    pub step: usize,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+}
+
+/// The losses of the last steps, and the lowest level that they had.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Watch {
+    /// Newest last.
+    recent: Vec<f64>,
+    /// Lowest median, and the standard deviation of a loss there.
+    lowest: Option<[f64; 2]>,
+}
+
+impl Watch {
+    /// Takes in a finite loss, above its floor, of a model with so many features; the median of the last losses if they have
+    /// exploded.
+    pub fn observe(&mut self, loss: f64, features: usize) -> Option<f64> {
+        self.recent.push(loss);
+        if self.recent.len() > WINDOW {
+            self.recent.remove(0);
+        }
+        // The first loss is that before the first step, and the level from which to tell whether the first steps were too large.
+        let [lowest, deviation] = *self.lowest.get_or_insert([loss, 0.0]);
+        if self.recent.len() < FEWEST {
+            return None;
+        }
+        let level = median(self.recent.clone());
+        if level < lowest {
+            self.lowest = Some([level, self.deviation()]);
+        }
+        let most = (DEVIATIONS * deviation).max(PER_FEATURE * features as f64);
+        (level > lowest + most).then_some(level)
+    }
+
+    /// Median of the last losses, if there are any.
+    pub fn level(&self) -> Option<f64> {
+        (!self.recent.is_empty()).then(|| median(self.recent.clone()))
+    }
+
+    /// Forgets the losses of a state that was left, but not the lowest level.
+    pub fn retreat(&mut self) {
+        self.recent.clear();
+    }
+
+    /// Standard deviation of a loss, from the differences of neighbours: a slow fall does not count.
+    fn deviation(&self) -> f64 {
+        let steps = self.recent.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+        // Of normal numbers the median of absolute differences is 0.6745 sqrt(2) deviations.
+        median(steps.collect()) / (0.674_489_75 * std::f64::consts::SQRT_2)
+    }
+}
+
+/// NaN of nothing.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let n = values.len();
+    match n {
+        0 => f64::NAN,
+        _ => 0.5 * (values[(n - 1) / 2] + values[n / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_distr::StandardNormal;
+
+    use super::*;
+
+    /// A course of losses with normal noise, of a model with 60 features: the step at which they have exploded, if they do.
+    fn watch(course: impl Fn(f64) -> f64, noise: f64, steps: usize) -> (Watch, Option<usize>) {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(4);
+        let mut watch = Watch::default();
+        let exploded = (0..steps).position(|step| {
+            let normal: f64 = random.sample(StandardNormal);
+            let loss = course(step as f64) + noise * normal;
+            watch.observe(loss, 60).is_some()
+        });
+        (watch, exploded)
+    }
+
+    #[test]
+    fn a_falling_or_resting_loss_has_not_exploded() {
+        let (falling, exploded) = watch(|t| 80.0 + 10.0 * (-t / 100.0).exp(), 0.25, 5000);
+        assert_eq!(exploded, None);
+        assert!((falling.deviation() / 0.25 - 1.0).abs() < 0.6);
+        assert!((falling.level().unwrap() - 80.0).abs() < 0.4);
+        // Nor one with a tenth of outliers, whatever they are.
+        let spikes = |t: f64| if t % 10.0 == 3.0 { 1e30 } else { 80.0 };
+        assert_eq!(watch(spikes, 0.25, 1000).1, None);
+    }
+
+    #[test]
+    fn one_that_rises_has() {
+        // By 8 nats, more than 20 deviations, within a few steps of half a window above it.
+        let jump = |t: f64| if t < 500.0 { 80.0 } else { 88.0 };
+        let at = watch(jump, 0.25, 1000).1.unwrap();
+        assert!((507..512).contains(&at), "{at}");
+        // At once, in a run whose first step was far too large.
+        let lost = |t: f64| if t < 1.0 { 80.0 } else { 1e9 };
+        assert_eq!(watch(lost, 0.25, 100).1, Some(FEWEST - 1));
+        // Slowly.
+        assert!(watch(|t| 80.0 + 0.02 * t, 0.25, 1000).1.is_some());
+        // After a retreat the level to compare with is still the lowest.
+        let (mut watch, _) = watch(|_| 80.0, 0.25, 50);
+        watch.retreat();
+        let exploded = (0..10).position(|_| watch.observe(90.0, 60).is_some());
+        assert_eq!(exploded, Some(FEWEST - 1));
+    }
+}

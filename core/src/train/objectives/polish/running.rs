@@ -1,0 +1,225 @@
+//! A polish at work.
+
+use super::PolishOptions;
+use super::buffer::{Buffer, clip};
+use super::judge::Judge;
+use super::score::{Scored, Target};
+use crate::coordinates::Configurations;
+use crate::math::{Purpose, Streams};
+use crate::model::Model;
+use crate::sample::{Resampling, draw, mean_reduced_energy};
+use crate::tensor::{Tensor, Var};
+use crate::train::TrainError;
+use crate::train::dataset::Dataset;
+use crate::train::objectives::terms::{Terms, sum_f64};
+use crate::train::objectives::{Array, Arrays, At, Batch, Context, Network, Rows, Running};
+use crate::train::state::Judgement;
+
+/// Columns: features, `[B, D]`, and with forces also the gradient of the target's log density by them, `[B, D]`, the share of the
+/// path gradient, `[B]`, and the weight of the row in the loss that is told, `[B]`: 0 for plain samples, whose likelihood means
+/// nothing.
+const X1: usize = 0;
+const SCORES: usize = 1;
+const SHARE: usize = 2;
+const TOLD: usize = 3;
+
+/// Part of the gradient of a row that stands for the target that goes along the path. Both parts have the same expectation but
+/// errors of their own, and where the flow is far off, in the tails, the slopes along the path are huge: there the likelihood
+/// holds it. (Cutting large slopes off instead shifts the expectation, and training drifts away.)
+const PATH_SHARE: f64 = 0.5;
+
+/// A polish of one model with one energy.
+pub(super) struct Polish<'a> {
+    settings: &'a PolishOptions,
+    model: &'a Model,
+    dataset: &'a Dataset,
+    seed: u64,
+    target: Target<'a>,
+    terms: Terms,
+    judge: Judge,
+    buffer: Buffer,
+    /// Steps, and the sum over them of the part of the weight that was clipped.
+    clipped: [f64; 2],
+}
+
+impl<'a> Polish<'a> {
+    pub fn new(settings: &'a PolishOptions, context: Context<'a>) -> Result<Self, TrainError> {
+        let Context {
+            model,
+            dataset,
+            seed,
+            ..
+        } = context;
+        let energy = context.energy()?;
+        let held_out = dataset.validation_points(model.coordinates())?;
+        let frames = Configurations {
+            positions: &held_out.positions,
+            n_atoms: model.n_atoms(),
+        };
+        let mean = mean_reduced_energy(energy, &frames, model.temperature())?;
+        let target = Target::new(model, energy, settings, mean);
+        Ok(Polish {
+            judge: Judge::new(&held_out, &target, settings, seed)?,
+            terms: Terms::new(model.prior(), model.device())?,
+            buffer: Buffer::default(),
+            clipped: [0.0; 2],
+            settings,
+            model,
+            dataset,
+            seed,
+            target,
+        })
+    }
+
+    /// Draws what a step needs from the model as it is: the whole buffer the first time.
+    fn refill(&mut self) -> Result<(), TrainError> {
+        let n = match self.buffer.is_empty() {
+            true => self.settings.buffer,
+            false => self.settings.fresh,
+        };
+        let streams = Streams::new(Purpose::PolishBuffer, self.seed);
+        let (features, log_q) = self.model.sample_features(n, streams, self.buffer.drawn)?;
+        let Scored { log_target, scores } = self.target.score(&features)?;
+        let log_weight = log_target.iter().zip(log_q);
+        let log_weight = log_weight.map(|(log_target, log_q)| {
+            let log_weight = log_target - log_q;
+            if log_weight.is_finite() {
+                log_weight
+            } else {
+                f64::NEG_INFINITY
+            }
+        });
+        self.buffer.push(Buffer {
+            log_weight: log_weight.collect(),
+            features,
+            scores,
+            log_target,
+            ..Buffer::default()
+        });
+        Ok(())
+    }
+}
+
+impl Running for Polish<'_> {
+    /// Data, weighted samples, plain samples, in this order.
+    fn batch(&mut self, at: &At) -> Result<Batch, TrainError> {
+        // The averaged parameters are the better proposal.
+        at.averaged(|| self.refill())?;
+        let (settings, size) = (self.settings, at.size);
+        let part = |part: f64| (part * size as f64).round() as usize;
+        let n_data = part(settings.data);
+        // At least one row stands for the target.
+        let n_plain = part(settings.reverse).min(size - n_data.max(1));
+        let n_weighted = size - n_data - n_plain;
+        let coordinates = self.model.coordinates();
+        let mut x1 = self
+            .dataset
+            .training_features(coordinates, at.first, n_data, 0.0)?;
+        let of_data = self.target.score(&x1)?;
+
+        let (clipped, share) = clip(&self.buffer.log_weight, settings.clip_quantile);
+        self.clipped = [self.clipped[0] + 1.0, self.clipped[1] + share];
+        let random = Streams::new(Purpose::PolishChoice, self.seed).at(at.step as u64);
+        let mut rows = draw(Resampling::Systematic, &clipped, n_weighted, random)?;
+        // Of the loss that the best of flows would have on these rows only the entropy of the target changes from step to step.
+        let known = rows.iter().map(|&row| self.buffer.log_target[row]);
+        let known = known.chain(of_data.log_target).filter(|p| p.is_finite());
+        let (count, sum) = known.fold((0.0, 0.0), |(n, sum), p| (n + 1.0, sum + p));
+        let floor = -sum / f64::max(count, 1.0);
+
+        rows.extend(self.buffer.newest(n_plain));
+        let size = n_data + rows.len();
+        let n_plain = size - n_data - n_weighted;
+        let dimension = self.model.prior().dimension();
+        let mut scores = of_data.scores;
+        for row in rows {
+            let range = row * dimension..(row + 1) * dimension;
+            x1.extend_from_slice(&self.buffer.features[range.clone()]);
+            if settings.forces {
+                scores.extend_from_slice(&self.buffer.scores[range]);
+            }
+        }
+        let columns = if settings.forces {
+            let by_kind = |target: f64, plain: f64| {
+                let mut column = vec![target as f32; size - n_plain];
+                column.resize(size, plain as f32);
+                column
+            };
+            let told = size as f64 / (size - n_plain) as f64;
+            vec![x1, scores, by_kind(PATH_SHARE, 1.0), by_kind(told, 0.0)]
+        } else {
+            vec![x1]
+        };
+        Ok(Batch::new(size, columns).taking(n_data).with_floor(floor))
+    }
+
+    fn loss(&self, network: Network, rows: &Rows) -> Result<Tensor, TrainError> {
+        let x1 = self.terms.features(rows.column(X1))?;
+        let (x0, log_det) = network.flow().inverse(&x1)?;
+        sum_f64(&self.terms.negative_log_density(&x0, &log_det)?)
+    }
+
+    /// With forces, [`PATH_SHARE`] of the gradient of a row that stands for the target, and all of that of a plain sample, is not that
+    /// of the likelihood but that along the path of the point alone, i.e. of `x0(theta) . G` with `x0(theta) = f^-1(x1)` and
+    /// `G = d/dx0 [log p(f(x0)) + log |det J_f(x0)| - log p0(x0)]` held fixed. Over points of the target `p` it has the
+    /// expectation of the likelihood's gradient, but uses the target's slope at each point and vanishes, with its variance,
+    /// where `q = p`; over points of `q` it is the whole gradient of `KL(q || p)`, to which the likelihood adds nothing (Vaitl,
+    /// Winkler, Richter, Kessel, ICLR 2024, arXiv 2403.15881).
+    fn differentiable(&self, model: &Model, rows: &Rows) -> Result<(Tensor, f64), TrainError> {
+        if !self.settings.forces {
+            let sum = self.loss(Network::training(model), rows)?;
+            let value = sum.to_scalar::<f64>()?;
+            return Ok((sum, value));
+        }
+        let terms = &self.terms;
+        let share = terms.numbers(rows.column(SHARE))?;
+        let told = rows.column(TOLD);
+        let x1 = terms.features(rows.column(X1))?;
+        let (x0, log_det) = Network::training(model).flow().inverse(&x1)?;
+        let likelihood = terms.negative_log_density(&x0, &log_det)?;
+        let value = (likelihood.detach() * terms.numbers(told)?)?.sum_all()?;
+
+        let start = Var::from_tensor(&x0.detach())?;
+        let (y, log_det) = Network::plain(model).flow().forward(start.as_tensor())?;
+        let scores = terms.features(rows.column(SCORES))?;
+        let pulled_back = (sum_f64(&(y * scores)?)? + sum_f64(&log_det)?)?;
+        let gradients = pulled_back.backward()?;
+        let prior = terms.prior_slope(start.as_tensor())?;
+        let slope = match gradients.get(start.as_tensor()) {
+            Some(gradient) => (gradient + prior)?,
+            None => prior,
+        }
+        .detach();
+        let path = (x0 * slope)?.to_dtype(likelihood.dtype())?.sum(1)?;
+        let rest = share.affine(-1.0, 1.0)?;
+        let sum = ((path * share)? + (likelihood * rest)?)?.sum_all()?;
+        Ok((sum, value.to_scalar::<f64>()?))
+    }
+
+    fn judge(&mut self) -> Result<Judgement, TrainError> {
+        self.judge.judge(&self.target, &self.terms)
+    }
+
+    fn state(&self) -> Arrays {
+        let mut arrays = Arrays::new();
+        self.buffer.save(&mut arrays);
+        arrays.insert("clipped".into(), Array::F64(self.clipped.to_vec()));
+        arrays
+    }
+
+    fn restore(&mut self, mut state: Arrays) -> Result<(), String> {
+        let dimension = self.model.prior().dimension();
+        self.buffer = Buffer::load(&mut state, dimension, self.settings.forces)?;
+        match state.remove("clipped") {
+            Some(Array::F64(clipped)) if clipped.len() == 2 => {
+                self.clipped = [clipped[0], clipped[1]];
+                Ok(())
+            }
+            _ => Err("the clipped weight of the polish is missing".into()),
+        }
+    }
+
+    fn clipped(&self) -> Option<f64> {
+        Some(self.clipped[1] / self.clipped[0].max(1.0))
+    }
+}
