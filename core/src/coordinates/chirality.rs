@@ -51,4 +51,39 @@ impl ChiralCentres {
         };
         self.centres.iter().filter(is_inverted).count()
     }
+
+    /// The alpha carbon that shows both hands in `positions` (`[n, 3N]`, nm), and the share of the configurations in which its
+    /// residue is D; that nearest to one half, if there are several. Dynamics does not turn one hand into the other: such frames
+    /// are of two molecules, or some are mirror images. Fewer than one configuration in a thousand do not count.
+    ///
+    /// # Panics
+    /// If a configuration is shorter than the topology that the centres were found in.
+    pub fn mixed(&self, positions: &[f64], n_atoms: usize) -> Option<(usize, f64)> {
+        /// Share of the rarer hand.
+        const LEAST: f64 = 1e-3;
+        let frames = || positions.chunks_exact(3 * n_atoms.max(1));
+        let n = frames().len() as f64;
+        let rarer = |share: f64| share.min(1.0 - share);
+        self.centres
+            .iter()
+            .map(|&centre| {
+                let alone = Self {
+                    centres: vec![centre],
+                };
+                let inverted: usize = frames().map(|x| alone.inverted(x)).sum();
+                (centre[0], inverted as f64 / n)
+            })
+            .filter(|(_, share)| rarer(*share) >= LEAST)
+            .max_by(|a, b| rarer(a.1).total_cmp(&rarer(b.1)))
+    }
+}
+
+/// In words, that frames have both hands.
+pub(crate) fn describe_mixed(topology: &Topology, centre: usize, share: f64) -> String {
+    format!(
+        "the frames have both hands: the residue of {} is D in {:.1} % of them and L in the others, which dynamics does not turn into \
+         each other; are some of the frames mirror images, or of another molecule?",
+        topology.describe(centre),
+        100.0 * share
+    )
 }

@@ -426,9 +426,7 @@ fn conect_records_name_serials() {
         "system.xml",
         "bonded to 3 (C3 of LIG1)",
     ] {
-        assert!(
-            error.contains(part), "{part}: {error}"
-        );
+        assert!(error.contains(part), "{part}: {error}");
     }
     // A record of an atom that is not there is told.
     let missing = gap.replace("CONECT    1    2", "CONECT    1    2   77");
