@@ -248,6 +248,15 @@ fn handedness_is_kept_and_reported() {
         let chiral = ChiralCentres::find(&fixture.topology);
         assert_eq!(chiral.len(), centres);
         let mirrored: Vec<f64> = fixture.positions.iter().map(|x| -x).collect();
+        let n_atoms = fixture.topology.n_atoms();
+        assert_eq!(chiral.mixed(&fixture.positions, n_atoms), None);
+        assert_eq!(chiral.mixed(&mirrored, n_atoms), None);
+        let both = [&fixture.positions[..], &mirrored].concat();
+        let (centre, share) = chiral.mixed(&both, n_atoms).unwrap();
+        assert_eq!(
+            (fixture.topology.atoms[centre].name.as_str(), share),
+            ("CA", 0.5)
+        );
         for (kind, options) in variants() {
             let map = fixture.fit(kind, &options);
             for (positions, inverted) in [(&fixture.positions, 0), (&mirrored, centres)] {
