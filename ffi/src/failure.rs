@@ -10,7 +10,7 @@ use regflow_core::plugin::PluginError;
 use regflow_core::sample::{MoveError, SampleError};
 use regflow_core::system::SystemError;
 use regflow_core::tensor::TensorError;
-use regflow_core::train::TrainError;
+use regflow_core::train::{JobError, TrainError};
 
 /// What every function returns: `REGFLOW_SUCCESS` or one of the `REGFLOW_ERROR_` codes. Later versions may add codes.
 pub type Status = i32;
@@ -141,7 +141,7 @@ pub(crate) enum Failure {
     #[error("argument `config`")]
     Config(#[source] serde_json::Error),
     #[error(transparent)]
-    Train(Box<TrainError>),
+    Train(Box<JobError>),
 }
 
 impl From<MoveError> for Failure {
@@ -150,8 +150,8 @@ impl From<MoveError> for Failure {
     }
 }
 
-impl From<TrainError> for Failure {
-    fn from(error: TrainError) -> Self {
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Self {
         Self::Train(Box::new(error))
     }
 }
@@ -193,7 +193,18 @@ fn energy(error: &EnergyError) -> Status {
     }
 }
 
-/// The code of a training run that fails.
+/// The code of a training run that cannot be begun, or fails.
+fn job(error: &JobError) -> Status {
+    match error {
+        JobError::Train(error) => training(error),
+        JobError::Output { .. } | JobError::Unfinished { .. } | JobError::Unsavable { .. } => {
+            REGFLOW_ERROR_IO
+        }
+        _ => REGFLOW_ERROR_ARGUMENT,
+    }
+}
+
+/// The code of the stages of a run.
 fn training(error: &TrainError) -> Status {
     match error {
         TrainError::Option { .. }
@@ -204,8 +215,14 @@ fn training(error: &TrainError) -> Status {
         TrainError::Flow(error) => match &**error {
             ModelError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
             ModelError::Plugin(error) => plugin(error),
+            // A model to go on from.
+            ModelError::Io { .. } | ModelError::System(_) => REGFLOW_ERROR_IO,
+            ModelError::NotAModel { .. }
+            | ModelError::FormatVersion { .. }
+            | ModelError::Architecture { .. } => loading(error),
             _ => REGFLOW_ERROR_COMPUTE,
         },
+        TrainError::ReadCheckpoint { .. } | TrainError::System(_) => REGFLOW_ERROR_IO,
         TrainError::Target(error) => match &**error {
             PairsError::Plugin(error) => plugin(error),
             PairsError::Data(error) => training(error),
@@ -255,7 +272,7 @@ impl Failure {
                 MoveError::Potential(error) => evaluation(error),
                 _ => REGFLOW_ERROR_ARGUMENT,
             },
-            Self::Train(error) => training(error),
+            Self::Train(error) => job(error),
             Self::Compute(_) | Self::Weights(_) => REGFLOW_ERROR_COMPUTE,
         }
     }

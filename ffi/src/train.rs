@@ -5,18 +5,11 @@ use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use regflow_core::coordinates::{CoordinateKind, CoordinateOptions};
+use regflow_core::coordinates::FrameStore;
 use regflow_core::energy::Energy;
 use regflow_core::model::Model;
-use regflow_core::pairs::{PairOptions, Pairs};
-use regflow_core::plugin;
-use regflow_core::system::Topology;
 use regflow_core::tensor::Device;
-use regflow_core::train::{
-    self, Dataset, Observer, Progress as Step, Recipe, Resources, Retreat, Stage, StageSummary,
-    TrainError, TrainOptions,
-};
-use serde::Deserialize;
+use regflow_core::train::{Input, Job, Observer, Progress as Step, Retreat, StageSummary};
 use serde_json::{Value, json};
 
 use crate::arguments::{Struct, check_length, output, structure, text, values};
@@ -39,7 +32,7 @@ pub struct Progress {
     pub user_data: *mut c_void,
     /// Called after every step, by the thread that trains. `json` is an object with `stage` (from 0), `stages`, `objective`,
     /// `step`, `fraction` (of the stage), `seconds`, `loss`, `gradient_norm`, `learning_rate`, and after validations `validation`
-    /// and, in a polish, `ess`. Returns 0 to go on; anything else ends the run. Must not throw.
+    /// and, in a polish, `ess` and `forward_ess` (ESS/N of its samples and on held-out frames). Returns 0 to go on; anything else ends the run. Must not throw.
     pub report: Option<unsafe extern "C" fn(user_data: *mut c_void, json: *const c_char) -> i32>,
 }
 
@@ -110,137 +103,6 @@ impl Given {
     }
 }
 
-/// What `config` holds.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    temperature: f64,
-    #[serde(default = "internal")]
-    coordinates: CoordinateKind,
-    #[serde(default)]
-    coordinate_options: CoordinateOptions,
-    #[serde(default = "nsf")]
-    architecture: String,
-    #[serde(default = "object")]
-    architecture_config: Value,
-    recipe: Option<String>,
-    stages: Option<Vec<Stage>>,
-    time_limit: Option<f64>,
-    validation_fraction: Option<f64>,
-    symmetry: Option<bool>,
-    #[serde(default)]
-    seed: u64,
-    #[serde(default = "ot")]
-    target: String,
-    #[serde(default = "object")]
-    target_config: Value,
-    pairs: Option<usize>,
-}
-
-fn internal() -> CoordinateKind {
-    CoordinateKind::Internal
-}
-
-fn nsf() -> String {
-    "nsf".into()
-}
-
-fn ot() -> String {
-    "ot".into()
-}
-
-fn object() -> Value {
-    json!({})
-}
-
-impl Config {
-    fn options(&self) -> Result<TrainOptions, Failure> {
-        let range = |what: String, expected| Failure::Range {
-            argument: "config",
-            what,
-            expected,
-        };
-        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            let what = format!("`temperature` is {}", self.temperature);
-            return Err(range(what, "a positive number of Kelvin"));
-        }
-        let stages = match (&self.recipe, &self.stages) {
-            (Some(_), Some(_)) => {
-                let what = "it has both `recipe` and `stages`".into();
-                return Err(range(what, "one of them"));
-            }
-            (_, Some(stages)) => stages.clone(),
-            (recipe, None) => recipe
-                .as_deref()
-                .unwrap_or("default")
-                .parse::<Recipe>()
-                .map_err(|what| range(what, "one of these"))?
-                .stages(),
-        };
-        let default = TrainOptions::default();
-        let mut options = TrainOptions {
-            stages,
-            validation_fraction: self
-                .validation_fraction
-                .unwrap_or(default.validation_fraction),
-            symmetry: self.symmetry.unwrap_or(default.symmetry),
-            seed: self.seed,
-        };
-        options.validate()?;
-        if let Some(seconds) = self.time_limit {
-            options.limit_time(seconds);
-            options.validate()?;
-        }
-        Ok(options)
-    }
-
-    fn model(
-        &self,
-        topology: Topology,
-        dataset: &Dataset,
-        device: &Device,
-    ) -> Result<Model, TrainError> {
-        let circular = plugin::find::<plugin::Flow>(&self.architecture)?
-            .info()
-            .circular;
-        let options = CoordinateOptions {
-            circular,
-            ..self.coordinate_options.clone()
-        };
-        let coordinates = dataset.fit_coordinates(self.coordinates, &topology, &options)?;
-        let model = Model::new(
-            &self.architecture,
-            self.architecture_config.clone(),
-            coordinates,
-            topology,
-            self.temperature,
-            self.seed,
-            device,
-        )?;
-        model.check()?;
-        Ok(model)
-    }
-
-    fn pairs(
-        &self,
-        model: &Model,
-        dataset: &Dataset,
-        options: &TrainOptions,
-    ) -> Result<Option<Pairs>, TrainError> {
-        if !options.needs().pairs {
-            return Ok(None);
-        }
-        let pairs = PairOptions {
-            source: self.target.clone(),
-            config: self.target_config.clone(),
-            count: self.pairs.unwrap_or(dataset.n_training()),
-            directory: None,
-            seed: options.seed,
-        };
-        Ok(Some(Pairs::make(model, dataset, &pairs)?))
-    }
-}
-
 /// Passes what happens on to the caller.
 struct Reporter(Option<Progress>);
 
@@ -261,6 +123,7 @@ impl Observer for Reporter {
             "learning_rate": step.learning_rate,
             "validation": step.validation,
             "ess": step.ess,
+            "forward_ess": step.forward_ess,
         });
         let json = CString::new(json.to_string()).unwrap_or_default();
         // SAFETY: the caller's own function and data.
@@ -270,10 +133,20 @@ impl Observer for Reporter {
         }
     }
 
+    fn resumed(&mut self, step: usize, _: &[StageSummary]) {
+        log::info(&format!("resumed after step {step}"));
+    }
+
     fn retreated(&mut self, retreat: &Retreat) {
         log::warning(&format!(
             "training diverged at step {} ({} is {}): back to the last good state, learning rate times {}",
             retreat.step, retreat.what, retreat.value, retreat.rate_factor
+        ));
+    }
+
+    fn returned(&mut self, best: usize, rate_factor: f64) {
+        log::info(&format!(
+            "no better than at step {best} for a while: on from there, learning rate times {rate_factor}"
         ));
     }
 
@@ -284,33 +157,55 @@ impl Observer for Reporter {
         ));
         None
     }
+
+    fn noted(&mut self, text: &str) {
+        log::info(text);
+    }
+
+    fn warned(&mut self, text: &str) {
+        log::warning(text);
+    }
 }
 
 /// Trains a model on frames.
 ///
 /// `topology` is the molecule. `frames` is `[n_frames][n_atoms][3]`, molecules whole, atoms in the order of the topology, frames in
-/// the order of time. `config` is a JSON object:
+/// the order of time. `config` is a JSON object, of which everything but the temperature may be left out:
 ///
-///     {"temperature": 300,             in K; all others may be left out
+///     {"temperature": 300,             K; that of the model with "start_from"
 ///      "coordinates": "internal",      or "gauge", "cartesian"
-///      "coordinate_options": {},       such as {"whiten": false}
-///      "architecture": "nsf", "architecture_config": {},
+///      "coordinate_options": {},       "whiten" (true), "z_matrix", "gauge_atoms"
+///      "architecture": "nsf",          name of a plugin, or path of its library
+///      "architecture_config": {},      its own settings
+///      "start_from": "m.safetensors",  instead of these four: go on from a model
 ///      "recipe": "default",            or "fast", "best", or instead of it
 ///      "stages": [{"objective": "likelihood", "steps": 2000}],
 ///      "time_limit": 600,              seconds, divided among the stages
-///      "validation_fraction": 0.1, "symmetry": true, "seed": 0,
-///      "target": "ot", "target_config": {}, "pairs": 10000}       for regression
+///      "validation_fraction": 0.1,     part of the frames held out, in blocks of time
+///      "symmetry": true,               permute equivalent hydrogens
+///      "seed": 0,
+///      "target": "ot", "target_config": {}, "pairs": 10000, "pairs_dir": "pairs",       for regression
+///      "accept_long_bonds": false,     bonds above 0.35 nm: of coarse-grained beads
+///      "out": "m.safetensors",         model file, written when the run is done
+///      "curve": "m.csv",               training curve; beside "out" without it
+///      "checkpoint": "m.checkpoint",   where the run is saved; beside "out" without it
+///      "checkpoint_every": 60,         seconds
+///      "resume": false}                continue from the checkpoint
 ///
-/// with the stages that a configuration file of `bg-sample train` has. `options` may be NULL: frames in nm, on the CPU, without an
-/// energy. An energy is needed by a polish alone; one that has no forces, such as a callback without them, needs
-/// `"polish": {"forces": false}` in its stage. If the progress function stops the run, the model has the best parameters so far.
-/// On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. What happens
-/// meanwhile is written to the log.
+/// with the stages that a configuration file of `bg-sample train` has; without recipe and stages it is "default" with an energy,
+/// and "fast", which has no polish, without. The checks, the defaults and the model's training record are those of
+/// `bg-sample train`. `options` may be NULL: frames in nm, on the CPU, without an energy. An energy is needed by a polish alone; one
+/// that has no forces, such as a callback without them, needs `"polish": {"forces": false}` in its stage.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_IO` if the topology's file cannot be read;
-/// `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK`
-/// if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the energy was freed; `REGFLOW_ERROR_COMPUTE`, among others if
-/// training diverges. Safe to call from any thread. Since 1.
+/// On success `*model` is a new model that the caller ends with `regflow_model_free`; on failure it is NULL. If the progress
+/// function stops the run, or something fails when there are parameters worth keeping already, the model has the best ones so
+/// far: the training record (`regflow_model_describe`) says so under `summary` and `failure`, and a checkpoint stays for
+/// `resume`. What happens meanwhile is written to the log.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`, among others for frames or an energy that do not fit the topology; `REGFLOW_ERROR_LENGTH`;
+/// `REGFLOW_ERROR_IO` if a file cannot be read or written; `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing
+/// or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the
+/// energy was freed; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its
@@ -339,72 +234,26 @@ pub unsafe extern "C" fn regflow_train(
                 Given::read(options)?,
             )
         };
-        let config: Config = serde_json::from_str(config).map_err(Failure::Config)?;
+        let job: Job = serde_json::from_str(config).map_err(Failure::Config)?;
         check_length(
             "frames_length",
             frames_length,
             n_frames,
             3 * topology.n_atoms(),
         )?;
-        if let Some(energy) = &given.energy
-            && energy.n_atoms() != topology.n_atoms()
-        {
-            return Err(Failure::Range {
-                argument: "options->energy",
-                what: format!("it has {} atoms", energy.n_atoms()),
-                expected: "as many as the topology",
-            });
+        let mut store = FrameStore::new(topology.n_atoms());
+        for frame in frames.chunks_exact(3 * topology.n_atoms()) {
+            let frame: Vec<f64> = frame.iter().map(|x| x * given.units.length).collect();
+            store.extend(&frame);
         }
-        if let Some(at) = frames.iter().position(|x| !x.is_finite()) {
-            return Err(Failure::Range {
-                argument: "frames",
-                what: format!(
-                    "frame {} has a coordinate that is {}",
-                    at / (3 * topology.n_atoms()),
-                    frames[at]
-                ),
-                expected: "finite coordinates",
-            });
-        }
-        let frames = frames.iter().map(|x| x * given.units.length).collect();
-        *handle = create(Content::new(run(topology, frames, &config, &given)?));
+        let input = Input {
+            topology,
+            frames: store,
+            energy: given.energy.as_deref(),
+            device: given.device.clone(),
+        };
+        let trained = job.run(input, &mut Reporter(given.progress))?;
+        *handle = create(Content::new(trained.model));
         Ok(())
     })
-}
-
-/// Frames in nm to a trained model.
-fn run(
-    topology: Topology,
-    frames: Vec<f64>,
-    config: &Config,
-    given: &Given,
-) -> Result<Model, Failure> {
-    let options = config.options()?;
-    let dataset = Dataset::new(frames, &topology, &options)?;
-    let mut trained = config.model(topology, &dataset, &given.device)?;
-    let pairs = config.pairs(&trained, &dataset, &options)?;
-    let resources = Resources {
-        pairs: pairs.as_ref(),
-        energy: given.energy.as_deref(),
-        checkpoint: None,
-    };
-    let summary = train::train(
-        &mut trained,
-        &dataset,
-        resources,
-        &options,
-        &mut Reporter(given.progress),
-    )?;
-    summary
-        .warnings()
-        .iter()
-        .for_each(|text| log::warning(text));
-    trained.set_training_record(json!({
-        "options": options,
-        "summary": summary,
-        "frames": { "training": dataset.n_training(), "validation": dataset.n_validation() },
-        "target": pairs.as_ref().map(|pairs| pairs.describe()),
-        "regflow_version": env!("CARGO_PKG_VERSION"),
-    }));
-    Ok(trained)
 }

@@ -105,7 +105,7 @@ static void energies(const regflow_topology_t *topology, const double *frames, s
     SUCCEEDS(regflow_energy_from_callback(&callback, length / FRAMES / 3 + 1, &energy));
     options.energy = energy;
     FAILS(regflow_train(topology, polish, FRAMES, frames, length, &options, &model), REGFLOW_ERROR_ARGUMENT,
-          "`options->energy`");
+          "particles");
     SUCCEEDS(regflow_energy_free(energy));
     SUCCEEDS(regflow_energy_from_callback(&callback, length / FRAMES / 3, &energy));
     options.energy = energy;

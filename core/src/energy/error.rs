@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ForeignFormat;
 use crate::plugin::PluginError;
 
 /// An error of this module; each variant carries the facts needed to mend the input.
@@ -15,6 +16,14 @@ pub enum EnergyError {
         path: PathBuf,
         /// Reason given by the operating system.
         source: std::io::Error,
+    },
+    /// The file is another program's, and no System XML.
+    #[error("{} is {format}, not a potential: {}", path.display(), format.cure(path))]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        format: ForeignFormat,
     },
     /// An error inside a file that could be read.
     #[error("{}: {source}{}", path.display(), in_openmm(path, source))]

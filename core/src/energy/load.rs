@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Energy, EnergyError, ForceField, Precision, Refusals, system_xml};
+use super::{Energy, EnergyError, ForceField, ForeignFormat, Precision, Refusals, system_xml};
 use crate::plugin::{self, PluginEnergy};
 use crate::system::BondTerm;
 
@@ -30,7 +30,14 @@ pub fn load(source: &str) -> Result<Box<dyn Energy>, EnergyError> {
 /// As [`load`]; another precision than double for a plugin, which has options of its own.
 pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, EnergyError> {
     let Some((plugin, config)) = plugin_source(source) else {
-        let force_field = ForceField::from_system_xml(Path::new(source))?;
+        let path = Path::new(source);
+        if let Some(format) = ForeignFormat::of(path) {
+            return Err(EnergyError::Foreign {
+                path: path.to_owned(),
+                format,
+            });
+        }
+        let force_field = ForceField::from_system_xml(path)?;
         return Ok(Box::new(force_field.with_precision(precision)));
     };
     if precision != Precision::Double {

@@ -6,16 +6,22 @@
 
 mod error;
 mod force_field;
+mod foreign;
 mod kernels;
 mod load;
+mod molecule;
 mod parameters;
 mod system_xml;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 pub use error::{EnergyError, Remedy};
 pub use force_field::{ForceField, Precision};
+pub use foreign::ForeignFormat;
 pub use load::{load, load_with};
+pub use molecule::check_molecule;
 
 use crate::system::{BondTerm, Particles};
 
@@ -26,6 +32,16 @@ pub struct Refusals {
     pub count: u64,
     /// The engine's words for the first of them.
     pub reason: String,
+}
+
+impl fmt::Display for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "configurations without an energy, because the engine could not evaluate them: {}; the first: {}",
+            self.count, self.reason
+        )
+    }
 }
 
 /// A potential energy `U(x)` of `N` particles, evaluated in batches.

@@ -27,6 +27,22 @@ pub fn write_atomically(
     Ok(())
 }
 
+/// Checks that [`write_atomically`] can write `path`, so that this is told before the work that it is to hold.
+///
+/// # Errors
+/// [`SystemError::Write`] as there, but for a disk that fills up later.
+pub fn check_writable(path: &Path) -> Result<(), SystemError> {
+    temporary_beside(path).map(|_| ())
+}
+
+/// An empty file in the folder of `path` that is removed when dropped.
+pub(crate) fn temporary_beside(path: &Path) -> Result<tempfile::NamedTempFile, SystemError> {
+    temporary_neighbour(path, "").map_err(|source| SystemError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// A hidden temporary file in the folder of `path` whose name ends in `suffix`; removed when dropped.
 pub(super) fn temporary_neighbour(
     path: &Path,
@@ -114,6 +130,10 @@ mod tests {
         ] {
             let error = write_atomically(&path, |_| Ok(())).unwrap_err();
             assert!(matches!(error, SystemError::Write { .. }), "{error}");
+            let error = check_writable(&path).unwrap_err();
+            assert!(matches!(error, SystemError::Write { .. }), "{error}");
         }
+        check_writable(&folder.path().join("a.txt")).unwrap();
+        assert!(names(folder.path()).is_empty());
     }
 }

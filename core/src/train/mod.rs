@@ -12,6 +12,7 @@ mod dataset;
 mod divergence;
 mod fingerprint;
 mod gradient;
+mod job;
 mod objectives;
 mod observer;
 mod optimiser;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 pub use checkpoint::Checkpoint;
 pub use dataset::Dataset;
 pub use divergence::Divergence;
+pub use job::{FreshSamples, Input, Job, JobError, SampledPopulation, Trained};
 pub use objectives::{Likelihood, Needs, Objective, PolishOptions, Regression, Regularisation};
 pub use observer::{Observer, Progress, Resources, Retreat, Summary};
 pub use options::{Stage, TrainOptions};
@@ -40,7 +42,7 @@ pub use trainer::train;
 #[non_exhaustive]
 pub enum TrainError {
     /// An option is out of its range.
-    #[error("training option {name} = {found}: expected {expected}")]
+    #[error("`{name}` is {found}: expected {expected}")]
     Option {
         /// Name of the option.
         name: &'static str,
@@ -73,8 +75,8 @@ pub enum TrainError {
     /// Training diverged for good, before it found anything better than what it began with.
     #[error(
         "training has diverged: the {} is {} at step {}, and there were {retreats} returns to an earlier state before; nothing \
-         better than the parameters at the beginning was found; try a smaller learning rate (now {:e}), a smaller clip, or a \
-         larger batch",
+         better than the parameters at the beginning was found; try a smaller `learning_rate` (now {:e}), a smaller `clip`, or a \
+         larger `batch`",
         found.what, found.value, found.step, found.learning_rate
     )]
     Diverged {
@@ -92,7 +94,7 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A checkpoint is damaged, or none at all.
-    #[error("{} is not a usable checkpoint: {reason}; start the run anew instead of resuming it", path.display())]
+    #[error("{} is not a usable checkpoint: {reason}; start anew, without `resume`", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -102,7 +104,7 @@ pub enum TrainError {
     /// A checkpoint belongs to a run with other settings or data.
     #[error(
         "{} is the checkpoint of another run: its {name} began with {expected}, now it is {found}; resume with the same \
-         settings and files, or start the run anew",
+         settings and files, or start anew, without `resume`",
         path.display()
     )]
     OtherRun {
@@ -121,6 +123,9 @@ pub enum TrainError {
     /// The energy failed.
     #[error(transparent)]
     Energy(#[from] crate::energy::EnergyError),
+    /// Populations could not be told.
+    #[error(transparent)]
+    Metric(#[from] crate::metric::MetricError),
     /// Samples could not be drawn by weight.
     #[error(transparent)]
     Sample(#[from] crate::sample::SampleError),

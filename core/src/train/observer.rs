@@ -84,6 +84,12 @@ pub trait Observer {
     ) -> Option<serde_json::Value> {
         None
     }
+
+    /// A fact about the run, in words: how many frames there are, say.
+    fn noted(&mut self, _text: &str) {}
+
+    /// Something that the run gets over, but that its user should mind.
+    fn warned(&mut self, _text: &str) {}
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Observer for F {

@@ -117,7 +117,7 @@ impl TrainOptions {
         }
         check(
             self.validation_fraction > 0.0 && self.validation_fraction <= 0.5,
-            "validation-fraction",
+            "validation_fraction",
             self.validation_fraction,
             "above 0, at most 0.5",
         )?;
@@ -133,19 +133,16 @@ impl Stage {
         };
         check(self.steps > 0, "steps", self.steps, "at least 1")?;
         check(self.batch > 0, "batch", self.batch, "at least 1")?;
-        positive("learning-rate", self.learning_rate)?;
+        positive("learning_rate", self.learning_rate)?;
         positive("clip", self.clip)?;
         if let Some(limit) = self.time_limit {
-            positive("time-limit", limit)?;
+            positive("time_limit", limit)?;
         }
-        for (name, value) in [("warm-up", self.warm_up), ("ema", self.ema)] {
+        for (name, value) in [("warm_up", self.warm_up), ("ema", self.ema)] {
             let ok = (0.0..1.0).contains(&value);
             check(ok, name, value, "0 or more, below 1")?;
         }
-        for (name, value) in [
-            ("weight-decay", self.weight_decay),
-            ("target-noise", self.noise),
-        ] {
+        for (name, value) in [("weight_decay", self.weight_decay), ("noise", self.noise)] {
             let ok = value >= 0.0 && value.is_finite();
             check(ok, name, value, "0 or more")?;
         }
@@ -229,6 +226,6 @@ mod tests {
             ..Stage::default()
         };
         let error = TrainOptions::single(stage).validate().unwrap_err();
-        assert!(error.to_string().contains("target-noise = 0.1"), "{error}");
+        assert!(error.to_string().contains("`noise` is 0.1"), "{error}");
     }
 }

@@ -1,10 +1,8 @@
 //! How far weighted configurations can be trusted, in figures and in words.
 
-use rayon::prelude::*;
-use regflow::metric::{self, Basin, Blocks, Estimate};
+use regflow::metric::{Blocks, Estimate, Populations};
 use regflow::sample::Diagnostics;
-use regflow::system::{Topology, torsion};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::Outcome;
 use crate::figures::Figures;
@@ -119,78 +117,35 @@ pub fn estimate(Estimate { value, error }: &Estimate) -> String {
 /// Blocks of time from which the error of a trajectory's populations comes.
 const BLOCKS: usize = 20;
 
-/// Backbone torsions of many configurations, and how often they are in which basin.
-pub struct Populations {
-    atoms: Vec<[usize; 4]>,
-    basins: Vec<Basin>,
-    width: usize,
-    torsions: Vec<f64>,
+/// Adds the weighted populations of importance samples.
+pub fn add_weighted(figures: &mut Figures, all: &Populations, log_weights: &[f64]) -> Outcome {
+    add_populations(figures, all.weighted(log_weights)?, "weighted");
+    Ok(())
 }
 
-impl Populations {
-    /// The default basins of a molecule; none if it has no backbone.
-    pub fn new(topology: &Topology) -> Self {
-        let (atoms, basins) = metric::default_basins(topology);
-        Populations {
-            atoms,
-            basins,
-            width: 3 * topology.n_atoms(),
-            torsions: Vec::new(),
-        }
-    }
+/// Adds the populations of `n` samples as the model draws them.
+pub fn add_drawn(figures: &mut Figures, all: &Populations, n: usize) -> Outcome {
+    add_populations(figures, all.weighted(&vec![0.0; n])?, "unweighted");
+    Ok(())
+}
 
-    /// Takes in configurations, `[n, N, 3]`.
-    pub fn extend(&mut self, positions: &[f64]) {
-        let rows: Vec<Vec<f64>> = positions
-            .par_chunks(self.width)
-            .map(|x| self.atoms.iter().map(|&atoms| torsion(x, atoms)).collect())
-            .collect();
-        self.torsions.extend(rows.into_iter().flatten());
-    }
+/// Adds the populations of the frames of a trajectory, of which there are `lengths` in each run.
+pub fn add_counted(figures: &mut Figures, all: &Populations, lengths: &[usize]) -> Outcome {
+    let found = all.counted(&Blocks::of_runs(lengths, BLOCKS))?;
+    add_populations(figures, found, "frames, error from blocks of time");
+    Ok(())
+}
 
-    /// Adds the weighted populations of importance samples.
-    pub fn add_weighted(&self, figures: &mut Figures, log_weights: &[f64]) -> Outcome {
-        if let Some((object, text)) = self.weighted(log_weights)? {
-            figures.add("populations", object, format!("{text} (weighted)"));
-        }
-        Ok(())
+fn add_populations(figures: &mut Figures, populations: Vec<(&str, Estimate)>, what: &str) {
+    if populations.is_empty() {
+        return;
     }
-
-    /// Adds the populations of the frames of a trajectory, of which there are `lengths` in each run.
-    pub fn add_counted(&self, figures: &mut Figures, lengths: &[usize]) -> Outcome {
-        if self.basins.is_empty() {
-            return Ok(());
-        }
-        let blocks = Blocks::of_runs(lengths, BLOCKS);
-        let populations =
-            metric::block_populations(&self.basins, &self.torsions, self.atoms.len(), &blocks)?;
-        let (object, text) = self.describe(&populations);
-        let text = format!("{text} (frames, error from blocks of time)");
-        figures.add("populations", object, text);
-        Ok(())
+    let mut object = Map::new();
+    let mut text = Vec::new();
+    for (name, population) in populations {
+        object.insert(name.into(), json!(population));
+        text.push(format!("{name} {}", estimate(&population)));
     }
-
-    /// Weighted populations as JSON and in words; nothing without basins or weights.
-    pub fn weighted(&self, log_weights: &[f64]) -> Outcome<Option<(Map<String, Value>, String)>> {
-        if self.basins.is_empty() || !log_weights.iter().any(|w| w.is_finite()) {
-            return Ok(None);
-        }
-        let populations = metric::weighted_populations(
-            &self.basins,
-            &self.torsions,
-            self.atoms.len(),
-            log_weights,
-        )?;
-        Ok(Some(self.describe(&populations)))
-    }
-
-    fn describe(&self, populations: &[Estimate]) -> (Map<String, Value>, String) {
-        let mut object = Map::new();
-        let mut text = Vec::new();
-        for (basin, population) in self.basins.iter().zip(populations) {
-            object.insert(basin.name.clone(), json!(population));
-            text.push(format!("{} {}", basin.name, estimate(population)));
-        }
-        (object, text.join(", "))
-    }
+    let text = format!("{} ({what})", text.join(", "));
+    figures.add("populations", object, text);
 }

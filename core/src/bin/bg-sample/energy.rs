@@ -27,8 +27,13 @@ pub struct Arguments {
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = arguments.energy.load(common, &topology)?;
+    inputs::output("--out", &arguments.out)?;
+    let energy = arguments.energy.open(common)?;
+    let potential = (arguments.energy.source.as_str(), energy.as_ref());
+    let (topology, selection) = arguments
+        .frames
+        .range
+        .molecule(&arguments.topology, Some(potential))?;
     let (mut energies, mut forces) = (Vec::new(), Vec::new());
     let FrameArguments { trajectory, range } = &arguments.frames;
     range.for_each_chunk(trajectory, &topology, selection, &mut |positions| {

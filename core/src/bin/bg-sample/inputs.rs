@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use regflow::coordinates::FrameStore;
 use regflow::energy::{self, Energy};
 use regflow::model::Model;
-use regflow::system::{AtomSelection, ReadOptions, Topology, Trajectory};
+use regflow::system::{
+    self, AtomSelection, ReadOptions, Structure, StructureOptions, Topology, Trajectory,
+};
 use regflow::tensor::{self, Device};
 
 use crate::{Common, Outcome};
@@ -42,17 +44,12 @@ pub struct FrameRange {
     #[arg(long)]
     accept_damaged: bool,
     /// Accept bonds longer than 0.35 nm, which else tell of a molecule broken over a periodic boundary: for
-    /// configurations that a flow made
+    /// coarse-grained beads, and for configurations that a flow made
     #[arg(long)]
-    accept_long_bonds: bool,
+    pub accept_long_bonds: bool,
 }
 
 impl FrameArguments {
-    /// The topology file's molecule, and which of its atoms are selected.
-    pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
-        self.range.topology(path)
-    }
-
     /// As [`FrameRange::store`].
     pub fn store(
         &self,
@@ -64,15 +61,28 @@ impl FrameArguments {
 }
 
 impl FrameRange {
-    /// The topology file's molecule, and which of its atoms are selected.
-    pub fn topology(&self, path: &Path) -> Outcome<(Topology, Option<AtomSelection>)> {
-        Ok(match &self.selection {
-            None => (Topology::read(path)?, None),
-            Some(selection) => {
-                let (topology, atoms) = Topology::read_selection(path, selection)?;
-                (topology, Some(atoms))
-            }
-        })
+    /// The structure file's molecule, and which of its atoms are selected; with a potential and its name, the molecule that it
+    /// is of.
+    pub fn molecule(
+        &self,
+        path: &Path,
+        potential: Option<(&str, &dyn Energy)>,
+    ) -> Outcome<(Topology, Option<AtomSelection>)> {
+        let options = StructureOptions {
+            selection: self.selection.as_deref(),
+            particles: potential.map(|(source, energy)| energy.particles(source)),
+        };
+        let found = Structure::read(path, &options)?;
+        if let Some((source, energy)) = potential
+            && energy.n_atoms() != found.topology.n_atoms()
+        {
+            // What else there is to say of it has been said.
+            check(source, energy, &found.topology)?;
+        }
+        for warning in found.warnings {
+            eprintln!("warning: {warning}");
+        }
+        Ok((found.topology, found.selection))
     }
 
     /// Reads all frames into a store, and how many there are of each file.
@@ -143,43 +153,61 @@ pub struct EnergyArgument {
 }
 
 impl EnergyArgument {
+    /// The potential alone.
+    pub fn open(&self, common: &Common) -> Outcome<Box<dyn Energy>> {
+        Ok(energy::load_with(&self.source, common.precision.into())?)
+    }
+
     /// The potential, checked against the molecule.
     pub fn load(&self, common: &Common, topology: &Topology) -> Outcome<Box<dyn Energy>> {
-        let source = &self.source;
-        let potential = energy::load_with(source, common.precision.into())?;
-        if potential.n_atoms() != topology.n_atoms() {
-            return Err(format!(
-            "{source} describes {} particles, the molecule has {} atoms: give the potential of this molecule, in its atom order",
-            potential.n_atoms(),
-            topology.n_atoms()
-        )
-        .into());
-        }
-        // Hydrogen masses may have been repartitioned; a heavy atom in a hydrogen's place means another atom order.
-        let masses = potential.masses().unwrap_or_default();
-        for (index, (mass, atom)) in masses.iter().zip(&topology.atoms).enumerate() {
-            let is_heavy = |mass: f64| mass > 6.0;
-            let is_known = *mass != 0.0 && !mass.is_nan();
-            if is_known && is_heavy(*mass) != is_heavy(atom.mass) {
-                return Err(format!(
-                "{source}: particle {index} has mass {mass}, but atom {} of the molecule is {}: the atom orders differ",
-                topology.describe(index),
-                atom.element
-            )
-            .into());
-            }
-        }
+        let potential = self.open(common)?;
+        check(&self.source, potential.as_ref(), topology)?;
         Ok(potential)
     }
 }
 
+/// Which potential, where one is not always needed.
+#[derive(clap::Args)]
+pub struct OptionalEnergy {
+    /// Potential, needed for weights and for a polish: an OpenMM System XML, or the input of a plugin:
+    /// openmm:system.xml,platform=CPU or lammps:in.molecule or ./libmine.so:INPUT
+    #[arg(long = "energy", value_name = "FILE|PLUGIN:FILE")]
+    pub source: Option<String>,
+}
+
+impl OptionalEnergy {
+    /// The potential alone.
+    pub fn open(&self, common: &Common) -> Outcome<Option<Box<dyn Energy>>> {
+        self.given().map(|given| given.open(common)).transpose()
+    }
+
+    /// The potential, checked against the molecule.
+    pub fn load(&self, common: &Common, topology: &Topology) -> Outcome<Option<Box<dyn Energy>>> {
+        let given = self.given();
+        given.map(|given| given.load(common, topology)).transpose()
+    }
+
+    fn given(&self) -> Option<EnergyArgument> {
+        let source = self.source.clone()?;
+        Some(EnergyArgument { source })
+    }
+}
+
+fn check(source: &str, potential: &dyn Energy, topology: &Topology) -> Outcome {
+    for note in energy::check_molecule(potential, source, topology)? {
+        eprintln!("warning: {note}");
+    }
+    Ok(())
+}
+
 /// What the engine behind a potential could not evaluate, in words.
 pub fn refusals(energy: &dyn Energy) -> Option<String> {
-    let refusals = energy.refusals()?;
-    Some(format!(
-        "configurations without an energy, because the engine could not evaluate them: {}; the first: {}",
-        refusals.count, refusals.reason
-    ))
+    energy.refusals().map(|refusals| refusals.to_string())
+}
+
+/// Checks that a file can be written, before the work that it is to hold is done.
+pub fn output(option: &str, path: &Path) -> Outcome {
+    system::check_writable(path).map_err(|e| format!("{option}: {e}").into())
 }
 
 /// The atoms of a structure file that are the model's molecule; all without a file.
@@ -191,7 +219,7 @@ pub fn selected_atoms(
     let Some(path) = structure else {
         return Ok(None);
     };
-    let (selected, atoms) = range.topology(path)?;
+    let (selected, atoms) = range.molecule(path, None)?;
     let elements = |t: &Topology| t.atoms.iter().map(|a| a.atomic_number).collect::<Vec<_>>();
     if elements(model) == elements(&selected) {
         return Ok(atoms);
@@ -215,11 +243,8 @@ pub fn device(common: &Common) -> Outcome<Device> {
     Ok(tensor::device(&common.device)?)
 }
 
-/// A JSON object given directly or as the name of a file that holds it; nothing stands for `{}`.
-pub fn json_argument(option: &str, text: Option<&str>) -> Outcome<serde_json::Value> {
-    let Some(text) = text else {
-        return Ok(serde_json::json!({}));
-    };
+/// A JSON object given directly or as the name of a file that holds it.
+pub fn json_argument(option: &str, text: &str) -> Outcome<serde_json::Value> {
     let content = if text.trim_start().starts_with('{') {
         text.to_owned()
     } else {
@@ -228,4 +253,9 @@ pub fn json_argument(option: &str, text: Option<&str>) -> Outcome<serde_json::Va
         })?
     };
     serde_json::from_str(&content).map_err(|e| format!("{option} {text}: not JSON: {e}").into())
+}
+
+/// As [`json_argument`], for an option that may be left out.
+pub fn optional_json(option: &str, text: Option<&str>) -> Outcome<Option<serde_json::Value>> {
+    text.map(|text| json_argument(option, text)).transpose()
 }

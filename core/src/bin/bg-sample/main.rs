@@ -12,8 +12,10 @@ mod process;
 mod progress;
 mod sample;
 mod score;
+mod scores;
 mod stages;
 mod train;
+mod words;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -90,14 +92,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            let mut cause = error.source();
-            while let Some(source) = cause {
-                if !error.to_string().contains(&source.to_string()) {
-                    eprintln!("  because: {source}");
-                }
-                cause = source.source();
-            }
+            eprintln!("error: {}", words::message(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 
 use regflow::math::{Purpose, Streams};
-use regflow::sample::WeightedSamples;
+use regflow::metric::Populations;
 
-use crate::diagnostics::{self, Populations};
+use crate::diagnostics;
 use crate::figures::Figures;
-use crate::inputs::{self, EnergyArgument, FrameArguments};
-use crate::sample::write_sidecar;
+use crate::inputs::{self, FrameArguments, OptionalEnergy};
+use crate::scores::Scores;
 use crate::{Common, Outcome};
 
 /// Densities and weights of the frames of an existing trajectory
@@ -18,25 +18,26 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     #[command(flatten)]
-    energy: EnergyArgument,
+    energy: OptionalEnergy,
     #[command(flatten)]
     frames: FrameArguments,
     /// Structure file, needed only to select atoms; the model knows its molecule
     #[arg(long, value_name = "FILE", requires = "selection")]
     topology: Option<PathBuf>,
-    /// Output: `log_q`, `energy` (kJ/mol) and `log_weight` of each frame
+    /// Output: `log_q` of each frame, and with --energy `energy` (kJ/mol) and `log_weight`
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    inputs::output("--out", &arguments.out)?;
     let model = inputs::model(common, &arguments.model)?;
     let energy = arguments.energy.load(common, model.topology())?;
     let (structure, frames) = (arguments.topology.as_deref(), &arguments.frames);
     let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
     // Where features see the rigid motion, the target has a random one: frames get it here.
     let mut random = Streams::new(Purpose::ScoreAugmentation, common.seed).at(0);
-    let mut scored = WeightedSamples::new(model.temperature());
+    let mut scores = Scores::new(model.temperature(), energy.as_deref());
     let mut populations = Populations::new(model.topology());
     let lengths = frames.range.for_each_chunk(
         &frames.trajectory,
@@ -45,37 +46,39 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         &mut |positions| {
             model.coordinates().augment(positions, &mut random)?;
             let log_q = model.score(positions)?;
-            let mut energies = vec![0.0; log_q.len()];
-            energy.energies(positions, &mut energies)?;
-            scored.extend(&log_q, &energies);
             populations.extend(positions);
-            Ok(())
+            scores.extend(positions, &log_q)
         },
     )?;
-    write_sidecar(&arguments.out, &scored, None)?;
+    scores.write(&arguments.out, None)?;
 
     let mut figures = Figures::default();
-    let source = diagnostics::Source::Frames;
-    diagnostics::add(&mut figures, &scored.diagnostics(common.seed), source);
-    populations.add_counted(&mut figures, &lengths)?;
-    figures.warn_all(degenerate(&scored));
+    match scores.weighted() {
+        Some(weighted) => {
+            let found = weighted.diagnostics(common.seed);
+            diagnostics::add(&mut figures, &found, diagnostics::Source::Frames);
+        }
+        None => scores.add_log_q(&mut figures),
+    }
+    diagnostics::add_counted(&mut figures, &populations, &lengths)?;
+    figures.warn_all(degenerate(scores.log_q()));
     figures.add(
         "out",
         arguments.out.display().to_string(),
         arguments.out.display().to_string(),
     );
-    figures.warn_all(inputs::refusals(energy.as_ref()));
+    figures.warn_all(energy.as_deref().and_then(inputs::refusals));
     figures.print(common)
 }
 
 /// How many frames have no density, and which is the first.
-fn degenerate(scored: &WeightedSamples) -> Option<String> {
-    let mut without = (0..scored.n()).filter(|&frame| scored.log_q[frame].is_nan());
+fn degenerate(log_q: &[f64]) -> Option<String> {
+    let mut without = (0..log_q.len()).filter(|&frame| log_q[frame].is_nan());
     let first = without.next()?;
     Some(format!(
         "{} of {} frames have no density and weight 0: two atoms in one place, or three on a line that a torsion turns about; the first is \
          frame {first} of those read",
         without.count() + 1,
-        scored.n()
+        log_q.len()
     ))
 }

@@ -1,20 +1,25 @@
 //! What a training run does: a recipe, the stages of a configuration file, or a single stage from the command line.
 
 use clap::builder::PossibleValuesParser;
-use regflow::train::{Objective, Recipe, Stage, TrainOptions};
+use regflow::train::{Job, Objective, Recipe, Stage};
 
-use crate::inputs::json_argument;
-use crate::{Common, Outcome};
+use crate::Outcome;
+use crate::inputs::{json_argument, optional_json};
 
 /// Options of the run; those of a single stage need `--objective`.
 #[derive(clap::Args)]
 #[group(skip)]
 pub struct StageArguments {
-    /// Ready-made stages: fast, default or best; default if there is neither --objective nor --stage
+    /// Ready-made stages: fast, default or best; if there is neither --objective nor --stage, default with --energy, else fast
     #[arg(long, conflicts_with_all = ["stages", "objective"])]
     recipe: Option<Recipe>,
-    /// One stage: JSON, or a file of it; give it once for each, or as `[[stage]]` in the --config file
-    #[arg(id = "stages", long = "stage", value_name = "JSON|FILE")]
+    /// One stage: JSON, or a file of it; give it once for each, or as `[[stages]]` in the --config file
+    #[arg(
+        id = "stages",
+        long = "stage",
+        alias = "stages",
+        value_name = "JSON|FILE"
+    )]
     stages: Vec<String>,
     /// What is minimised, in a run of a single stage
     #[arg(long, conflicts_with = "stages", value_parser = PossibleValuesParser::new(Objective::NAMES))]
@@ -56,7 +61,7 @@ pub struct StageArguments {
     #[arg(long, requires = "objective")]
     patience: Option<usize>,
     /// Part of the frames held out, in blocks of time
-    #[arg(long, default_value_t = TrainOptions::default().validation_fraction)]
+    #[arg(long, default_value_t = Job::default().validation_fraction)]
     validation_fraction: f64,
     /// Do not augment with permutations of equivalent hydrogens
     #[arg(long)]
@@ -64,37 +69,34 @@ pub struct StageArguments {
 }
 
 impl StageArguments {
-    pub fn options(&self, common: &Common) -> Outcome<TrainOptions> {
-        let mut options = TrainOptions {
-            stages: self.stages()?,
-            validation_fraction: self.validation_fraction,
-            symmetry: !self.no_symmetry,
-            seed: common.seed,
-        };
-        options.validate()?;
-        if let Some(seconds) = self.time_limit {
-            options.limit_time(seconds);
-            options.validate()?;
-        }
-        Ok(options)
+    /// Puts what is asked for into the job.
+    pub fn fill(&self, job: &mut Job) -> Outcome {
+        job.recipe = self.recipe;
+        job.stages = self.stages()?;
+        job.time_limit = self.time_limit;
+        job.validation_fraction = self.validation_fraction;
+        job.symmetry = !self.no_symmetry;
+        Ok(())
     }
 
-    fn stages(&self) -> Outcome<Vec<Stage>> {
+    fn stages(&self) -> Outcome<Option<Vec<Stage>>> {
         if let Some(objective) = &self.objective {
-            return Ok(vec![self.single(objective)?]);
+            return Ok(Some(vec![self.single(objective)?]));
         }
         if self.stages.is_empty() {
-            return Ok(self.recipe.unwrap_or(Recipe::Default).stages());
+            return Ok(None);
         }
         let stage = |text: &String| {
-            serde_json::from_value(json_argument("--stage", Some(text))?)
+            serde_json::from_value(json_argument("--stage", text)?)
                 .map_err(|e| format!("--stage {text}: {e}").into())
         };
-        self.stages.iter().map(stage).collect()
+        let stages = self.stages.iter().map(stage);
+        stages.collect::<Outcome<_>>().map(Some)
     }
 
     fn single(&self, objective: &str) -> Outcome<Stage> {
-        let settings = json_argument("--objective-config", self.objective_config.as_deref())?;
+        let settings = optional_json("--objective-config", self.objective_config.as_deref())?;
+        let settings = settings.unwrap_or_else(|| serde_json::json!({}));
         let default = Stage::default();
         Ok(Stage {
             objective: Objective::new(objective, settings)

@@ -1,16 +1,11 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, ZMatrix};
-use regflow::model::Model;
-use regflow::pairs::{PairOptions, Pairs};
-use regflow::system::Topology;
-use regflow::tensor::Device;
-use regflow::train::{Checkpoint, Dataset, Resources, Summary, TrainOptions};
-use regflow::{plugin, train};
-use serde_json::{Value, json};
+use regflow::train::{Input, Job, Summary, Trained};
+use serde_json::json;
 
 use crate::figures::Figures;
-use crate::inputs::{self, EnergyArgument, FrameArguments, json_argument};
+use crate::inputs::{self, FrameArguments, OptionalEnergy, json_argument, optional_json};
 use crate::progress::{Interrupt, Reporter};
 use crate::stages::StageArguments;
 use crate::{Common, Outcome};
@@ -20,6 +15,7 @@ use crate::{Common, Outcome};
 #[command(after_help = "Example:\n  \
     bg-sample train --trajectory trajectory.dcd --topology topology.pdb --energy system.xml --temperature 300 \\\n    \
     --recipe default --out model.safetensors\n\n\
+    Without --energy there is likelihood and regression only, and no weights that judge a stage.\n\
     Ctrl-C saves the run; the same command with --resume continues it.")]
 pub struct Arguments {
     #[command(flatten)]
@@ -28,33 +24,36 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     topology: PathBuf,
     #[command(flatten)]
-    energy: EnergyArgument,
-    /// Temperature of the frames, K
+    energy: OptionalEnergy,
+    /// Temperature of the frames, K; that of the model with --start-from
     #[arg(long)]
-    temperature: f64,
-    /// Features: internal, gauge or cartesian
-    #[arg(long, default_value = "internal")]
-    coordinates: CoordinateKind,
+    temperature: Option<f64>,
+    /// Features: internal, gauge or cartesian [default: internal]
+    #[arg(long)]
+    coordinates: Option<CoordinateKind>,
+    /// How they are fitted: JSON, or a file of it: `whiten`, `z_matrix`, `gauge_atoms`
+    #[arg(long, value_name = "JSON|FILE")]
+    coordinate_options: Option<String>,
     /// User's Z-matrix for internal coordinates, JSON
     #[arg(long, value_name = "FILE")]
     z_matrix: Option<PathBuf>,
     /// Leave correlated features as they are instead of whitening them
     #[arg(long)]
     no_whitening: bool,
-    /// Flow architecture: name of a plugin, or path of its library
-    #[arg(long, default_value = "nsf")]
-    architecture: String,
+    /// Flow architecture: name of a plugin, or path of its library [default: nsf]
+    #[arg(long)]
+    architecture: Option<String>,
     /// Configuration of the architecture: JSON, or a file of it; `bg-sample plugins NAME` shows what there is
     #[arg(long, value_name = "JSON|FILE")]
     architecture_config: Option<String>,
     /// Go on from a model instead of a new one: its molecule, coordinates, architecture and parameters
-    #[arg(long, value_name = "FILE",
-          conflicts_with_all = ["coordinates", "z_matrix", "no_whitening", "architecture", "architecture_config"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["coordinates", "coordinate_options", "z_matrix", "no_whitening",
+          "architecture", "architecture_config"])]
     start_from: Option<PathBuf>,
     #[command(flatten)]
     stages: StageArguments,
     /// Source of the pairs for regression: name or path of a plugin, or file:PATH for pairs of your own (x0, x1)
-    #[arg(long, default_value = "ot")]
+    #[arg(long, default_value_t = Job::default().target)]
     target: String,
     /// Configuration of the target source: JSON, or a file of it
     #[arg(long, value_name = "JSON|FILE")]
@@ -69,7 +68,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
     /// Seconds between two checkpoints
-    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = Job::default().checkpoint_every)]
     checkpoint_every: f64,
     /// Continue an interrupted run: the same command with this option added
     #[arg(long)]
@@ -84,106 +83,140 @@ pub struct Arguments {
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let interrupt = Interrupt::listen()?;
-    let options = arguments.stages.options(common)?;
-    if !(arguments.temperature > 0.0 && arguments.temperature.is_finite()) {
-        return Err(format!(
-            "--temperature {}: expected a positive number of Kelvin",
-            arguments.temperature
-        )
-        .into());
-    }
-    let checkpoint = arguments.checkpoint()?;
+    let job = arguments.job(common)?;
+    job.validate(arguments.energy.source.is_some())?;
     let device = inputs::device(common)?;
-    let (topology, selection) = arguments.frames.topology(&arguments.topology)?;
-    let energy = arguments.energy.load(common, &topology)?;
-    let (frames, _) = arguments.frames.store(&topology, selection)?;
-    let mean_energy =
-        regflow::sample::mean_reduced_energy(energy.as_ref(), &frames, arguments.temperature)?;
-
-    let dataset = Dataset::from_store(frames, &topology, &options)?;
-    eprintln!(
-        "{} training and {} validation frames; mean reduced energy {mean_energy:.3}",
-        dataset.n_training(),
-        dataset.n_validation()
-    );
-    let mut model = match &arguments.start_from {
-        Some(path) => arguments.existing_model(path, &topology, &device)?,
-        None => arguments.new_model(&dataset, topology, options.seed, &device)?,
-    };
-    model.check()?;
-    let pairs = match options.needs().pairs {
-        true => Some(arguments.make_pairs(&model, &dataset, &options)?),
-        false => None,
-    };
-
-    let curve = arguments
-        .curve
-        .clone()
-        .unwrap_or_else(|| arguments.out.with_extension("csv"));
-    let resources = Resources {
-        pairs: pairs.as_ref(),
-        energy: Some(energy.as_ref()),
-        checkpoint: Some(&checkpoint),
-    };
-    let mut reporter = Reporter::new(&curve, arguments.resume, energy.as_ref(), interrupt)?;
-    let summary = train::train(&mut model, &dataset, resources, &options, &mut reporter);
-    let reported = reporter.finish();
-    let summary = summary?;
-    let text = |path: &Path| path.display().to_string();
-    if summary.stopped {
-        reported?;
-        eprintln!(
-            "stopped after {} steps; the run is saved in {}: give the same command with --resume to go on",
-            summary.steps,
-            checkpoint.path.display()
-        );
-        let mut figures = Figures::default();
-        figures.add("stopped", true, format!("after {} steps", summary.steps));
-        figures.add("steps", summary.steps, summary.steps.to_string());
-        figures.add("checkpoint", text(&checkpoint.path), text(&checkpoint.path));
-        return figures.print(common);
+    let energy = arguments.energy.open(common)?;
+    let potential = arguments.energy.source.as_deref().zip(energy.as_deref());
+    let (topology, selection) = arguments
+        .frames
+        .range
+        .molecule(&arguments.topology, potential)?;
+    if energy.is_none() {
+        eprintln!("no energy: no polish, and no weights that judge a stage");
     }
-    let samples = reported.as_ref().cloned().unwrap_or_default();
-    model.set_training_record(json!({
-        "options": options,
-        "summary": summary,
-        "stage_samples": samples,
-        "frames": { "training": dataset.n_training(), "validation": dataset.n_validation() },
-        "target": pairs.as_ref().map(|pairs| pairs.describe()),
-        "mean_reduced_energy": mean_energy,
-        "regflow_version": env!("CARGO_PKG_VERSION"),
-    }));
-    model.save(&arguments.out)?;
-    // What it was for is in the model.
-    std::fs::remove_file(&checkpoint.path).map_err(|e| {
-        format!(
-            "{}: cannot remove the checkpoint of the finished run: {e}",
-            checkpoint.path.display()
-        )
-    })?;
-    reported?;
-
-    let mut figures = Figures::default();
-    add_summary(&mut figures, &summary, samples);
-    figures.add(
-        "parameters",
-        model.parameters().n_values(),
-        model.parameters().n_values().to_string(),
-    );
-    figures.add("model", text(&arguments.out), text(&arguments.out));
-    figures.add("curve", text(&curve), text(&curve));
-    figures.warn_all(summary.warnings());
-    figures.warn_all(inputs::refusals(energy.as_ref()));
-    figures.print(common)
+    let input = Input {
+        frames: arguments.frames.store(&topology, selection)?.0,
+        topology,
+        energy: energy.as_deref(),
+        device,
+    };
+    let mut reporter = Reporter::new(interrupt)?;
+    let trained = job.run(input, &mut reporter);
+    reporter.finish();
+    let trained = trained?;
+    figures(&job, &trained).print(common)?;
+    match trained.failure {
+        None => Ok(()),
+        Some(failure) => {
+            if let Some(checkpoint) = &trained.checkpoint {
+                eprintln!(
+                    "the run is saved in {}: once the cause is mended, the same command with --resume goes on",
+                    checkpoint.display()
+                );
+            }
+            Err(failure.into())
+        }
+    }
 }
 
-fn add_summary(figures: &mut Figures, summary: &Summary, samples: Vec<Value>) {
+impl Arguments {
+    fn job(&self, common: &Common) -> Outcome<Job> {
+        let architecture_config = self.architecture_config.as_deref();
+        let target_config = optional_json("--target-config", self.target_config.as_deref())?;
+        let mut job = Job {
+            temperature: self.temperature,
+            coordinates: self.coordinates,
+            coordinate_options: self.coordinate_options()?,
+            architecture: self.architecture.clone(),
+            architecture_config: optional_json("--architecture-config", architecture_config)?,
+            start_from: self.start_from.clone(),
+            seed: common.seed,
+            target: self.target.clone(),
+            pairs: self.pairs,
+            pairs_dir: self.pairs_dir.clone(),
+            accept_long_bonds: self.frames.range.accept_long_bonds,
+            out: Some(self.out.clone()),
+            curve: self.curve.clone(),
+            checkpoint: self.checkpoint.clone(),
+            checkpoint_every: self.checkpoint_every,
+            resume: self.resume,
+            ..Job::default()
+        };
+        if let Some(config) = target_config {
+            job.target_config = config;
+        }
+        self.stages.fill(&mut job)?;
+        Ok(job)
+    }
+
+    fn coordinate_options(&self) -> Outcome<Option<CoordinateOptions>> {
+        let mut options = match &self.coordinate_options {
+            None => None,
+            Some(text) => Some(
+                serde_json::from_value::<CoordinateOptions>(json_argument(
+                    "--coordinate-options",
+                    text,
+                )?)
+                .map_err(|e| format!("--coordinate-options {text}: {e}"))?,
+            ),
+        };
+        if self.no_whitening {
+            options.get_or_insert_default().whiten = false;
+        }
+        if let Some(path) = &self.z_matrix {
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| format!("{}: cannot read the Z-matrix: {e}", path.display()))?;
+            let z_matrix = serde_json::from_str::<ZMatrix>(&text)
+                .map_err(|e| format!("{} is not a Z-matrix: {e}", path.display()))?;
+            options.get_or_insert_default().z_matrix = Some(z_matrix);
+        }
+        Ok(options)
+    }
+}
+
+fn figures(job: &Job, trained: &Trained) -> Figures {
+    let summary = &trained.summary;
+    let mut figures = Figures::default();
+    let mut path = |key, path: Option<PathBuf>| {
+        if let Some(path) = path {
+            let text = path.display().to_string();
+            figures.add(key, text.clone(), text);
+        }
+    };
+    path("model", trained.out.clone());
+    path("curve", job.curve_path());
+    path("checkpoint", trained.checkpoint.clone());
+    if summary.stopped {
+        let steps = summary.steps;
+        eprintln!(
+            "stopped after {steps} steps; the run is saved in {}: give the same command with --resume to go on",
+            trained.checkpoint.clone().unwrap_or_default().display()
+        );
+        figures.add("stopped", true, format!("after {steps} steps"));
+        figures.add("steps", steps, steps.to_string());
+    } else {
+        add_summary(&mut figures, summary);
+        let ess = trained.samples.last().and_then(|found| found.ess_per_n);
+        if let Some(ess) = ess {
+            figures.add("ess_per_n", ess, format!("{ess:.4} (of fresh samples)"));
+        }
+        figures.add(
+            "stage_samples",
+            json!(trained.samples),
+            "see above; in the model's record",
+        );
+        let parameters = trained.model.parameters().n_values();
+        figures.add("parameters", parameters, parameters.to_string());
+    }
+    figures.warn_all(trained.warnings.iter().cloned());
+    figures
+}
+
+fn add_summary(figures: &mut Figures, summary: &Summary) {
     figures.add("stages", json!(summary.stages), {
-        let names: Vec<_> = summary
-            .stages
-            .iter()
-            .map(|s| s.objective.as_str())
-            .collect();
+        let names = summary.stages.iter().map(|s| s.objective.as_str());
+        let names: Vec<_> = names.collect();
         names.join(", ")
     });
     figures.add("steps", summary.steps, summary.steps.to_string());
@@ -211,139 +244,5 @@ fn add_summary(figures: &mut Figures, summary: &Summary, samples: Vec<Value>) {
             retreats,
             format!("{retreats} (after divergence)"),
         );
-    }
-    if let Some(ess) = samples.last().and_then(|s| s["ess_per_n"].as_f64()) {
-        figures.add("ess_per_n", ess, format!("{ess:.4} (of fresh samples)"));
-    }
-    figures.add("stage_samples", samples, "see above; in the model's record");
-}
-
-impl Arguments {
-    fn checkpoint(&self) -> Outcome<Checkpoint> {
-        let path = self
-            .checkpoint
-            .clone()
-            .unwrap_or_else(|| self.out.with_extension("checkpoint"));
-        if self.checkpoint_every.is_nan() || self.checkpoint_every < 0.0 {
-            return Err(format!(
-                "--checkpoint-every {}: expected seconds, 0 or more",
-                self.checkpoint_every
-            )
-            .into());
-        }
-        if !self.resume && path.exists() {
-            return Err(format!(
-                "{} is there, of a run that did not finish: give --resume to continue it, or remove the file to start anew",
-                path.display()
-            )
-            .into());
-        }
-        Ok(Checkpoint {
-            path,
-            every: self.checkpoint_every,
-            resume: self.resume,
-        })
-    }
-
-    fn new_model(
-        &self,
-        dataset: &Dataset,
-        topology: Topology,
-        seed: u64,
-        device: &Device,
-    ) -> Outcome<Model> {
-        let architecture = plugin::find::<plugin::Flow>(&self.architecture)?;
-        let coordinates = dataset.fit_coordinates(
-            self.coordinates,
-            &topology,
-            &self.coordinate_options(architecture.info().circular)?,
-        )?;
-        Ok(Model::new(
-            &self.architecture,
-            json_argument("--architecture-config", self.architecture_config.as_deref())?,
-            coordinates,
-            topology,
-            self.temperature,
-            seed,
-            device,
-        )?)
-    }
-
-    fn existing_model(&self, path: &Path, topology: &Topology, device: &Device) -> Outcome<Model> {
-        let model = Model::load(path, device)?;
-        let elements = |topology: &Topology| {
-            let numbers = topology.atoms.iter().map(|atom| atom.atomic_number);
-            numbers.collect::<Vec<_>>()
-        };
-        if elements(model.topology()) != elements(topology)
-            || model.topology().bonds != topology.bonds
-        {
-            return Err(format!(
-                "--start-from {}: its molecule ({} atoms) is not that of {} ({} atoms)",
-                path.display(),
-                model.n_atoms(),
-                self.topology.display(),
-                topology.n_atoms()
-            )
-            .into());
-        }
-        if model.temperature() != self.temperature {
-            return Err(format!(
-                "--start-from {}: it was trained for {} K, --temperature is {} K",
-                path.display(),
-                model.temperature(),
-                self.temperature
-            )
-            .into());
-        }
-        Ok(model)
-    }
-
-    fn coordinate_options(&self, circular: bool) -> Outcome<CoordinateOptions> {
-        let z_matrix = match &self.z_matrix {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| format!("{}: cannot read the Z-matrix: {e}", path.display()))?;
-                Some(
-                    serde_json::from_str::<ZMatrix>(&text)
-                        .map_err(|e| format!("{} is not a Z-matrix: {e}", path.display()))?,
-                )
-            }
-        };
-        Ok(CoordinateOptions {
-            circular,
-            whiten: !self.no_whitening,
-            z_matrix,
-            ..CoordinateOptions::default()
-        })
-    }
-
-    fn make_pairs(
-        &self,
-        model: &Model,
-        dataset: &Dataset,
-        options: &TrainOptions,
-    ) -> Outcome<Pairs> {
-        let pairs = PairOptions {
-            source: self.target.clone(),
-            config: json_argument("--target-config", self.target_config.as_deref())?,
-            count: self.pairs.unwrap_or(dataset.n_training()),
-            directory: self.pairs_dir.clone(),
-            seed: options.seed,
-        };
-        let start = std::time::Instant::now();
-        eprintln!(
-            "making {} pairs with target source {}",
-            pairs.count, pairs.source
-        );
-        let pairs = Pairs::make(model, dataset, &pairs)?;
-        eprintln!(
-            "{} pairs in {:.1} s, mean squared distance {:.4}",
-            pairs.len(),
-            start.elapsed().as_secs_f64(),
-            pairs.mean_cost()
-        );
-        Ok(pairs)
     }
 }

@@ -1,7 +1,11 @@
-//! Tests of frame counting, on files whose every byte is known.
+//! Tests on files whose every byte is known.
 
-use super::super::fixtures::bare;
-use super::super::{ReadOptions, SystemError, Trajectory, TrajectoryWriter};
+mod flips;
+mod programs;
+mod text;
+
+use crate::system::fixtures::bare;
+use crate::system::{ReadOptions, SystemError, Trajectory, TrajectoryWriter};
 
 /// Positions (Angstrom) of atom `atom` of five in frame `frame`, exact in f32.
 fn position(frame: usize, atom: usize, axis: usize) -> f32 {
@@ -100,27 +104,6 @@ fn all_variants_of_dcd() {
     }
 }
 
-#[test]
-fn xyz_comments_that_chemfiles_never_ends_on() {
-    let hydrogen = bare(&[1, 1], &[[0, 1]]);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.xyz");
-    for (comment, fine) in [
-        ("energy = -1.5", true),
-        (
-            "Properties=species:S:1:pos:R:3 energy=-1.5 name=\"a = b\"",
-            true,
-        ),
-        ("Properties=species:S:1:pos:R:3 energy = -1.5", false),
-    ] {
-        std::fs::write(&path, format!("2\n{comment}\nH 0 0 0\nH 0 0 0.74\n")).unwrap();
-        let result = Trajectory::open(&[&path], &hydrogen, &ReadOptions::default())
-            .unwrap()
-            .read_all();
-        assert_eq!(result.is_ok(), fine, "{comment}");
-    }
-}
-
 /// XTC stores up to nine atoms uncompressed.
 #[test]
 fn small_molecules_in_binary_formats() {
@@ -153,4 +136,112 @@ fn small_molecules_in_binary_formats() {
             "{extension}: {error}"
         );
     }
+}
+
+/// A TRR of frames in single or double precision, some without positions, as GROMACS writes with different intervals.
+fn trr(double: bool, frames: &[bool]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for (step, &has_positions) in frames.iter().enumerate() {
+        let int = |file: &mut Vec<u8>, value: i32| file.extend(value.to_be_bytes());
+        let real = |file: &mut Vec<u8>, value: f64| {
+            if double {
+                file.extend(value.to_be_bytes());
+            } else {
+                file.extend((value as f32).to_be_bytes());
+            }
+        };
+        let width = if double { 8 } else { 4 };
+        int(&mut file, 1993);
+        int(&mut file, 13);
+        int(&mut file, 12);
+        file.extend(b"GMX_trn_file");
+        let vectors = 15 * width;
+        let x = if has_positions { vectors } else { 0 };
+        for size in [
+            0,
+            0,
+            9 * width,
+            0,
+            0,
+            0,
+            0,
+            x,
+            vectors,
+            0,
+            5,
+            step as i32,
+            0,
+        ] {
+            int(&mut file, size);
+        }
+        (0..2).for_each(|_| real(&mut file, 0.0));
+        (0..9).for_each(|k| real(&mut file, if k % 4 == 0 { 2.0 } else { 0.0 }));
+        if has_positions {
+            for k in 0..15 {
+                real(&mut file, f64::from(position(step, k / 3, k % 3)) * 0.1);
+            }
+        }
+        (0..15).for_each(|_| real(&mut file, 9.0));
+    }
+    file
+}
+
+#[test]
+fn frames_without_positions_are_left_out_and_counted() {
+    let chain = bare(&[6; 5], &[[0, 1], [1, 2], [2, 3], [3, 4]]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.trr");
+    for double in [false, true] {
+        std::fs::write(&path, trr(double, &[true, false, true, false, false, true])).unwrap();
+        let mut trajectory = Trajectory::open(&[&path], &chain, &ReadOptions::default()).unwrap();
+        let found = trajectory.read_all().unwrap();
+        assert_eq!(found.len(), 3);
+        for (frame, step) in [0, 2, 5].into_iter().enumerate() {
+            for (k, x) in found.frame(frame).iter().enumerate() {
+                assert!((x - f64::from(position(step, k / 3, k % 3)) * 0.1).abs() < 1e-7);
+            }
+        }
+        let [warning] = trajectory.warnings() else {
+            panic!("{:?}", trajectory.warnings())
+        };
+        assert!(
+            warning.contains("3 frames have no positions") && warning.contains("frame 1"),
+            "{warning}"
+        );
+    }
+    // They count as frames of the file.
+    let every_fifth = ReadOptions {
+        stride: 5,
+        ..ReadOptions::default()
+    };
+    let mut trajectory = Trajectory::open(&[&path], &chain, &every_fifth).unwrap();
+    assert_eq!(trajectory.read_all().unwrap().len(), 2);
+    assert!(trajectory.warnings().is_empty());
+    std::fs::write(&path, trr(false, &[false, false])).unwrap();
+    let result = Trajectory::open(&[&path], &chain, &ReadOptions::default())
+        .unwrap()
+        .read_all();
+    assert!(matches!(
+        result,
+        Err(SystemError::NoPositions { frame: 0, .. })
+    ));
+}
+
+#[test]
+fn velocities_in_dcd_and_hdf5_are_told() {
+    let chain = bare(&[6; 5], &[[0, 1], [1, 2], [2, 3], [3, 4]]);
+    let folder = tempfile::tempdir().unwrap();
+    let message = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let result = Trajectory::open(&[&path], &chain, &ReadOptions::default())
+            .unwrap()
+            .read_all();
+        result.unwrap_err().to_string()
+    };
+    let mut velocities = dcd(false, false, false, false);
+    velocities[4..8].copy_from_slice(b"VELD");
+    assert!(message("a.dcd", &velocities).contains("velocities"));
+    let hdf5 = message("a.nc", b"\x89HDF\r\n\x1a\n and so on");
+    assert!(hdf5.contains("nccopy") && hdf5.contains("a.nc"), "{hdf5}");
 }

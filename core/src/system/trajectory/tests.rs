@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::super::fixtures::{DATA, dipeptide_path, frames, reference, topology};
 use super::*;
 use crate::system::TrajectoryWriter;
+use crate::system::fixtures::{DATA, dipeptide_path, frames, reference, topology};
 
 /// Extension and rounding error (nm) of formats that hold several frames: float32 (of up to 1 nm), XTC at 1e-5 nm, three
 /// decimals of an Angstrom (PDB) and of a nm (GRO), six digits of up to 10 Angstrom.
@@ -152,14 +152,22 @@ fn lammps_dumps_are_read_and_made_whole() {
             }
         }
     }
-    // A dump of a group keeps the ids of the whole system, which chemfiles takes as indices.
-    fs::write(
-        &path,
-        lammps_dump(false, [16.0; 3]).replace("\n22 1 ", "\n522 1 "),
-    )
-    .unwrap();
-    let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("atom id 522 of 22"), "{error}");
+    // A dump of a group keeps the ids of the whole system.
+    let group = lammps_dump(false, [16.0; 3]).replace("\n22 1 ", "\n522 1 ");
+    fs::write(&path, &group).unwrap();
+    assert_eq!(read(&path).unwrap().len(), 5);
+    for (id, found) in [("21", "atom id 21 twice"), ("523", "atom id 523 where")] {
+        // In the fourth frame.
+        let at = group.match_indices("\n522 1 ").nth(3).unwrap().0;
+        let text = format!("{}\n{id} 1 {}", &group[..at], &group[at + 7..]);
+        fs::write(&path, text).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(
+            matches!(error, SystemError::Truncated { frame: 3, .. }),
+            "{error}"
+        );
+        assert!(error.to_string().contains(found), "{error}");
+    }
     let lj = format!("ITEM: UNITS\nlj\n{}", lammps_dump(false, [16.0; 3]));
     fs::write(&path, lj).unwrap();
     assert!(matches!(read(&path), Err(SystemError::Units { .. })));

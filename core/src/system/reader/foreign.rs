@@ -1,0 +1,123 @@
+//! What chemfiles reads for us: formats of single structures, mostly.
+
+use std::path::Path;
+
+use super::{Fault, Label, RawFrame, Reader};
+use crate::system::{NM_PER_ANGSTROM, SystemError, chem};
+
+pub(super) struct Foreign {
+    trajectory: chemfiles::Trajectory,
+    frame: chemfiles::Frame,
+    n_atoms: usize,
+    next: usize,
+    n_frames: usize,
+    warnings: Vec<String>,
+}
+
+impl Foreign {
+    pub(super) fn open(path: &Path, format: &str, n_atoms: usize) -> Result<Self, SystemError> {
+        let refused = |reason| SystemError::Format {
+            path: path.to_owned(),
+            format: format.to_owned(),
+            reason,
+        };
+        let mut warnings = Vec::new();
+        let (trajectory, n_frames) = chem::call(&mut warnings, || {
+            let mut trajectory = chemfiles::Trajectory::open(path, 'r')?;
+            let n_frames = trajectory.nsteps();
+            Ok((trajectory, n_frames))
+        })
+        .map_err(refused)?;
+        if let Some(expected) = molecules(path, format).map_err(|source| SystemError::Read {
+            path: path.to_owned(),
+            source,
+        })? && expected != n_frames
+        {
+            return Err(refused(format!(
+                "it holds {expected} molecules, of which chemfiles finds {n_frames}; a blank line may be in the way"
+            )));
+        }
+        Ok(Self {
+            trajectory,
+            frame: chemfiles::Frame::new(),
+            n_atoms,
+            next: 0,
+            n_frames,
+            warnings,
+        })
+    }
+}
+
+/// Molecules of formats whose readers in chemfiles stop at a blank line, counted by what begins or ends each.
+fn molecules(path: &Path, format: &str) -> std::io::Result<Option<usize>> {
+    let mark = match format {
+        "MOL2" => "@<TRIPOS>MOLECULE",
+        "SDF" => "$$$$",
+        _ => return Ok(None),
+    };
+    let mut lines = super::text::Lines::open(path, super::kind::Packing::Plain)?;
+    let mut count = 0;
+    loop {
+        match lines.advance() {
+            Ok(true) => count += usize::from(lines.text().starts_with(mark)),
+            Ok(false) => break,
+            Err(Fault::Io(error)) => return Err(error),
+            // No text: chemfiles says what is wrong.
+            Err(_) => return Ok(None),
+        }
+    }
+    // A single molecule may lack the mark at its end.
+    Ok((count > 1).then_some(count))
+}
+
+impl Reader for Foreign {
+    fn next(&mut self, frame: Option<&mut RawFrame>) -> Result<bool, Fault> {
+        if self.next == self.n_frames {
+            return Ok(false);
+        }
+        let step = self.next;
+        self.next += 1;
+        let Some(frame) = frame else {
+            return Ok(true);
+        };
+        let (trajectory, source) = (&mut self.trajectory, &mut self.frame);
+        frame.clear();
+        chem::call(&mut self.warnings, || trajectory.read_step(step, source))
+            .map_err(Fault::Damaged)?;
+        if source.size() != self.n_atoms {
+            return Err(Fault::Count(source.size()));
+        }
+        frame.cell = {
+            let cell = source.cell();
+            let matrix = cell.matrix();
+            // chemfiles stores the cell vectors as columns.
+            let vectors =
+                [0, 1, 2].map(|i| [0, 1, 2].map(|axis| matrix[axis][i] * NM_PER_ANGSTROM));
+            (cell.shape() != chemfiles::CellShape::Infinite)
+                .then(|| super::cell::checked(vectors))
+                .flatten()
+        };
+        let positions = source.positions().iter().flatten();
+        frame
+            .positions
+            .extend(positions.map(|x| x * NM_PER_ANGSTROM));
+        let source = &*source;
+        // chemfiles warns of properties that are not there.
+        let labels = chem::call(&mut Vec::new(), || {
+            Ok((0..source.size())
+                .map(|atom| {
+                    let atom = source.atom(atom);
+                    let (name, kind) = (atom.name(), atom.atomic_type());
+                    let element = if kind == name { String::new() } else { kind };
+                    Label { name, element }
+                })
+                .collect())
+        });
+        frame.labels = labels.map_err(Fault::Damaged)?;
+        Ok(true)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+}
