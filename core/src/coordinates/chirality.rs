@@ -1,5 +1,6 @@
 use crate::system::Topology;
 
+use super::ConfigurationSource;
 use super::geometry::{cross, dot, point, sub};
 
 /// The alpha carbons of amino acids, whose handedness the maps keep but a flow may not: its features can turn an L residue
@@ -45,37 +46,41 @@ impl ChiralCentres {
     /// # Panics
     /// If `positions` is shorter than the topology that the centres were found in.
     pub fn inverted(&self, positions: &[f64]) -> usize {
-        let is_inverted = |[ca, n, c, cb]: &&[usize; 4]| {
-            let from_ca = |atom| sub(point(positions, atom), point(positions, *ca));
-            dot(from_ca(*n), cross(from_ca(*c), from_ca(*cb))) < 0.0
-        };
-        self.centres.iter().filter(is_inverted).count()
+        let centres = self.centres.iter();
+        centres
+            .filter(|centre| is_inverted(centre, positions))
+            .count()
     }
 
-    /// The alpha carbon that shows both hands in `positions` (`[n, 3N]`, nm), and the share of the configurations in which its
-    /// residue is D; that nearest to one half, if there are several. Dynamics does not turn one hand into the other: such frames
-    /// are of two molecules, or some are mirror images. Fewer than one configuration in a thousand do not count.
+    /// The alpha carbon that shows both hands in configurations of `n_atoms` atoms, and the share of them in which its residue
+    /// is D; that nearest to one half, if there are several. Dynamics does not turn one hand into the other: such frames are of
+    /// two molecules, or some are mirror images. Fewer than one configuration in a thousand do not count.
     ///
     /// # Panics
     /// If a configuration is shorter than the topology that the centres were found in.
-    pub fn mixed(&self, positions: &[f64], n_atoms: usize) -> Option<(usize, f64)> {
+    pub fn mixed(&self, source: &dyn ConfigurationSource, n_atoms: usize) -> Option<(usize, f64)> {
         /// Share of the rarer hand.
         const LEAST: f64 = 1e-3;
-        let frames = || positions.chunks_exact(3 * n_atoms.max(1));
-        let n = frames().len() as f64;
+        let mut inverted = vec![0_usize; self.len()];
+        let mut positions = vec![0.0; 3 * n_atoms];
+        for index in 0..source.n() {
+            source.copy(index, &mut positions);
+            for (count, centre) in inverted.iter_mut().zip(&self.centres) {
+                *count += usize::from(is_inverted(centre, &positions));
+            }
+        }
         let rarer = |share: f64| share.min(1.0 - share);
-        self.centres
-            .iter()
-            .map(|&centre| {
-                let alone = Self {
-                    centres: vec![centre],
-                };
-                let inverted: usize = frames().map(|x| alone.inverted(x)).sum();
-                (centre[0], inverted as f64 / n)
-            })
+        let shares = inverted.iter().zip(&self.centres);
+        shares
+            .map(|(&count, centre)| (centre[0], count as f64 / source.n() as f64))
             .filter(|(_, share)| rarer(*share) >= LEAST)
             .max_by(|a, b| rarer(a.1).total_cmp(&rarer(b.1)))
     }
+}
+
+fn is_inverted([ca, n, c, cb]: &[usize; 4], positions: &[f64]) -> bool {
+    let from_ca = |atom: usize| sub(point(positions, atom), point(positions, *ca));
+    dot(from_ca(*n), cross(from_ca(*c), from_ca(*cb))) < 0.0
 }
 
 /// In words, that frames have both hands.

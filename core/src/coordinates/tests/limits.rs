@@ -249,10 +249,11 @@ fn handedness_is_kept_and_reported() {
         assert_eq!(chiral.len(), centres);
         let mirrored: Vec<f64> = fixture.positions.iter().map(|x| -x).collect();
         let n_atoms = fixture.topology.n_atoms();
-        assert_eq!(chiral.mixed(&fixture.positions, n_atoms), None);
-        assert_eq!(chiral.mixed(&mirrored, n_atoms), None);
-        let both = [&fixture.positions[..], &mirrored].concat();
-        let (centre, share) = chiral.mixed(&both, n_atoms).unwrap();
+        let mixed =
+            |positions: &[f64]| chiral.mixed(&Configurations { positions, n_atoms }, n_atoms);
+        assert_eq!(mixed(&fixture.positions), None);
+        assert_eq!(mixed(&mirrored), None);
+        let (centre, share) = mixed(&[&fixture.positions[..], &mirrored].concat()).unwrap();
         assert_eq!(
             (fixture.topology.atoms[centre].name.as_str(), share),
             ("CA", 0.5)
