@@ -4,8 +4,7 @@
  *     const regflow_plugin_table_t *regflow_plugin_entry(void);
  * and hands out tables of functions by kind: flows, velocity fields, target sources, energies. It never links the host's tensor
  * library: the host lends a table of operations (regflow_host_ops_t) on opaque, reference-counted tensors, which take care of
- * device, element type and gradients. Exact definitions of the operations: regflow_plugin::abi::op in the Rust crate
- * regflow-plugin.
+ * device, element type and gradients.
  *
  * Version 1 is frozen: what stands in these types stays where it is. The interface grows by operation codes, whose presence and
  * revision op_supported tells; by kinds, since a host passes over those that it does not know; and at the end of types that
@@ -68,96 +67,388 @@ extern "C" {
 #define REGFLOW_FLOW_CIRCULAR 1ull  /* flag: understands circular features (else it is only given real ones) */
 #define REGFLOW_FIELD_CIRCULAR 1ull /* likewise */
 
-#define REGFLOW_DTYPE_F32 0u
-#define REGFLOW_DTYPE_F64 1u
-#define REGFLOW_DTYPE_U32 2u
-#define REGFLOW_ACTIVATION_NONE 0u
-#define REGFLOW_ACTIVATION_RELU 1u
-#define REGFLOW_ACTIVATION_SILU 2u
-#define REGFLOW_ACTIVATION_TANH 3u
-#define REGFLOW_ACTIVATION_GELU 4u
+/* begin of what `make header` makes of the table of operations */
+#define REGFLOW_DTYPE_F32 0u /* 32-bit floating point. */
+#define REGFLOW_DTYPE_F64 1u /* 64-bit floating point. */
+#define REGFLOW_DTYPE_U32 2u /* 32-bit unsigned integers: indices. */
+#define REGFLOW_ACTIVATION_NONE 0u /* No activation. */
+#define REGFLOW_ACTIVATION_RELU 1u /* max(x, 0). */
+#define REGFLOW_ACTIVATION_SILU 2u /* x / (1 + exp(-x)). */
+#define REGFLOW_ACTIVATION_TANH 3u /* Hyperbolic tangent. */
+#define REGFLOW_ACTIVATION_GELU 4u /* x Phi(x), with the error function. */
+#define REGFLOW_MAX_SPLINE_BINS 1024u /* Most bins of a spline: beyond, the smallest bins would approach the resolution of F32. */
 
-/* Operation codes. */
-#define REGFLOW_OP_ADD 1u              /* a + b, broadcasting */
-#define REGFLOW_OP_SUB 2u              /* a - b, broadcasting */
-#define REGFLOW_OP_MUL 3u              /* a * b, broadcasting */
-#define REGFLOW_OP_DIV 4u              /* a / b, broadcasting */
-#define REGFLOW_OP_MAXIMUM 5u          /* Elementwise maximum, broadcasting */
-#define REGFLOW_OP_MINIMUM 6u          /* Elementwise minimum, broadcasting */
-#define REGFLOW_OP_EQ 10u              /* a == b as 1 or 0 in the dtype of a; no gradient (likewise the other ... */
-#define REGFLOW_OP_NE 11u              /* a != b */
-#define REGFLOW_OP_LT 12u              /* a < b */
-#define REGFLOW_OP_LE 13u              /* a <= b */
-#define REGFLOW_OP_GT 14u              /* a > b */
-#define REGFLOW_OP_GE 15u              /* a >= b */
-#define REGFLOW_OP_WHERE 16u           /* where(condition, a, b): a where the condition is not 0, else b; all ... */
-#define REGFLOW_OP_AFFINE 20u          /* SCALE * x + SHIFT */
-#define REGFLOW_OP_NEG 21u             /* -x */
-#define REGFLOW_OP_ABS 22u             /* |x|; gradient 0 at 0 */
-#define REGFLOW_OP_SIGN 23u            /* Sign of x (-1, 0, 1); no gradient */
-#define REGFLOW_OP_EXP 24u             /* exp(x) */
-#define REGFLOW_OP_LOG 25u             /* Natural logarithm */
-#define REGFLOW_OP_SQRT 26u            /* Square root */
-#define REGFLOW_OP_SQR 27u             /* x * x */
-#define REGFLOW_OP_RECIP 28u           /* 1 / x */
-#define REGFLOW_OP_SIN 29u             /* Sine */
-#define REGFLOW_OP_COS 30u             /* Cosine */
-#define REGFLOW_OP_TANH 31u            /* Hyperbolic tangent */
-#define REGFLOW_OP_SIGMOID 32u         /* 1 / (1 + exp(-x)) */
-#define REGFLOW_OP_SILU 33u            /* x * sigmoid(x) */
-#define REGFLOW_OP_RELU 34u            /* max(x, 0) */
-#define REGFLOW_OP_GELU 35u            /* x * Phi(x) with the exact error function */
-#define REGFLOW_OP_SOFTPLUS 36u        /* log(1 + exp(x)), stable for large |x| */
-#define REGFLOW_OP_ERF 37u             /* Error function */
-#define REGFLOW_OP_FLOOR 38u           /* Largest integer not above x; no gradient */
-#define REGFLOW_OP_POWF 39u            /* x ^ EXPONENT */
-#define REGFLOW_OP_CLAMP 40u           /* min(max(x, LOWER), UPPER); gradient 0 outside */
-#define REGFLOW_OP_WRAP 41u            /* Angle wrapped to [-pi, pi); gradient 1 */
-#define REGFLOW_OP_SUM 50u             /* Sum over DIMS; KEEP = 1 keeps them with length 1 */
-#define REGFLOW_OP_MEAN 51u            /* Mean over DIMS */
-#define REGFLOW_OP_MAX 52u             /* Maximum over one DIM; KEEP */
-#define REGFLOW_OP_MIN 53u             /* Minimum over one DIM; KEEP */
-#define REGFLOW_OP_LOGSUMEXP 54u       /* log(sum(exp(x))) over one DIM; KEEP */
-#define REGFLOW_OP_CUMSUM 55u          /* Cumulative sum along DIM */
-#define REGFLOW_OP_SOFTMAX 56u         /* Softmax along DIM */
-#define REGFLOW_OP_LOG_SOFTMAX 57u     /* Logarithm of the softmax along DIM */
-#define REGFLOW_OP_LAYER_NORM 58u      /* (x - mean) / sqrt(var + EPSILON) * weight + bias over the last ... */
-#define REGFLOW_OP_MATMUL 60u          /* Matrix product of [..., m, k] and [..., k, n]; leading dimensions ... */
-#define REGFLOW_OP_DENSE 61u           /* activation(x W + b); x [..., k], W [k, n], b [n]; ACTIVATION is one ... */
-#define REGFLOW_OP_RESHAPE 70u         /* New SHAPE, same elements in row-major order */
-#define REGFLOW_OP_TRANSPOSE 71u       /* Exchange of the two DIMS */
-#define REGFLOW_OP_PERMUTE 72u         /* Dimensions in the order DIMS */
-#define REGFLOW_OP_NARROW 73u          /* LEN entries of DIM from START */
-#define REGFLOW_OP_CAT 74u             /* Concatenation of all inputs along DIM */
-#define REGFLOW_OP_GATHER 75u          /* x.gather(index) along DIM; inputs x, index (U32, same rank) */
-#define REGFLOW_OP_INDEX_SELECT 76u    /* Rows index (U32, rank 1) of DIM */
-#define REGFLOW_OP_BROADCAST_TO 77u    /* Broadcast to SHAPE */
-#define REGFLOW_OP_DETACH 78u          /* The same values, outside the gradient graph */
-#define REGFLOW_OP_CAST 79u            /* Conversion to DTYPE */
-#define REGFLOW_OP_AFFINE_COUPLING 90u /* Affine coupling */
-#define REGFLOW_OP_RQ_SPLINE 91u       /* Monotonic rational-quadratic spline (arXiv 1906.04032), elementwise */
+/* Attribute keys: a number, one integer, or several. */
+#define REGFLOW_KEY_DIM 1u /* integer: One dimension; negative counts from the end. */
+#define REGFLOW_KEY_DIMS 2u /* integers: Several dimensions, each negative or not. */
+#define REGFLOW_KEY_KEEP 3u /* integer: 1 keeps the reduced dimensions, with length 1; 0 drops them. */
+#define REGFLOW_KEY_SHAPE 4u /* integers: A shape: the length of each dimension. */
+#define REGFLOW_KEY_START 5u /* integer: First index. */
+#define REGFLOW_KEY_LEN 6u /* integer: Number of entries. */
+#define REGFLOW_KEY_DTYPE 7u /* integer: One of the DTYPE_* values. */
+#define REGFLOW_KEY_ACTIVATION 8u /* integer: One of the ACTIVATION_* values. */
+#define REGFLOW_KEY_INVERSE 9u /* integer: 1 for the inverse direction, 0 for the forward one. */
+#define REGFLOW_KEY_CIRCULAR 10u /* integer: 1 for a spline on a circle, 0 for one on a line. */
+#define REGFLOW_KEY_BINS 11u /* integer: Number of spline bins. */
+#define REGFLOW_KEY_SCALE 32u /* number: Factor. */
+#define REGFLOW_KEY_SHIFT 33u /* number: Summand. */
+#define REGFLOW_KEY_EXPONENT 34u /* number: Exponent. */
+#define REGFLOW_KEY_LOWER 35u /* number: Lower bound. */
+#define REGFLOW_KEY_UPPER 36u /* number: Upper bound. */
+#define REGFLOW_KEY_EPSILON 37u /* number: Added to a variance; 0 or more. */
+#define REGFLOW_KEY_LIMIT 38u /* number: Bound of a log-scale; above 0. */
+#define REGFLOW_KEY_MIN_BIN 39u /* number: Smallest bin, as a fraction of the interval. */
+#define REGFLOW_KEY_MIN_SLOPE 40u /* number: Smallest slope at a knot. */
+#define REGFLOW_KEY_VALUE 41u /* number: Value of each entry. */
 
-/* Attribute keys. */
-#define REGFLOW_KEY_DIM 1u        /* One dimension (int; negative counts from the end) */
-#define REGFLOW_KEY_DIMS 2u       /* Several dimensions (ints) */
-#define REGFLOW_KEY_KEEP 3u       /* 1 keeps reduced dimensions (int) */
-#define REGFLOW_KEY_SHAPE 4u      /* A shape (ints) */
-#define REGFLOW_KEY_START 5u      /* First index (int) */
-#define REGFLOW_KEY_LEN 6u        /* Length (int) */
-#define REGFLOW_KEY_DTYPE 7u      /* One of the DTYPE_* values (int) */
-#define REGFLOW_KEY_ACTIVATION 8u /* One of the ACTIVATION_* values (int) */
-#define REGFLOW_KEY_INVERSE 9u    /* 1 for the inverse direction (int) */
-#define REGFLOW_KEY_CIRCULAR 10u  /* 1 for a circular spline (int) */
-#define REGFLOW_KEY_BINS 11u      /* Number of spline bins (int) */
-#define REGFLOW_KEY_SCALE 32u     /* Factor (float) */
-#define REGFLOW_KEY_SHIFT 33u     /* Summand (float) */
-#define REGFLOW_KEY_EXPONENT 34u  /* Exponent (float) */
-#define REGFLOW_KEY_LOWER 35u     /* Lower bound (float) */
-#define REGFLOW_KEY_UPPER 36u     /* Upper bound (float) */
-#define REGFLOW_KEY_EPSILON 37u   /* Added to a variance (float) */
-#define REGFLOW_KEY_LIMIT 38u     /* Bound of a log-scale (float) */
-#define REGFLOW_KEY_MIN_BIN 39u   /* Smallest bin, as a fraction of the interval (float) */
-#define REGFLOW_KEY_MIN_SLOPE 40u /* Smallest slope at a knot (float) */
+/* Operation codes. An attribute with (or V) is V where it is not given, every other one is required. Dimensions count
+ * from the end where they are negative. [..] is any number of leading dimensions. In gradients, g is that of the
+ * output (g1, g2 of the first and second) and the terms are those of the inputs in order; only floating-point tensors
+ * have one; an input that was broadcast gets the sum over the places where it was used. */
+
+/* y = a + b, broadcasting as NumPy does.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
+ * Gradient: g, g. */
+#define REGFLOW_OP_ADD 1u
+
+/* y = a - b, broadcasting.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
+ * Gradient: g, -g. */
+#define REGFLOW_OP_SUB 2u
+
+/* y = a b, entry by entry, broadcasting.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
+ * Gradient: g b, g a. */
+#define REGFLOW_OP_MUL 3u
+
+/* y = a / b, broadcasting.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
+ * Gradient: g / b, -g a / b^2. */
+#define REGFLOW_OP_DIV 4u
+
+/* y = max(a, b), broadcasting.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
+ * Gradient: g to the larger one, half to each where they are equal. */
+#define REGFLOW_OP_MAXIMUM 5u
+
+/* y = min(a, b), broadcasting.
+ * Inputs: a, b (F32 or F64, one type). Outputs: y.
+ * Gradient: g to the smaller one, half to each where they are equal. */
+#define REGFLOW_OP_MINIMUM 6u
+
+/* y is 1 where a == b, else 0, in the element type of a; broadcasting.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_EQ 10u
+
+/* y is 1 where a != b, else 0, in the element type of a; broadcasting.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_NE 11u
+
+/* y is 1 where a < b, else 0, in the element type of a; broadcasting.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_LT 12u
+
+/* y is 1 where a <= b, else 0, in the element type of a; broadcasting.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_LE 13u
+
+/* y is 1 where a > b, else 0, in the element type of a; broadcasting.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_GT 14u
+
+/* y is 1 where a >= b, else 0, in the element type of a; broadcasting.
+ * Inputs: a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_GE 15u
+
+/* y = a where the condition is not 0, else b; all three broadcast.
+ * Inputs: condition (F32, F64 or U32), a, b (F32, F64 or U32, one type). Outputs: y.
+ * Gradient: g to the one chosen, none to the condition. */
+#define REGFLOW_OP_WHERE 16u
+
+/* y = SCALE x + SHIFT.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: SCALE, SHIFT.
+ * Gradient: SCALE g. */
+#define REGFLOW_OP_AFFINE 20u
+
+/* y = -x.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: -g. */
+#define REGFLOW_OP_NEG 21u
+
+/* y = |x|.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g sign(x), 0 at 0. */
+#define REGFLOW_OP_ABS 22u
+
+/* y is -1, 0 or 1 as x is below, at or above 0.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_SIGN 23u
+
+/* y = exp(x).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g y. */
+#define REGFLOW_OP_EXP 24u
+
+/* y = ln(x); minus infinity at 0, NaN below.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g / x. */
+#define REGFLOW_OP_LOG 25u
+
+/* y = sqrt(x); NaN below 0.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g / (2 y). */
+#define REGFLOW_OP_SQRT 26u
+
+/* y = x^2.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: 2 g x. */
+#define REGFLOW_OP_SQR 27u
+
+/* y = 1 / x.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: -g y^2. */
+#define REGFLOW_OP_RECIP 28u
+
+/* y = sin(x).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g cos(x). */
+#define REGFLOW_OP_SIN 29u
+
+/* y = cos(x).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: -g sin(x). */
+#define REGFLOW_OP_COS 30u
+
+/* y = tanh(x).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g (1 - y^2). */
+#define REGFLOW_OP_TANH 31u
+
+/* y = 1 / (1 + exp(-x)).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g y (1 - y). */
+#define REGFLOW_OP_SIGMOID 32u
+
+/* y = x s, s = 1 / (1 + exp(-x)).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g (s + x s (1 - s)). */
+#define REGFLOW_OP_SILU 33u
+
+/* y = max(x, 0).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g where x > 0, else 0. */
+#define REGFLOW_OP_RELU 34u
+
+/* y = x Phi(x), Phi(x) = (1 + erf(x / sqrt(2))) / 2.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g (Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)). */
+#define REGFLOW_OP_GELU 35u
+
+/* y = ln(1 + exp(x)), without overflow.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g / (1 + exp(-x)). */
+#define REGFLOW_OP_SOFTPLUS 36u
+
+/* y = erf(x), the error function.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: 2 g exp(-x^2) / sqrt(pi). */
+#define REGFLOW_OP_ERF 37u
+
+/* y is the largest integer not above x.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_FLOOR 38u
+
+/* y = x ^ EXPONENT; NaN below 0 unless EXPONENT is an integer.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: EXPONENT.
+ * Gradient: g EXPONENT x ^ (EXPONENT - 1), 0 where EXPONENT is 0. */
+#define REGFLOW_OP_POWF 39u
+
+/* y = min(max(x, LOWER), UPPER), LOWER not above UPPER.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: LOWER, UPPER.
+ * Gradient: g where x lies within the bounds or on one, else 0. */
+#define REGFLOW_OP_CLAMP 40u
+
+/* y is the angle in (-pi, pi] that differs from x by a multiple of 2 pi; ends rounded to the element type.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g. */
+#define REGFLOW_OP_WRAP 41u
+
+/* y = exp(x) - 1, accurate near 0.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g (y + 1). */
+#define REGFLOW_OP_EXPM1 42u
+
+/* y = ln(1 + x), accurate near 0; minus infinity at -1, NaN below.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g / (1 + x). */
+#define REGFLOW_OP_LOG1P 43u
+
+/* y = sinh(x), accurate near 0.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g cosh(x). */
+#define REGFLOW_OP_SINH 44u
+
+/* y = cosh(x).
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g sinh(x). */
+#define REGFLOW_OP_COSH 45u
+
+/* y = ln(x + sqrt(1 + x^2)), accurate near 0 and for large |x|.
+ * Inputs: x (F32 or F64). Outputs: y.
+ * Gradient: g / sqrt(1 + x^2). */
+#define REGFLOW_OP_ASINH 46u
+
+/* y is the sum over DIMS; over none of them, x itself.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIMS, KEEP (or 0).
+ * Gradient: g, at each entry of the sum. */
+#define REGFLOW_OP_SUM 50u
+
+/* y is the mean over the n entries of DIMS; NaN for n = 0.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIMS, KEEP (or 0).
+ * Gradient: g / n, at each entry of the mean. */
+#define REGFLOW_OP_MEAN 51u
+
+/* y is the maximum over DIM, which has at least one entry.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIM, KEEP (or 0).
+ * Gradient: g to the entries that attain it, equally shared. */
+#define REGFLOW_OP_MAX 52u
+
+/* y is the minimum over DIM, which has at least one entry.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIM, KEEP (or 0).
+ * Gradient: g to the entries that attain it, equally shared. */
+#define REGFLOW_OP_MIN 53u
+
+/* y = ln(sum(exp(x))) over DIM, which has at least one entry; without overflow.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIM, KEEP (or 0).
+ * Gradient: g exp(x - y). */
+#define REGFLOW_OP_LOGSUMEXP 54u
+
+/* y is the sum of the entries of x up to and with each, along DIM.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIM.
+ * Gradient: the sum of g from each entry on, along DIM. */
+#define REGFLOW_OP_CUMSUM 55u
+
+/* y = exp(x) / sum(exp(x)) along DIM, which has at least one entry; without overflow.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIM.
+ * Gradient: y (g - sum(g y)). */
+#define REGFLOW_OP_SOFTMAX 56u
+
+/* y = x - ln(sum(exp(x))) along DIM, which has at least one entry; without overflow.
+ * Inputs: x (F32 or F64). Outputs: y. Attributes: DIM.
+ * Gradient: g - exp(y) sum(g). */
+#define REGFLOW_OP_LOG_SOFTMAX 57u
+
+/* y = s weight + bias, s = (x - mean) r, r = 1 / sqrt(var + EPSILON); mean and var (the mean of (x - mean)^2) over
+ * the last dimension.
+ * Inputs: x [.., n], weight [n], bias [n] (F32 or F64, one type). Outputs: y [.., n]. Attributes: EPSILON.
+ * Gradient: with h = g weight: r (h - mean(h) - s mean(h s)) to x, g s to weight and g to bias, both summed over
+ * rows. */
+#define REGFLOW_OP_LAYER_NORM 58u
+
+/* y[i, j] = sum_l a[i, l] b[l, j]; the leading dimensions broadcast.
+ * Inputs: a [.., m, k], b [.., k, n] (F32 or F64, one type). Outputs: y [.., m, n].
+ * Gradient: g b^T, a^T g. */
+#define REGFLOW_OP_MATMUL 60u
+
+/* y = f(z), z = x weight + bias, with the function f that ACTIVATION names.
+ * Inputs: x [.., k], weight [k, n], bias [n] (F32 or F64, one type). Outputs: y [.., n]. Attributes: ACTIVATION.
+ * Gradient: with h = g f'(z): h weight^T to x, x^T h to weight, h summed over rows to bias. */
+#define REGFLOW_OP_DENSE 61u
+
+/* y has the entries of x in row-major order, with SHAPE.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: SHAPE.
+ * Gradient: g with the shape of x. */
+#define REGFLOW_OP_RESHAPE 70u
+
+/* y is x with the two DIMS exchanged.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DIMS.
+ * Gradient: g with them exchanged. */
+#define REGFLOW_OP_TRANSPOSE 71u
+
+/* Dimension i of y is dimension DIMS(i) of x; each occurs once.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DIMS.
+ * Gradient: g in the order of x. */
+#define REGFLOW_OP_PERMUTE 72u
+
+/* y has the LEN entries from START on of DIM.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DIM, START, LEN.
+ * Gradient: g at these entries, else 0. */
+#define REGFLOW_OP_NARROW 73u
+
+/* y is all inputs one after the other along DIM; other dimensions are equal.
+ * Inputs: x, one or more (F32, F64 or U32, one type). Outputs: y. Attributes: DIM.
+ * Gradient: to each its part of g. */
+#define REGFLOW_OP_CAT 74u
+
+/* y[.., i, ..] = x[.., index[.., i, ..], ..] at DIM; y has the shape of index, which in other dimensions is at most
+ * as long as x.
+ * Inputs: x (F32, F64 or U32), index (U32). Outputs: y. Attributes: DIM.
+ * Gradient: g added at these entries, else 0. */
+#define REGFLOW_OP_GATHER 75u
+
+/* y[.., i, ..] = x[.., index[i], ..] at DIM, whose length becomes n.
+ * Inputs: x (F32, F64 or U32), index [n] (U32). Outputs: y. Attributes: DIM.
+ * Gradient: g added at these entries, else 0. */
+#define REGFLOW_OP_INDEX_SELECT 76u
+
+/* y is x repeated along new leading dimensions and those of length 1 up to SHAPE.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: SHAPE.
+ * Gradient: g summed over the repetitions. */
+#define REGFLOW_OP_BROADCAST_TO 77u
+
+/* y = x, outside the gradient graph.
+ * Inputs: x (F32, F64 or U32). Outputs: y.
+ * Gradient: none. */
+#define REGFLOW_OP_DETACH 78u
+
+/* y is x converted to the element type DTYPE; to U32, fractions are cut off.
+ * Inputs: x (F32, F64 or U32). Outputs: y. Attributes: DTYPE.
+ * Gradient: g converted back; none from or to U32. */
+#define REGFLOW_OP_CAST 79u
+
+/* Each entry of y is VALUE; y has SHAPE, and the element type and device of like, of U32 an integer from 0 to 2^32 -
+ * 1.
+ * Inputs: like (F32, F64 or U32). Outputs: y. Attributes: SHAPE, VALUE.
+ * Gradient: none. */
+#define REGFLOW_OP_FULL 80u
+
+/* y = x, then y[.., index[.., i, ..], ..] += source[.., i, ..] at DIM; index and source have one shape, in other
+ * dimensions that of x.
+ * Inputs: x (F32 or F64), index (U32), source (that of x). Outputs: y. Attributes: DIM.
+ * Gradient: g to x, g[.., index[.., i, ..], ..] to source. */
+#define REGFLOW_OP_SCATTER_ADD 81u
+
+/* With l = LIMIT tanh(s / LIMIT): y = x exp(l) + t, log_det = sum_d l; INVERSE: y = (x - t) exp(-l), log_det = -sum_d
+ * l.
+ * Inputs: x [B, D], s [B, D], t [B, D] (F32 or F64, one type). Outputs: y [B, D], log_det [B]. Attributes: LIMIT,
+ * INVERSE (or 0).
+ * Gradient: with l' = 1 - tanh(s / LIMIT)^2: g1 exp(l) to x, (g1 x exp(l) + g2) l' to s, g1 to t; INVERSE: g1 exp(-l)
+ * to x, -(g1 y + g2) l' to s, -g1 exp(-l) to t. */
+#define REGFLOW_OP_AFFINE_COUPLING 90u
+
+/* Monotonic rational-quadratic spline of each entry (arXiv 1906.04032, equations 4 to 8), which maps LOWER to UPPER
+ * onto itself; with 1 in place of B, the batch shares parameters.
+ * K = BINS, at most MAX_SPLINE_BINS; P = 3 K - 1: K widths, K heights, K - 1 slopes at the inner knots; outside the
+ * interval y = x. CIRCULAR: P = 3 K: K widths, K heights, K slopes, the first at both ends; x is wrapped to (LOWER,
+ * UPPER].
+ * Bins are (UPPER - LOWER) (MIN_BIN + (1 - K MIN_BIN) softmax(p)) wide (high); slopes are MIN_SLOPE + ln(1 + exp(p +
+ * ln(exp(1 - MIN_SLOPE) - 1))): parameters 0 give the identity. MIN_BIN is from 0 to below 1 / K, MIN_SLOPE from 0 to
+ * below 1.
+ * With t = (x - x_k) / w, s = h / w, c = d0 + d1 - 2 s: y = y_k + h (s t^2 + d0 t (1 - t)) / (s + c t (1 - t));
+ * INVERSE: y from x solved for t. log_derivative = ln |dy/dx| of the direction applied.
+ * Inputs: x [B, D], parameters [B or 1, D, P] (F32 or F64, one type). Outputs: y [B, D], log_derivative [B, D].
+ * Attributes: LOWER, UPPER, BINS, CIRCULAR (or 0), INVERSE (or 0), MIN_BIN, MIN_SLOPE.
+ * Gradient: to x and parameters, of both outputs: g1 dy + g2 dlog_derivative. */
+#define REGFLOW_OP_RQ_SPLINE 91u
+/* end of what `make header` makes of the table of operations */
 
 typedef struct regflow_tensor_t regflow_tensor_t;
 typedef struct regflow_host_context_t regflow_host_context_t;

@@ -69,13 +69,18 @@ pub fn squared_distances(x0: &[f32], x1: &[f32], circular: &[bool], cost: &mut [
         });
 }
 
-/// `x` in (-pi, pi]; unchanged where it already is.
+/// `x` in (-pi, pi], with ends rounded to f32; unchanged where it already is.
 fn wrap(x: f32) -> f32 {
     let wide = f64::from(x);
-    if wide > -PI - 1e-6 && wide <= PI + 1e-6 {
+    if x > -std::f32::consts::PI && x <= std::f32::consts::PI {
         x
     } else {
-        (wide - 2.0 * PI * (wide / (2.0 * PI)).round()) as f32
+        let wrapped = (wide - 2.0 * PI * ((wide - PI) / (2.0 * PI)).ceil()) as f32;
+        if wrapped > -std::f32::consts::PI {
+            wrapped
+        } else {
+            std::f32::consts::PI
+        }
     }
 }
 
@@ -117,6 +122,16 @@ fn add_wrapped_squares(point: &[f32], columns: &[f32], sums: &mut [f32; LANES]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn angles_end_at_plus_pi() {
+        let pi = std::f32::consts::PI;
+        assert_eq!(wrap(pi), pi);
+        for half_turns in -9i8..=9 {
+            let wrapped = wrap(f32::from(half_turns) * pi);
+            assert!(wrapped > -pi && wrapped <= pi, "{half_turns}: {wrapped}");
+        }
+    }
 
     /// A cheap deterministic sequence in (-1, 1).
     fn numbers(n: usize, seed: u64) -> Vec<f32> {

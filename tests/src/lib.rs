@@ -4,6 +4,7 @@ pub mod chain;
 mod engines;
 pub mod exactness;
 pub mod native;
+pub mod plugin_header;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,4 +1,5 @@
-//! `include/regflow.h` is what cbindgen makes of the C ABI's source.
+//! `include/regflow.h` is what cbindgen makes of the C ABI's source, and the operations in `include/regflow_plugin.h` are those of
+//! the table.
 
 use regflow_tests::root;
 
@@ -19,12 +20,10 @@ fn generate() -> String {
 }
 
 /// Fails on any difference. With `REGFLOW_WRITE_HEADER=1` (`make header`) it writes the file instead.
-#[test]
-fn header_is_up_to_date() {
-    let generated = generate();
-    let path = root().join("include/regflow.h");
+fn check(name: &str, generated: &str) {
+    let path = root().join("include").join(name);
     if std::env::var_os("REGFLOW_WRITE_HEADER").is_some_and(|value| value == "1") {
-        std::fs::write(&path, &generated).expect("include/regflow.h can be written");
+        std::fs::write(&path, generated).expect("the header can be written");
         return;
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
@@ -32,13 +31,29 @@ fn header_is_up_to_date() {
     for (number, (has, needs)) in lines {
         assert!(
             has == needs,
-            "include/regflow.h:{} is out of date, run `make header`\n  has:   {has}\n  needs: {needs}",
+            "include/{name}:{} is out of date, run `make header`\n  has:   {has}\n  needs: {needs}",
             number + 1
         );
     }
     assert!(
         committed == generated,
-        "include/regflow.h is not as long as it should be, run `make header`"
+        "include/{name} is not as long as it should be, run `make header`"
+    );
+}
+
+#[test]
+fn header_is_up_to_date() {
+    check("regflow.h", &generate());
+}
+
+#[test]
+fn operations_of_the_plugin_header_are_those_of_the_table() {
+    let path = root().join("include/regflow_plugin.h");
+    let header = std::fs::read_to_string(path).expect("include/regflow_plugin.h is there");
+    let renewed = regflow_tests::plugin_header::renewed(&header);
+    check(
+        "regflow_plugin.h",
+        &renewed.expect("the marks of the operations"),
     );
 }
 

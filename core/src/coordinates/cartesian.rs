@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{ConfigurationMap, Fault};
 use super::frame::random_rotation;
-use super::geometry::{Vec3, centre, dot, point, scale, set_point, sub};
 use super::source::{ConfigurationSource, Rows};
 use super::{CoordinatesError, Feature, FeatureKind};
+use crate::math::vector::{Vector, centre, dot, point, scale, set_point, sub};
 
 /// `z = x / sigma`, all `3N` positions. `sigma` is the standard deviation of the centred data, over atoms and axes; the
 /// geometric centre `c` is independent, with density `N(c; 0, s^2 I_3)`.
@@ -76,7 +76,7 @@ impl Cartesian {
     /// A uniform rotation about the centre, and a centre from `N(0, s^2 I_3)`.
     pub(super) fn augment<R: Rng + ?Sized>(&self, x: &mut [f64], rng: &mut R) {
         let rotation = random_rotation(rng);
-        let to: Vec3 = std::array::from_fn(|_| self.s * normal(rng));
+        let to: Vector = std::array::from_fn(|_| self.s * normal(rng));
         let from = centre(x);
         for atom in 0..x.len() / 3 {
             let r = sub(point(x, atom), from);
@@ -110,6 +110,22 @@ impl ConfigurationMap for Cartesian {
         let d_centre = scale(centre(x), -(n_atoms * self.s * self.s).recip());
         for (d_z, d_x) in d_z.chunks_exact_mut(3).zip(d_x.chunks_exact(3)) {
             (0..3).for_each(|axis| d_z[axis] = self.sigma * (d_x[axis] + d_centre[axis]));
+        }
+    }
+
+    fn pull_to_positions(
+        &self,
+        x: &[f64],
+        _: &[f64],
+        d_z: &mut [f64],
+        d_x: &mut [f64],
+        _: &mut [f64],
+    ) {
+        // Less d log N(c; 0, s^2 I_3) / dx.
+        let n_atoms = (x.len() / 3) as f64;
+        let d_centre = scale(centre(x), (n_atoms * self.s * self.s).recip());
+        for (d_x, d_z) in d_x.chunks_exact_mut(3).zip(d_z.chunks_exact(3)) {
+            (0..3).for_each(|axis| d_x[axis] = d_z[axis] / self.sigma + d_centre[axis]);
         }
     }
 }

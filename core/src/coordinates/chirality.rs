@@ -1,7 +1,7 @@
 use crate::system::Topology;
 
 use super::ConfigurationSource;
-use super::geometry::{cross, dot, point, sub};
+use crate::math::vector::{cross, dot, point, sub};
 
 /// The alpha carbons of amino acids, whose handedness the maps keep but a flow may not: its features can turn an L residue
 /// into its mirror image, which counts with its (tiny) Boltzmann weight and is reported.

@@ -4,7 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI, TAU};
 
 use serde::{Deserialize, Serialize};
 
-use super::geometry::wrap;
+use crate::math::angle::wrap;
 
 /// Bins of the histogram that the cut is looked for in, and the width of the Gaussian that smooths it, in bins (degrees).
 pub(super) const BINS: usize = 360;
@@ -50,6 +50,12 @@ impl Cut {
     pub(super) fn pull_back(&self, z: f64, d_phi: f64) -> f64 {
         let x = self.mean + self.scale * z;
         d_phi * self.log_slope(x).exp() - self.scale * x
+    }
+
+    /// The reverse pass of [`Cut::forward`], at the feature that it gave: `d_z dz/dphi - d log |dphi/dz| / dphi`.
+    pub(super) fn pull_forward(&self, z: f64, d_z: f64) -> f64 {
+        let x = self.mean + self.scale * z;
+        (d_z + self.scale * x) * (-self.log_slope(x)).exp()
     }
 
     fn log_slope(&self, x: f64) -> f64 {

@@ -3,7 +3,10 @@
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, sub};
+use crate::math::vector::{Vector, cross, dot, norm, point, scale, sub};
+
+/// Shortest length (nm) and smallest sine of an angle at which a frame of reference is defined; see the module `coordinates`.
+pub(super) const SMALLEST: f64 = 1e-6;
 
 /// Where a molecule is and how it is turned: atom a at `origin`, atom b on the first axis, atom c in the half-plane of the
 /// first two whose second coordinate is positive.
@@ -13,8 +16,8 @@ use super::geometry::{SMALLEST, Vec3, cross, dot, norm, point, scale, sub};
 /// So a move that draws a shape of known density and keeps the frame of any three atoms knows its density.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
-    origin: Vec3,
-    axes: [Vec3; 3],
+    origin: Vector,
+    axes: [Vector; 3],
 }
 
 impl Frame {
@@ -57,18 +60,22 @@ impl Frame {
     #[cfg(test)]
     pub(crate) fn carry_all(&self, target: &Frame, positions: &mut [f64]) {
         for atom in 0..positions.len() / 3 {
-            super::geometry::set_point(positions, atom, self.carry(target, point(positions, atom)));
+            crate::math::vector::set_point(
+                positions,
+                atom,
+                self.carry(target, point(positions, atom)),
+            );
         }
     }
 }
 
-fn unit(a: Vec3) -> Option<Vec3> {
+fn unit(a: Vector) -> Option<Vector> {
     let length = norm(a);
     (length > SMALLEST && length.is_finite()).then(|| scale(a, length.recip()))
 }
 
 /// Rows of a rotation matrix, uniform on SO(3): from a unit quaternion that is uniform on the 3-sphere.
-pub(super) fn random_rotation<R: Rng + ?Sized>(rng: &mut R) -> [Vec3; 3] {
+pub(super) fn random_rotation<R: Rng + ?Sized>(rng: &mut R) -> [Vector; 3] {
     let [w, x, y, z] = loop {
         let q: [f64; 4] = std::array::from_fn(|_| rng.sample(StandardNormal));
         let norm = q.iter().map(|q| q * q).sum::<f64>().sqrt();

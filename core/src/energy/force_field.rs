@@ -5,14 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::kernels::{self, Isa, PAIRS_PER_TILE, Real, Tables, Workspace};
+use super::kernels::{self, LANES, PAIRS_PER_TILE, Tables, Workspace};
 use super::parameters::Parameters;
 use super::{Energy, EnergyError, check_shapes, system_xml};
+use crate::math::Real;
+use crate::math::simd::Isa;
 use crate::system::BondTerm;
 
-/// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
-/// the compiler unrolls the loops over lanes before it could vectorise them.
-const LANES: usize = 16;
 /// Blocks that one task evaluates.
 const BLOCKS_PER_TASK: usize = 4;
 
@@ -73,7 +72,7 @@ impl ForceField {
     pub fn from_xml(text: &str) -> Result<Self, EnergyError> {
         let parameters = system_xml::parse(text)?;
         let engine = Engine::Double(Tables::new(&parameters, PAIRS_PER_TILE));
-        let isa = Isa::available().last().copied().unwrap_or(Isa::Baseline);
+        let isa = Isa::best();
         Ok(ForceField {
             parameters,
             engine,
@@ -128,19 +127,15 @@ impl ForceField {
     ) -> Result<(), EnergyError> {
         check_shapes(self.n_atoms(), positions, energies, forces.as_deref())?;
         match &self.engine {
-            Engine::Double(tables) => {
-                run::<f64, LANES>(self.isa, tables, positions, energies, forces)
-            }
-            Engine::Mixed(tables) => {
-                run::<f32, LANES>(self.isa, tables, positions, energies, forces)
-            }
+            Engine::Double(tables) => run(self.isa, tables, positions, energies, forces),
+            Engine::Mixed(tables) => run(self.isa, tables, positions, energies, forces),
         }
         Ok(())
     }
 }
 
 /// Cuts a batch into tasks for the thread pool. Each task borrows a workspace, so that there are never more than threads.
-fn run<R: Real, const L: usize>(
+fn run<R: Real>(
     isa: Isa,
     tables: &Tables<R>,
     positions: &[f64],
@@ -148,8 +143,8 @@ fn run<R: Real, const L: usize>(
     forces: Option<&mut [f64]>,
 ) {
     let width = 3 * tables.n_atoms;
-    let task = L * BLOCKS_PER_TASK;
-    let idle: Mutex<Vec<Workspace<R, L>>> = Mutex::new(Vec::new());
+    let task = LANES * BLOCKS_PER_TASK;
+    let idle: Mutex<Vec<Workspace<R, LANES>>> = Mutex::new(Vec::new());
     let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
     let borrow = |forces: bool| {
         let free = lock().pop();
@@ -162,10 +157,13 @@ fn run<R: Real, const L: usize>(
         inputs.zip(forces.par_chunks_mut(task * width)).for_each(
             |((positions, energies), forces)| {
                 let mut work = borrow(true);
-                let blocks = positions.chunks(L * width).zip(energies.chunks_mut(L));
-                for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(L * width)) {
+                let blocks = positions
+                    .chunks(LANES * width)
+                    .zip(energies.chunks_mut(LANES));
+                for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(LANES * width))
+                {
                     work.load(positions);
-                    kernels::evaluate::<R, L, true>(isa, tables, &mut work);
+                    kernels::evaluate(isa, true, tables, &mut work);
                     let results = energies.iter_mut().zip(forces.chunks_mut(width));
                     for (lane, (energy, forces)) in results.enumerate() {
                         *energy = work.energy(lane);
@@ -178,9 +176,12 @@ fn run<R: Real, const L: usize>(
     } else {
         inputs.for_each(|(positions, energies)| {
             let mut work = borrow(false);
-            for (positions, energies) in positions.chunks(L * width).zip(energies.chunks_mut(L)) {
+            for (positions, energies) in positions
+                .chunks(LANES * width)
+                .zip(energies.chunks_mut(LANES))
+            {
                 work.load(positions);
-                kernels::evaluate::<R, L, false>(isa, tables, &mut work);
+                kernels::evaluate(isa, false, tables, &mut work);
                 for (lane, energy) in energies.iter_mut().enumerate() {
                     *energy = work.energy(lane);
                 }

@@ -90,7 +90,8 @@ pub trait Energy: Send + Sync {
     /// Energies as [`Energy::energies`], and forces `-dU/dx` in kJ/(mol nm) (`[n, N, 3]`).
     ///
     /// # Errors
-    /// [`EnergyError::Shape`] when the arrays do not fit each other; a plugin fails.
+    /// [`EnergyError::Shape`] when the arrays do not fit each other; a plugin fails; there are no forces
+    /// ([`Energy::has_forces`]).
     fn energies_and_forces(
         &self,
         positions: &[f64],

@@ -1,8 +1,7 @@
-use std::f64::consts::{PI, TAU};
-
 use super::average::delta_method;
 use super::reliability::{effective, error_of_certainty};
 use super::{Blocks, Estimate, MetricError, check_length, relative_weights, tells_errors};
+use crate::math::angle::wrap;
 use crate::system::Topology;
 
 /// Where the psi of residues with negative phi is least populated, degrees: the bounds between the helical (alpha) and the extended
@@ -53,16 +52,6 @@ impl TorsionRange {
             angle >= self.lower || angle < self.upper
         }
     }
-}
-
-/// The angle in `[-pi, pi)`; angles in `(-pi, pi)` come back to the last bit.
-fn wrap(angle: f64) -> f64 {
-    if (-PI..PI).contains(&angle) {
-        return angle;
-    }
-    let wrapped = (angle + PI).rem_euclid(TAU) - PI;
-    // Rounding can reach pi.
-    if wrapped >= PI { -PI } else { wrapped }
 }
 
 /// A box in torsion space.
@@ -202,6 +191,7 @@ mod tests {
     use super::*;
     use crate::metric::fixtures::{numbers, table};
     use crate::system::{Atom, Residue};
+    use std::f64::consts::PI;
 
     #[test]
     fn adjacent_ranges_share_nothing_and_leave_nothing_out() {

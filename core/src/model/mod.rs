@@ -6,6 +6,7 @@
 mod checkpoint;
 mod consistency;
 mod error;
+mod maps;
 mod prior;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 pub use checkpoint::FORMAT_VERSION;
 pub use consistency::Consistency;
 pub use error::ModelError;
+pub use maps::{Mapped, Scores};
 pub use prior::Prior;
 
 use rayon::prelude::*;
@@ -391,6 +393,6 @@ fn molecule(topology: &Topology) -> Molecule {
     }
 }
 
-fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, candle_core::Error> {
+fn to_f64(tensor: &Tensor) -> Result<Vec<f64>, crate::tensor::Error> {
     tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
 }

@@ -79,10 +79,16 @@ pub(super) fn read(path: &Path, dimension: usize) -> Result<PairRows, PairsError
     })
 }
 
-/// Divides the pairs into training and held-out ones: every `interval`-th is held out.
-pub(super) fn split(given: &PairRows, dimension: usize, interval: usize) -> (PairRows, PairRows) {
+/// Most contiguous blocks that the pairs are divided into.
+const BLOCKS: u64 = 100;
+
+/// Divides the pairs into training and held-out ones. One of every `interval` contiguous blocks is held out: data points may be frames
+/// in the order of time, so that single ones would be known from their neighbours.
+pub(super) fn split(given: &PairRows, dimension: usize, interval: u64) -> (PairRows, PairRows) {
     let n = (given.x0.len() / dimension) as u32;
-    let is_held_out = |row: &u32| *row as usize % interval == interval - 1;
+    let blocks = BLOCKS.min(u64::from(n));
+    let block = |row: u32| u64::from(row) * blocks / u64::from(n);
+    let is_held_out = |row: &u32| block(*row) % interval == interval / 2;
     let (held_out, training): (Vec<u32>, Vec<u32>) = (0..n).partition(is_held_out);
     (
         given.select(&training, dimension),
@@ -198,9 +204,35 @@ mod tests {
         std::fs::write(&path, bytes.expect("serialised")).expect("written");
         expected.log_det = Some(density.to_vec());
         assert_eq!(read(&path, 2).expect("read"), expected);
-        let (train, held_out) = split(&expected, 2, 2);
-        assert_eq!((train.x0, held_out.x1), (vec![1.0, 2.0], vec![2.5, 3.5]));
-        assert_eq!(held_out.log_det, Some(vec![2.25]));
+    }
+
+    #[test]
+    fn contiguous_blocks_are_held_out() {
+        let n = 1000;
+        let column: Vec<f32> = (0..n).map(|row| row as f32).collect();
+        let given = PairRows {
+            x0: column.clone(),
+            x1: column.iter().map(|x| x + 0.5).collect(),
+            log_q: None,
+            log_det: Some(column.iter().map(|&x| f64::from(x)).collect()),
+        };
+        let (train, held_out) = split(&given, 1, 20);
+        // Five blocks of ten: rows 100 to 109, 300 to 309, and so on.
+        let expected: Vec<f32> = (0..5)
+            .flat_map(|k| (0..10).map(move |row| (100 + 200 * k + row) as f32))
+            .collect();
+        assert_eq!(held_out.x0, expected);
+        assert_eq!(held_out.x1[0], 100.5);
+        assert_eq!(held_out.log_det.unwrap()[49], 909.0);
+        assert_eq!((train.x0.len(), train.x0[100]), (950, 110.0));
+        // Of so few that no block is held out, all are trained on.
+        let few = PairRows {
+            x0: vec![0.0, 1.0],
+            x1: vec![0.0, 1.0],
+            log_q: None,
+            log_det: None,
+        };
+        assert_eq!(split(&few, 1, 20).0.x0.len(), 2);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::train::Dataset;
 
 /// Most pairs in a shard. Pairs are made shard by shard, and one shard at a time is read back.
 const SHARD: usize = 65_536;
-/// Of the user's pairs every so many-th is held out.
-const USER_HELD_OUT: usize = 20;
+/// Of the user's pairs, one of so many blocks is held out.
+const USER_HELD_OUT: u64 = 20;
 /// How the user's own pairs are asked for.
 const FILE_PREFIX: &str = "file:";
 

@@ -5,11 +5,12 @@ use super::features::Space;
 use super::kind::Checked;
 use super::parameters::Parameters;
 use super::{Feature, FeatureKind, Molecule, PluginInfo, registry};
+use crate::math::angle::wrap;
 use crate::math::{Purpose, Random, Streams};
 use crate::tensor::{DType, Device, Tensor};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 use std::path::Path;
 
 pub(super) const N_POINTS: usize = 3;
@@ -144,7 +145,7 @@ pub(super) fn values(tensor: &Tensor) -> Result<Vec<f64>, PluginError> {
 pub(super) fn difference(kind: FeatureKind, a: f64, b: f64) -> f64 {
     match kind {
         FeatureKind::Real => a - b,
-        FeatureKind::Circular => a - b - TAU * ((a - b) / TAU).round(),
+        FeatureKind::Circular => wrap(a - b),
     }
 }
 
@@ -190,4 +191,10 @@ pub(super) fn without_gradient(
         }
     }
     Ok(names)
+}
+
+/// A warning for each parameter of [`without_gradient`].
+pub(super) fn untrained(names: &[String]) -> Vec<String> {
+    let warning = |name| format!("parameter `{name}` has no gradient: training leaves it as it is");
+    names.iter().map(warning).collect()
 }

@@ -151,6 +151,21 @@ pub enum ParameterError {
         /// The shape found.
         found: Vec<usize>,
     },
+    /// More values than memory can hold.
+    #[error(
+        "parameter `{name}` of shape {shape:?}, beside {held} values of other parameters, takes more memory than there is{}: choose \
+         a smaller architecture", available.map_or(String::new(), |bytes| format!(" ({:.1} GB)", bytes as f64 / 1e9))
+    )]
+    TooLarge {
+        /// Its name.
+        name: String,
+        /// The shape that the flow asks for.
+        shape: Vec<usize>,
+        /// Values of the parameters before it.
+        held: usize,
+        /// Bytes that are available, if that is known.
+        available: Option<u64>,
+    },
     /// The tensor library failed.
     #[error("parameter `{name}`: {reason}")]
     Tensor {
@@ -426,5 +441,5 @@ pub enum PluginError {
     Parameter(#[from] ParameterError),
     /// The tensor library failed.
     #[error("tensors: {0}")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(#[from] crate::tensor::Error),
 }

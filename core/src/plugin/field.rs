@@ -2,7 +2,7 @@
 
 use super::check::{
     Tolerances, example_features, example_molecule, example_points, in_double_or_single, largest,
-    stirred, values, without_gradient,
+    stirred, untrained, values, without_gradient,
 };
 use super::error::{CheckError, PluginError};
 use super::features::{Call, Space};
@@ -32,16 +32,13 @@ impl Kind for Field {
             Some(error) => format!("divergence within {error:.1e} of the numerical one"),
             None => "no divergence of its own".into(),
         };
-        let without = report.without_gradient.iter();
         Ok(Checked {
             summary: format!(
                 "periodic within {:.1e}, {divergence} ({})",
                 report.period,
                 report.dtype.as_str()
             ),
-            warnings: without
-                .map(|name| format!("parameter `{name}` has no gradient: it is never trained"))
-                .collect(),
+            warnings: report.warnings(),
         })
     }
 }
@@ -57,6 +54,13 @@ pub struct FieldReport {
     pub dtype: DType,
     /// Parameters on which nothing depends, as far as gradients tell: training leaves them as they are.
     pub without_gradient: Vec<String>,
+}
+
+impl FieldReport {
+    /// What its author, and who trains it, should know.
+    pub fn warnings(&self) -> Vec<String> {
+        untrained(&self.without_gradient)
+    }
 }
 
 impl Plugin<Field> {

@@ -2,16 +2,16 @@
 
 use super::check::{
     Tolerances, difference, example_features, example_molecule, example_points,
-    in_double_or_single, largest_difference, stirred, values, without_gradient,
+    in_double_or_single, largest_difference, stirred, untrained, values, without_gradient,
 };
 use super::error::{CheckError, PluginError};
 use super::features::{Call, Space};
 use super::host::Lent;
 use super::kind::{Checked, Instance, Kind, Plugin, Setup};
 use super::parameters::Parameters;
-use super::{Feature, FeatureKind, KINDS, Molecule, PluginInfo};
+use super::{Feature, FeatureKind, Molecule, PluginInfo};
 use crate::tensor::{DType, Device, Tensor};
-use regflow_plugin::abi::{InstanceHandle, Table, TensorHandle};
+use regflow_plugin::abi::{InstanceHandle, TensorHandle};
 use regflow_plugin::flow::{FLOW_CIRCULAR, FlowTable, table};
 
 /// A flow built from a plugin: an invertible map of features. Usable from several threads at once.
@@ -27,7 +27,6 @@ impl Kind for Flow {
     fn try_out(plugin: &Plugin<Flow>) -> Result<Checked, PluginError> {
         let features = example_features(plugin.info().circular);
         let report = plugin.check("", &features, &example_molecule())?;
-        let without = report.without_gradient.iter();
         Ok(Checked {
             summary: format!(
                 "round trip within {:.1e}, log-determinant within {:.1e} of the numerical one ({})",
@@ -35,9 +34,7 @@ impl Kind for Flow {
                 report.log_det,
                 report.dtype.as_str()
             ),
-            warnings: without
-                .map(|name| format!("parameter `{name}` has no gradient: it is never trained"))
-                .collect(),
+            warnings: report.warnings(),
         })
     }
 }
@@ -45,8 +42,7 @@ impl Kind for Flow {
 impl Plugin<Flow> {
     /// The architecture `F` of this very program, which needs no library and no registration.
     pub fn of<F: regflow_plugin::Flow>() -> Self {
-        let kind = KINDS.iter().find(|kind| kind.code == FlowTable::KIND);
-        Plugin::of_table(kind.unwrap_or(&KINDS[0]), table::<F>())
+        Plugin::of_table(table::<F>())
     }
 
     /// Builds a flow of `features`. `config` is a JSON object (empty: the defaults). Parameters that `parameters` does not
@@ -186,6 +182,13 @@ pub struct CheckReport {
     pub dtype: DType,
     /// Parameters on which nothing depends, as far as gradients tell: training leaves them as they are.
     pub without_gradient: Vec<String>,
+}
+
+impl CheckReport {
+    /// What its author, and who trains it, should know.
+    pub fn warnings(&self) -> Vec<String> {
+        untrained(&self.without_gradient)
+    }
 }
 
 /// Checks a flow at the points `x` `[n, D]` of its dtype, best f64: finite results, `inverse(forward(x)) = x`, both

@@ -3,12 +3,12 @@
 use super::error::ParameterError;
 use super::parameters::Parameters;
 use crate::tensor;
-use candle_core::{DType, Device, Tensor, WithDType};
-use regflow_plugin::Init;
+use crate::tensor::{DType, Device, Tensor, WithDType};
 use regflow_plugin::abi::{
     self, Attr, BuildHandle, HostContext, HostOps, STATUS_ERROR, STATUS_OK, STATUS_PANIC, Str,
     TensorHandle, op,
 };
+use regflow_plugin::{Attribute, Init};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ffi::c_void;
@@ -149,17 +149,20 @@ unsafe extern "C" fn op(
 ) -> i32 {
     guard(|| {
         // SAFETY: the plugin passes live handles and matching lengths.
-        let (handles, attrs) = unsafe { (slice(inputs, n_inputs), slice(attrs, n_attrs)) };
+        let (handles, attributes) = unsafe {
+            let attrs: &[Attr] = slice(attrs, n_attrs);
+            (slice(inputs, n_inputs), Attribute::from_raw(attrs))
+        };
         let results = if let [a] = handles {
             // SAFETY: live handles, as above.
-            tensor::apply(code, &[unsafe { borrow(*a)? }], attrs)
+            tensor::apply(code, &[unsafe { borrow(*a)? }], attributes)
         } else {
             let inputs = handles
                 .iter()
                 // SAFETY: live handles, as above.
                 .map(|&handle| unsafe { borrow(handle) })
                 .collect::<Result<Vec<_>, _>>()?;
-            tensor::apply(code, &inputs, attrs)
+            tensor::apply(code, &inputs, attributes)
         }
         .map_err(|error| error.to_string())?;
         if results.len() as u64 != n_outputs {
@@ -247,10 +250,8 @@ fn lengths(dims: &[u64]) -> Vec<usize> {
     dims.iter().map(|&n| n as usize).collect()
 }
 
-fn count(dims: &[usize]) -> Result<usize, String> {
-    dims.iter()
-        .try_fold(1usize, |product, &n| product.checked_mul(n))
-        .ok_or_else(|| format!("shape {dims:?} is too large"))
+fn count<T: WithDType>(dims: &[usize]) -> Result<usize, String> {
+    tensor::check_shape("a new tensor", dims, T::DTYPE).map_err(|error| error.to_string())
 }
 
 unsafe extern "C" fn from_host(
@@ -269,7 +270,7 @@ unsafe extern "C" fn from_host(
         device: &Device,
     ) -> Result<Tensor, String> {
         // SAFETY: by contract.
-        let values = unsafe { slice(data.cast::<T>(), count(dims)? as u64) };
+        let values = unsafe { slice(data.cast::<T>(), count::<T>(dims)? as u64) };
         Tensor::from_slice(values, dims, device).map_err(|error| error.to_string())
     }
     guard(|| {
@@ -358,7 +359,7 @@ unsafe extern "C" fn parameter(
             abi::INIT_UNIFORM => Init::Uniform { bound: value },
             other => return Err(format!("unknown kind of first values {other}")),
         };
-        count(&dims)?;
+        count::<f64>(&dims)?;
         if !build.asked.insert(name.clone()) {
             return Err(ParameterError::Twice { name }.to_string());
         }

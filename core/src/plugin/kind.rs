@@ -150,6 +150,19 @@ pub(super) fn text(text: &Str) -> String {
     unsafe { text.to_text() }
 }
 
+fn info_of(kind: &Registered, table: RawTable, version: &str, origin: Origin) -> PluginInfo {
+    let head = table.head();
+    PluginInfo {
+        kind: kind.name,
+        name: text(&head.name),
+        version: version.into(),
+        description: text(&head.description),
+        schema: text(&head.config_schema),
+        origin,
+        circular: head.flags & kind.circular != 0,
+    }
+}
+
 /// A plugin of any kind, found and loaded.
 #[derive(Clone)]
 pub(super) struct AnyPlugin {
@@ -161,19 +174,9 @@ pub(super) struct AnyPlugin {
 impl AnyPlugin {
     /// `table` is of `kind`, `version` that of its library.
     pub fn new(kind: &'static Registered, table: RawTable, version: &str, origin: Origin) -> Self {
-        let head = table.head();
-        let info = PluginInfo {
-            kind: kind.name,
-            name: text(&head.name),
-            version: version.into(),
-            description: text(&head.description),
-            schema: text(&head.config_schema),
-            origin,
-            circular: head.flags & kind.circular != 0,
-        };
         AnyPlugin {
             kind,
-            info: Arc::new(info),
+            info: Arc::new(info_of(kind, table, version, origin)),
             table,
         }
     }
@@ -309,10 +312,19 @@ impl<K: Kind> Plugin<K> {
         })
     }
 
-    /// The plugin of a table of this very program, which needs no library and no registration.
-    pub(super) fn of_table(kind: &'static Registered, table: &'static K::Table) -> Self {
+    /// The plugin of a table of this very program, which needs no library and is known to no search.
+    pub(crate) fn of_table(table: &'static K::Table) -> Self {
+        let kind = Registered::of::<K>();
         let version = env!("CARGO_PKG_VERSION");
-        AnyPlugin::new(kind, RawTable::of(table), version, Origin::LinkedIn).typed()
+        Plugin {
+            table,
+            info: Arc::new(info_of(
+                &kind,
+                RawTable::of(table),
+                version,
+                Origin::LinkedIn,
+            )),
+        }
     }
 }
 

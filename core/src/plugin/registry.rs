@@ -178,8 +178,8 @@ fn search_name(code: u32, kind: &'static str, name: &str) -> Result<AnyPlugin, P
     {
         return Ok(plugin);
     }
-    // What the caller named by a path before is his to use by name, but hides nothing.
-    let opened = || of_files(&Library::opened()).into_iter().find(is_it);
+    // What the caller named by a path before is his to use by name, the last one first, but hides nothing.
+    let opened = || of_files(&Library::opened()).into_iter().rfind(is_it);
     let plugin = known
         .or_else(opened)
         .ok_or_else(|| not_found(code, kind, name, candidates))?;

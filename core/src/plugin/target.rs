@@ -5,6 +5,7 @@ use super::error::{CheckError, PluginError};
 use super::host;
 use super::kind::{Checked, Instance, Kind, Plugin, Setup};
 use super::{FeatureKind, PluginInfo};
+use crate::math::angle::wrap_single;
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use regflow_plugin::abi::{STATUS_ERROR, STATUS_OK};
@@ -366,7 +367,7 @@ impl Taken {
                 let kinds = desk.task.kinds.iter().cycle();
                 values.iter_mut().zip(kinds).for_each(|(value, kind)| {
                     if *kind == FeatureKind::Circular {
-                        *value = wrapped(*value);
+                        *value = wrap_single(*value);
                     }
                 });
             }
@@ -456,10 +457,4 @@ impl Desk<'_> {
             }),
         }
     }
-}
-
-/// An angle in `(-pi, pi]`, up to rounding.
-fn wrapped(angle: f32) -> f32 {
-    let angle = f64::from(angle);
-    (angle - TAU * ((angle - PI) / TAU).ceil()) as f32
 }

@@ -96,6 +96,12 @@ pub(super) fn weights(evaluation: &Evaluation) -> String {
             "Logarithm of the mean weight: the target’s normalisation, and its free energy −kT log Z.",
         ),
         row(
+            "log q, there and back",
+            &plain(evaluation.consistency.error),
+            "By how many nats the density of 90 % of the flow’s own samples differs between its two directions. Above 0.1, neither scores nor \
+             Metropolis moves are exact.",
+        ),
+        row(
             "Weight zero",
             &percent(found.non_finite_fraction),
             "Share of the configurations drawn whose energy or density is not finite.",

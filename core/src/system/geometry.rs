@@ -1,45 +1,14 @@
 //! Distances, angles and torsions of one configuration.
 
-/// A point or vector.
-pub(super) type Vector = [f64; 3];
-
-pub(super) fn point(positions: &[f64], atom: usize) -> Vector {
-    [
-        positions[3 * atom],
-        positions[3 * atom + 1],
-        positions[3 * atom + 2],
-    ]
-}
-
-pub(super) fn subtract(a: Vector, b: Vector) -> Vector {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
-}
-
-pub(super) fn dot(a: Vector, b: Vector) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-pub(super) fn norm(a: Vector) -> f64 {
-    dot(a, a).sqrt()
-}
-
-pub(super) fn cross(a: Vector, b: Vector) -> Vector {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    ]
-}
+use crate::math::angle;
+use crate::math::vector::{norm, point, sub};
 
 /// Distance of two atoms, in the unit of the positions (flat, 3 numbers per atom).
 ///
 /// # Panics
 /// If an index is beyond the positions.
 pub fn distance(positions: &[f64], atoms: [usize; 2]) -> f64 {
-    norm(subtract(
-        point(positions, atoms[1]),
-        point(positions, atoms[0]),
-    ))
+    norm(sub(point(positions, atoms[1]), point(positions, atoms[0])))
 }
 
 /// Angle at the middle atom, rad, in [0, pi]. Exact also near 0 and pi (atan2 of sine and cosine); 0 if two atoms coincide.
@@ -48,8 +17,7 @@ pub fn distance(positions: &[f64], atoms: [usize; 2]) -> f64 {
 /// If an index is beyond the positions.
 pub fn angle(positions: &[f64], atoms: [usize; 3]) -> f64 {
     let [a, b, c] = atoms.map(|atom| point(positions, atom));
-    let (u, v) = (subtract(a, b), subtract(c, b));
-    norm(cross(u, v)).atan2(dot(u, v))
+    angle::between(sub(a, b), sub(c, b))
 }
 
 /// Torsion of four atoms a-b-c-d, rad, in (-pi, pi], with the IUPAC sign: looking from b to c, positive if d is clockwise of
@@ -58,16 +26,7 @@ pub fn angle(positions: &[f64], atoms: [usize; 3]) -> f64 {
 /// # Panics
 /// If an index is beyond the positions.
 pub fn torsion(positions: &[f64], atoms: [usize; 4]) -> f64 {
-    let [a, b, c, d] = atoms.map(|atom| point(positions, atom));
-    let (u, v, w) = (subtract(b, a), subtract(c, b), subtract(d, c));
-    let (m, n) = (cross(u, v), cross(v, w));
-    let value = (norm(v) * dot(u, n)).atan2(dot(m, n));
-    // atan2(-0, -1) is -pi, which the half-open interval leaves out.
-    if value == -std::f64::consts::PI {
-        std::f64::consts::PI
-    } else {
-        value
-    }
+    angle::torsion(atoms.map(|atom| point(positions, atom)))
 }
 
 #[cfg(test)]

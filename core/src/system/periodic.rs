@@ -1,6 +1,7 @@
 //! Molecules made whole across a periodic cell.
 
-use super::geometry::{Vector, cross, distance, dot, norm, point, subtract};
+use super::geometry::distance;
+use crate::math::vector::{Vector, cross, dot, norm, point, sub};
 
 /// A periodic cell, vectors in nm.
 pub(super) struct Cell {
@@ -107,7 +108,7 @@ impl BondWalk {
     ) -> Result<(), LongBond> {
         if let Some(cell) = cell {
             for &[placed, atom] in &self.tree {
-                let difference = subtract(point(positions, atom), point(positions, placed));
+                let difference = sub(point(positions, atom), point(positions, placed));
                 let shift = cell.nearest_image(difference);
                 for (x, s) in positions[3 * atom..3 * atom + 3].iter_mut().zip(shift) {
                     *x += s;

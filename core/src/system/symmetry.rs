@@ -57,7 +57,7 @@ pub fn rotate(positions: &mut [f64], rotor: &Rotor, turns: usize) {
     let old: Vec<[f64; 3]> = rotor
         .hydrogens
         .iter()
-        .map(|&atom| super::geometry::point(positions, atom))
+        .map(|&atom| crate::math::vector::point(positions, atom))
         .collect();
     for (k, &atom) in rotor.hydrogens.iter().enumerate() {
         positions[3 * atom..3 * atom + 3].copy_from_slice(&old[(k + turns) % n]);
@@ -175,9 +175,9 @@ mod tests {
             }
             // Proper: the signed volume of (hydrogens, parent) keeps its value.
             let volume = |x: &[f64]| {
-                use super::super::geometry::{cross, dot, point, subtract};
+                use crate::math::vector::{cross, dot, point, sub};
                 let p = point(x, rotor.parent);
-                let [a, b, c] = [0, 1, 2].map(|k| subtract(point(x, rotor.hydrogens[k]), p));
+                let [a, b, c] = [0, 1, 2].map(|k| sub(point(x, rotor.hydrogens[k]), p));
                 dot(a, cross(b, c))
             };
             assert!((volume(&moved) - volume(&original)).abs() < 1e-12 * volume(&original).abs());

@@ -21,7 +21,7 @@ pub enum TensorError {
         /// Operation.
         op: &'static str,
         /// How many it takes.
-        expected: &'static str,
+        expected: String,
         /// How many were given.
         found: usize,
     },
@@ -123,6 +123,25 @@ pub enum TensorError {
         /// Device of this input.
         found: String,
     },
+    /// A result, or another tensor, of too many entries.
+    #[error(
+        "{op}: a tensor of shape {shape:?} is too large: at most {} entries are possible",
+        super::MAX_ENTRIES
+    )]
+    TooLarge {
+        /// Operation, or what needs the tensor.
+        op: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// No memory for a result, or another tensor.
+    #[error("{op}: needs {bytes} bytes of memory, which are not to be had; use smaller batches")]
+    Memory {
+        /// Operation, or what needs the tensor.
+        op: &'static str,
+        /// What it needs.
+        bytes: usize,
+    },
     /// The tensor library failed: out of memory, a device error, an index out of range.
     #[error("{op}: {source}")]
     Backend {
@@ -152,15 +171,5 @@ pub enum TensorError {
         name: String,
         /// What the driver said.
         source: candle_core::Error,
-    },
-    /// The thread pool was already running with another number of threads.
-    #[error(
-        "{found} threads are already running: set the number of threads ({expected}) before the first operation"
-    )]
-    Threads {
-        /// The number asked for.
-        expected: usize,
-        /// The number running.
-        found: usize,
     },
 }

@@ -172,8 +172,8 @@ impl From<crate::coordinates::CoordinatesError> for TrainError {
     }
 }
 
-impl From<candle_core::Error> for TrainError {
-    fn from(error: candle_core::Error) -> Self {
+impl From<crate::tensor::Error> for TrainError {
+    fn from(error: crate::tensor::Error) -> Self {
         crate::model::ModelError::from(error).into()
     }
 }

@@ -3,10 +3,10 @@
 //! The whole update is a single threaded pass over five arrays of P numbers (28 bytes read, 20 written per parameter), which
 //! on the CPU costs less than one elementwise tensor operation per array and is the same code for every device.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::Stage;
+use crate::math::simd::vectorised;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -107,49 +107,45 @@ struct Factors {
     follow: f32,
 }
 
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx2+fma"
-))]
-fn update(
-    factors: Factors,
-    parameters: &mut [f32],
-    gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
-    average: &mut [f32],
-) {
-    let (beta1, beta2) = (BETA1 as f32, BETA2 as f32);
-    let moments = first.iter_mut().zip(second);
-    let values = parameters.iter_mut().zip(average);
-    for (((parameter, average), &gradient), (first, second)) in values.zip(gradient).zip(moments) {
-        let g = gradient * factors.scale;
-        *first = beta1 * *first + (1.0 - beta1) * g;
-        *second = beta2 * *second + (1.0 - beta2) * g * g;
-        let denominator = (*second * factors.second_scale).sqrt() + EPSILON as f32;
-        *parameter = *parameter * factors.shrink - factors.rate * *first / denominator;
-        *average += factors.follow * (*parameter - *average);
+vectorised! {
+    fn update(
+        factors: Factors,
+        parameters: &mut [f32],
+        gradient: &[f32],
+        first: &mut [f32],
+        second: &mut [f32],
+        average: &mut [f32],
+    ) {
+        let (beta1, beta2) = (BETA1 as f32, BETA2 as f32);
+        let moments = first.iter_mut().zip(second);
+        let values = parameters.iter_mut().zip(average);
+        for (((parameter, average), &gradient), (first, second)) in values.zip(gradient).zip(moments) {
+            let g = gradient * factors.scale;
+            *first = beta1 * *first + (1.0 - beta1) * g;
+            *second = beta2 * *second + (1.0 - beta2) * g * g;
+            let denominator = (*second * factors.second_scale).sqrt() + EPSILON as f32;
+            *parameter = *parameter * factors.shrink - factors.rate * *first / denominator;
+            *average += factors.follow * (*parameter - *average);
+        }
     }
 }
 
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
-    "x86_64+avx2+fma"
-))]
-fn sum_of_squares(values: &[f32]) -> f64 {
-    // Independent partial sums, so that the loop vectorises.
-    let mut sums = [0.0; 16];
-    let chunks = values.chunks_exact(sums.len());
-    let rest = chunks
-        .remainder()
-        .iter()
-        .map(|&g| f64::from(g) * f64::from(g));
-    for chunk in chunks.clone() {
-        for (sum, &g) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(g) * f64::from(g);
+vectorised! {
+    fn sum_of_squares(values: &[f32]) -> f64 {
+        // Independent partial sums, so that the loop vectorises.
+        let mut sums = [0.0; 16];
+        let chunks = values.chunks_exact(sums.len());
+        let rest = chunks
+            .remainder()
+            .iter()
+            .map(|&g| f64::from(g) * f64::from(g));
+        for chunk in chunks.clone() {
+            for (sum, &g) in sums.iter_mut().zip(chunk) {
+                *sum += f64::from(g) * f64::from(g);
+            }
         }
+        sums.iter().sum::<f64>() + rest.sum::<f64>()
     }
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
 #[cfg(test)]

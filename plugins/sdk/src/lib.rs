@@ -9,6 +9,7 @@
 //! makes each a mixture of all real coordinates; [`Feature`] says what `atom` and `axis` then mean.
 
 pub mod abi;
+mod attribute;
 mod config;
 pub mod energy;
 mod error;
@@ -24,6 +25,7 @@ mod parameters;
 pub mod target;
 mod tensor;
 
+pub use attribute::{Attribute, Value};
 pub use energy::{Batch, Configuration, EnergySource};
 pub use error::{Error, Result};
 pub use feature::{Feature, FeatureKind, Molecule};

@@ -1,31 +1,10 @@
 //! The operations on tensors. Exact definitions: [`crate::abi::op`].
 
-use crate::abi::op::key;
-use crate::abi::{ATTR_FLOAT, ATTR_INTS, Attr, op};
+use crate::abi::op::{self, key};
+use crate::attribute::Attribute;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
-
-fn float(key: u32, value: f64) -> Attr {
-    Attr {
-        key,
-        kind: ATTR_FLOAT,
-        float: value,
-        ints: std::ptr::null(),
-        len: 0,
-    }
-}
-
-/// Borrows `values` for the call that the attribute is made for.
-fn ints(key: u32, values: &[i64]) -> Attr {
-    Attr {
-        key,
-        kind: ATTR_INTS,
-        float: 0.0,
-        ints: values.as_ptr(),
-        len: values.len() as u64,
-    }
-}
 
 fn signed(lengths: &[usize]) -> Vec<i64> {
     lengths.iter().map(|&n| n as i64).collect()
@@ -125,15 +104,15 @@ macro_rules! along {
             pub fn $method(&self, dim: i64) -> Result<Tensor> {
                 let keep: Option<i64> = $keep;
                 let (dim, keep_value) = ([dim], [keep.unwrap_or(0)]);
-                let attrs = [ints(key::DIM, &dim), ints(key::KEEP, &keep_value)];
+                let attrs = [Attribute::ints(key::DIM, &dim), Attribute::ints(key::KEEP, &keep_value)];
                 one(op::$code, &[self], &attrs[..1 + usize::from(keep.is_some())])
             })*
         }
     };
 }
 
-fn one(code: u32, inputs: &[&Tensor], attrs: &[Attr]) -> Result<Tensor> {
-    let [output] = Tensor::apply(code, inputs, attrs)?;
+fn one(code: u32, inputs: &[&Tensor], attributes: &[Attribute<'_>]) -> Result<Tensor> {
+    let [output] = Tensor::apply(code, inputs, attributes)?;
     Ok(output)
 }
 
@@ -172,9 +151,19 @@ unary! {
     softplus SOFTPLUS;
     /// Error function.
     erf ERF;
+    /// `exp(x) - 1`, accurate near 0.
+    expm1 EXPM1;
+    /// `log(1 + x)`, accurate near 0.
+    log1p LOG1P;
+    /// Hyperbolic sine.
+    sinh SINH;
+    /// Hyperbolic cosine.
+    cosh COSH;
+    /// Inverse hyperbolic sine.
+    asinh ASINH;
     /// Largest integer not above x; no gradient.
     floor FLOOR;
-    /// Angle wrapped to `[-pi, pi)`.
+    /// Angle wrapped to `(-pi, pi]`.
     wrap WRAP;
     /// The same values without their history of gradients.
     detach DETACH;
@@ -237,13 +226,20 @@ impl Tensor {
         one(
             op::AFFINE,
             &[self],
-            &[float(key::SCALE, mul), float(key::SHIFT, add)],
+            &[
+                Attribute::float(key::SCALE, mul),
+                Attribute::float(key::SHIFT, add),
+            ],
         )
     }
 
     /// `x ^ exponent`.
     pub fn powf(&self, exponent: f64) -> Result<Tensor> {
-        one(op::POWF, &[self], &[float(key::EXPONENT, exponent)])
+        one(
+            op::POWF,
+            &[self],
+            &[Attribute::float(key::EXPONENT, exponent)],
+        )
     }
 
     /// `min(max(x, lower), upper)`.
@@ -251,7 +247,10 @@ impl Tensor {
         one(
             op::CLAMP,
             &[self],
-            &[float(key::LOWER, lower), float(key::UPPER, upper)],
+            &[
+                Attribute::float(key::LOWER, lower),
+                Attribute::float(key::UPPER, upper),
+            ],
         )
     }
 
@@ -265,7 +264,10 @@ impl Tensor {
         one(
             op::SUM,
             &[self],
-            &[ints(key::DIMS, dims), ints(key::KEEP, &[0])],
+            &[
+                Attribute::ints(key::DIMS, dims),
+                Attribute::ints(key::KEEP, &[0]),
+            ],
         )
     }
 
@@ -274,7 +276,10 @@ impl Tensor {
         one(
             op::SUM,
             &[self],
-            &[ints(key::DIMS, dims), ints(key::KEEP, &[1])],
+            &[
+                Attribute::ints(key::DIMS, dims),
+                Attribute::ints(key::KEEP, &[1]),
+            ],
         )
     }
 
@@ -283,7 +288,10 @@ impl Tensor {
         one(
             op::MEAN,
             &[self],
-            &[ints(key::DIMS, dims), ints(key::KEEP, &[0])],
+            &[
+                Attribute::ints(key::DIMS, dims),
+                Attribute::ints(key::KEEP, &[0]),
+            ],
         )
     }
 
@@ -292,7 +300,10 @@ impl Tensor {
         one(
             op::MEAN,
             &[self],
-            &[ints(key::DIMS, dims), ints(key::KEEP, &[1])],
+            &[
+                Attribute::ints(key::DIMS, dims),
+                Attribute::ints(key::KEEP, &[1]),
+            ],
         )
     }
 
@@ -301,7 +312,7 @@ impl Tensor {
         one(
             op::LAYER_NORM,
             &[self, weight, bias],
-            &[float(key::EPSILON, epsilon)],
+            &[Attribute::float(key::EPSILON, epsilon)],
         )
     }
 
@@ -311,49 +322,65 @@ impl Tensor {
         one(
             op::DENSE,
             &[self, weight, bias],
-            &[ints(key::ACTIVATION, &code)],
+            &[Attribute::ints(key::ACTIVATION, &code)],
         )
     }
 
     /// The same elements in row-major order with another shape.
     pub fn reshape(&self, shape: &[usize]) -> Result<Tensor> {
-        one(op::RESHAPE, &[self], &[ints(key::SHAPE, &signed(shape))])
+        one(
+            op::RESHAPE,
+            &[self],
+            &[Attribute::ints(key::SHAPE, &signed(shape))],
+        )
     }
 
     /// Exchange of two dimensions.
     pub fn transpose(&self, first: i64, second: i64) -> Result<Tensor> {
-        one(op::TRANSPOSE, &[self], &[ints(key::DIMS, &[first, second])])
+        one(
+            op::TRANSPOSE,
+            &[self],
+            &[Attribute::ints(key::DIMS, &[first, second])],
+        )
     }
 
     /// Dimensions in another order.
     pub fn permute(&self, dims: &[i64]) -> Result<Tensor> {
-        one(op::PERMUTE, &[self], &[ints(key::DIMS, dims)])
+        one(op::PERMUTE, &[self], &[Attribute::ints(key::DIMS, dims)])
     }
 
     /// `len` entries of `dim` from `start`.
     pub fn narrow(&self, dim: i64, start: usize, len: usize) -> Result<Tensor> {
         let (dim, start, len) = ([dim], [start as i64], [len as i64]);
         let attrs = [
-            ints(key::DIM, &dim),
-            ints(key::START, &start),
-            ints(key::LEN, &len),
+            Attribute::ints(key::DIM, &dim),
+            Attribute::ints(key::START, &start),
+            Attribute::ints(key::LEN, &len),
         ];
         one(op::NARROW, &[self], &attrs)
     }
 
     /// Concatenation along `dim`.
     pub fn cat(tensors: &[&Tensor], dim: i64) -> Result<Tensor> {
-        one(op::CAT, tensors, &[ints(key::DIM, &[dim])])
+        one(op::CAT, tensors, &[Attribute::ints(key::DIM, &[dim])])
     }
 
     /// Elements `index` (u32, same rank) along `dim`.
     pub fn gather(&self, index: &Tensor, dim: i64) -> Result<Tensor> {
-        one(op::GATHER, &[self, index], &[ints(key::DIM, &[dim])])
+        one(
+            op::GATHER,
+            &[self, index],
+            &[Attribute::ints(key::DIM, &[dim])],
+        )
     }
 
     /// Rows `index` (u32, rank 1) of `dim`.
     pub fn index_select(&self, index: &Tensor, dim: i64) -> Result<Tensor> {
-        one(op::INDEX_SELECT, &[self, index], &[ints(key::DIM, &[dim])])
+        one(
+            op::INDEX_SELECT,
+            &[self, index],
+            &[Attribute::ints(key::DIM, &[dim])],
+        )
     }
 
     /// Repetition along dimensions of length 1 up to `shape`.
@@ -361,8 +388,48 @@ impl Tensor {
         one(
             op::BROADCAST_TO,
             &[self],
-            &[ints(key::SHAPE, &signed(shape))],
+            &[Attribute::ints(key::SHAPE, &signed(shape))],
         )
+    }
+
+    /// This tensor with `source` added at `index` (u32, of the shape of `source`) along `dim`: `y[index[i, j], j] += source[i, j]`
+    /// for `dim` 0. The other dimensions are as long as this tensor's.
+    pub fn scatter_add(&self, index: &Tensor, source: &Tensor, dim: i64) -> Result<Tensor> {
+        one(
+            op::SCATTER_ADD,
+            &[self, index, source],
+            &[Attribute::ints(key::DIM, &[dim])],
+        )
+    }
+
+    /// A tensor of `shape` filled with `value`, of the element type and on the device of `like`.
+    pub fn full(like: &Tensor, value: f64, shape: &[usize]) -> Result<Tensor> {
+        let shape = signed(shape);
+        let attributes = [
+            Attribute::ints(key::SHAPE, &shape),
+            Attribute::float(key::VALUE, value),
+        ];
+        one(op::FULL, &[like], &attributes)
+    }
+
+    /// [`Tensor::full`] with 0.
+    pub fn zeros(like: &Tensor, shape: &[usize]) -> Result<Tensor> {
+        Tensor::full(like, 0.0, shape)
+    }
+
+    /// [`Tensor::full`] with 1.
+    pub fn ones(like: &Tensor, shape: &[usize]) -> Result<Tensor> {
+        Tensor::full(like, 1.0, shape)
+    }
+
+    /// Zeros of this tensor's shape.
+    pub fn zeros_like(&self) -> Result<Tensor> {
+        Tensor::full(self, 0.0, &self.shape())
+    }
+
+    /// Ones of this tensor's shape.
+    pub fn ones_like(&self) -> Result<Tensor> {
+        Tensor::full(self, 1.0, &self.shape())
     }
 
     /// Conversion to another element type.
@@ -370,7 +437,7 @@ impl Tensor {
         one(
             op::CAST,
             &[self],
-            &[ints(key::DTYPE, &[i64::from(dtype.code())])],
+            &[Attribute::ints(key::DTYPE, &[i64::from(dtype.code())])],
         )
     }
 
@@ -384,7 +451,10 @@ impl Tensor {
         inverse: bool,
     ) -> Result<(Tensor, Tensor)> {
         let inverse = [i64::from(inverse)];
-        let attrs = [float(key::LIMIT, limit), ints(key::INVERSE, &inverse)];
+        let attrs = [
+            Attribute::float(key::LIMIT, limit),
+            Attribute::ints(key::INVERSE, &inverse),
+        ];
         let [y, log_det] = Tensor::apply(op::AFFINE_COUPLING, &[self, scale, shift], &attrs)?;
         Ok((y, log_det))
     }
@@ -403,13 +473,13 @@ impl Tensor {
             [i64::from(inverse)],
         );
         let attrs = [
-            float(key::LOWER, spec.lower),
-            float(key::UPPER, spec.upper),
-            float(key::MIN_BIN, spec.min_bin),
-            float(key::MIN_SLOPE, spec.min_slope),
-            ints(key::BINS, &bins),
-            ints(key::CIRCULAR, &circular),
-            ints(key::INVERSE, &inverse),
+            Attribute::float(key::LOWER, spec.lower),
+            Attribute::float(key::UPPER, spec.upper),
+            Attribute::float(key::MIN_BIN, spec.min_bin),
+            Attribute::float(key::MIN_SLOPE, spec.min_slope),
+            Attribute::ints(key::BINS, &bins),
+            Attribute::ints(key::CIRCULAR, &circular),
+            Attribute::ints(key::INVERSE, &inverse),
         ];
         let [y, log_derivative] = Tensor::apply(op::RQ_SPLINE, &[self, parameters], &attrs)?;
         Ok((y, log_derivative))

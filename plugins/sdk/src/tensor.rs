@@ -1,6 +1,7 @@
 //! The tensor handle: reference counting, shape, values from and to the host.
 
-use crate::abi::{Attr, TensorHandle, op};
+use crate::abi::{TensorHandle, op};
+use crate::attribute::Attribute;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use std::ffi::c_void;
@@ -70,7 +71,7 @@ impl Element for u32 {
 }
 
 /// A tensor of the host: a handle, cheap to clone. Device, dtype and gradients are the host's business; the methods
-/// mirror candle's. See the operations' exact definitions in [`op`].
+/// have the names usual in tensor libraries. See the operations' exact definitions in [`op`].
 pub struct Tensor {
     host: Host,
     handle: NonNull<TensorHandle>,
@@ -147,7 +148,7 @@ impl Tensor {
     pub fn apply<const N: usize>(
         code: u32,
         inputs: &[&Tensor],
-        attrs: &[Attr],
+        attributes: &[Attribute<'_>],
     ) -> Result<[Tensor; N]> {
         const ON_STACK: usize = 8;
         let Some(first) = inputs.first() else {
@@ -170,8 +171,9 @@ impl Tensor {
             );
             &heap
         };
+        let attrs = Attribute::to_raw(attributes);
         let mut outputs = [std::ptr::null_mut(); N];
-        // SAFETY: handles are alive, slices outlive the call, `outputs` has room for N.
+        // SAFETY: handles are alive, slices and what attributes borrow outlive the call, `outputs` has room for N.
         let status = unsafe {
             (table.op)(
                 table.context,
@@ -210,7 +212,10 @@ impl Tensor {
     }
 
     pub(crate) fn from_host<T: Element>(host: Host, values: &[T], shape: &[usize]) -> Result<Self> {
-        if shape.iter().product::<usize>() != values.len() {
+        let count = shape
+            .iter()
+            .try_fold(1usize, |product, &n| product.checked_mul(n));
+        if count != Some(values.len()) {
             return Err(Error::Shape {
                 what: "values of a new tensor",
                 expected: shape.to_vec(),

@@ -15,5 +15,5 @@ cc -std=c11 -O2 -Wall -Wextra -Werror -fvisibility=hidden -shared -fPIC -s -I in
 CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
     CARGO_PROFILE_RELEASE_STRIP=symbols RUSTFLAGS="--remap-path-prefix=$PWD=regflow --remap-path-prefix=$HOME=home" \
     cargo build --release --locked --package regflow-test-stranger --target-dir "$folder/target"
-cp "$folder/target/release/libregflow_test_stranger.so" "$folder/v1-rust-x86_64-linux.so"
+xz -9e -c "$folder/target/release/libregflow_test_stranger.so" > "$folder/v1-rust-x86_64-linux.so.xz"
 rm -r "$folder/target"

@@ -1,4 +1,4 @@
-//! RealNVP written directly in candle, as the independent truth for the plugin: same parameters, other code.
+//! RealNVP written directly on the host's tensors, as the independent truth for the plugin: same parameters, other code.
 
 use regflow::plugin::Parameters;
 use regflow::tensor::{DType, Tensor};

@@ -117,9 +117,9 @@ fn libraries_that_are_no_plugins_neither_run_nor_hide_others() -> TestResult {
     );
     assert!(!trace.exists());
     // A plugin of that name is taken, and leaves its trace.
-    tracer("traced_plugin.c", folder.path(), "libaffine.so", &trace);
-    let output = helper("search_for_a_name", &variables("affine"));
-    assert!(words(&output.stdout).contains("libaffine.so"), "{output:?}");
+    tracer("traced_plugin.c", folder.path(), "libtraced.so", &trace);
+    let output = helper("search_for_a_name", &variables("traced"));
+    assert!(words(&output.stdout).contains("libtraced.so"), "{output:?}");
     assert!(trace.exists());
     Ok(())
 }
@@ -182,13 +182,13 @@ fn small_model(architecture: &str) -> Result<Model, ModelError> {
 fn models_name_plugins_and_never_paths() -> TestResult {
     let folder = TempDir::new()?;
     let trace = folder.path().join("trace");
-    tracer("traced_plugin.c", folder.path(), "libaffine.so", &trace);
-    let library = folder.path().join("libaffine.so");
+    tracer("traced_plugin.c", folder.path(), "libtraced.so", &trace);
+    let library = folder.path().join("libtraced.so");
     let path = library.to_str().unwrap();
 
     // What was asked for by a path is stored under its own name, and usable in this process.
     let model = small_model(path)?;
-    assert_eq!(model.header().architecture.name, "affine");
+    assert_eq!(model.header().architecture.name, "traced");
     model.check()?;
     let file = folder.path().join("model.safetensors");
     model.save(&file)?;
@@ -204,13 +204,13 @@ fn models_name_plugins_and_never_paths() -> TestResult {
         words(&helper("load_a_model", &variables).stdout)
     };
     let alone = load(&[]);
-    assert!(alone.contains("no flow `affine`"), "{alone}");
+    assert!(alone.contains("no flow `traced`"), "{alone}");
     assert!(alone.contains("REGFLOW_PLUGIN_PATH"), "{alone}");
     assert!(!trace.exists());
     let by_folder = load(&[("REGFLOW_PLUGIN_PATH", folder.path().to_str().unwrap())]);
-    assert!(by_folder.contains("loaded affine"), "{by_folder}");
+    assert!(by_folder.contains("loaded traced"), "{by_folder}");
     let by_caller = load(&[("REGFLOW_TEST_LIBRARY", path)]);
-    assert!(by_caller.contains("loaded affine"), "{by_caller}");
+    assert!(by_caller.contains("loaded traced"), "{by_caller}");
 
     // A file that says a path, or anything else that is no name, is refused, and nothing is run.
     std::fs::remove_file(&trace)?;
@@ -218,10 +218,10 @@ fn models_name_plugins_and_never_paths() -> TestResult {
     let bare = |name: &str| name.replace('"', "");
     for name in [
         path,
-        "./libaffine.so",
-        "libaffine.so",
-        "affine.so:affine",
-        "../affine",
+        "./libtraced.so",
+        "libtraced.so",
+        "traced.so:traced",
+        "../traced",
         "",
     ] {
         std::fs::write(&file, renamed(&bytes, &bare(name)))?;
@@ -239,7 +239,7 @@ fn renamed(bytes: &[u8], name: &str) -> Vec<u8> {
     let (header, tensors) = rest.split_at(length);
     let header = String::from_utf8(header.to_vec()).unwrap();
     // The model's own header is a text within the JSON, with its quotes escaped.
-    let (old, new) = (r#"\"name\":\"affine\""#, format!(r#"\"name\":\"{name}\""#));
+    let (old, new) = (r#"\"name\":\"traced\""#, format!(r#"\"name\":\"{name}\""#));
     assert_eq!(header.matches(old).count(), 1);
     let mut header = header.replace(old, &new);
     while !header.len().is_multiple_of(8) {

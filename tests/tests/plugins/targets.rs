@@ -177,3 +177,26 @@ fn sources_in_rust_give_points_and_draw_from_the_seed() -> TestResult {
     assert_eq!(error, "plugin `half` panicked in pair: no words");
     Ok(())
 }
+
+#[test]
+fn transport_is_the_same_from_a_library_of_its_own() -> TestResult {
+    let folder = TempDir::new()?;
+    let library = rust_plugin("regflow-ot", &["export"], folder.path());
+    let report = check_library(&library)?;
+    let checked = report[0].result.as_ref().map_err(ToString::to_string)?;
+    assert_eq!(checked.summary, "pairs a small set with data points");
+    let (x0, mut x1) = (points(60), points(60));
+    x1.rotate_left(31);
+    let pair = |name: &str| {
+        let target = plugin::find::<Target>(name)?.build(r#"{"block": 25}"#)?;
+        target.pair(&Task::new(&x0, &x1, &KINDS, 0))
+    };
+    let (inside, outside) = (pair("ot")?, pair(&library.display().to_string())?);
+    assert_eq!(inside, outside);
+    let DataSide::Rows(mut rows) = inside.data else {
+        return Err("transport is an assignment".into());
+    };
+    rows.sort_unstable();
+    assert!(rows.into_iter().eq(0..60));
+    Ok(())
+}

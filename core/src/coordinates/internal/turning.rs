@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 
 use crate::coordinates::cut::{self, BINS};
-use crate::coordinates::geometry::wrap;
+use crate::math::angle::wrap;
 
 /// A torsion that does not turn has a smaller circular standard deviation than this (20 degrees; amides have 9, the
 /// differences of siblings 5 to 8, a backbone torsion confined to one basin 20 or more) and leaves half of the circle empty.

@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::coordinates::ZMatrixError;
 use crate::coordinates::batch::Fault;
-use crate::coordinates::geometry::{
-    SMALLEST, Vec3, add_point, cross, dot, norm, point, scale, set_point, sub,
-};
+use crate::coordinates::frame::SMALLEST;
+use crate::math::angle::torsion_of;
+use crate::math::vector::{Vector, add_point, cross, dot, norm, point, scale, set_point, sub};
 
 /// The order in which atoms are placed, and what each is placed relative to.
 ///
@@ -94,6 +94,11 @@ impl ZMatrix {
         self.seeds
     }
 
+    /// Bond and angle reference of the third atom.
+    pub(super) fn third(&self) -> [usize; 2] {
+        self.third
+    }
+
     /// The rows that have a torsion: atom, bond, angle and torsion reference.
     pub fn rows(&self) -> &[[usize; 4]] {
         &self.rows
@@ -145,7 +150,8 @@ impl ZMatrix {
                 return Err(Fault::Collinear([bond, angle, torsion]));
             }
             let sine = -norm(v) * dot(w, bend.normal);
-            q.copy_from_slice(&[bend.r, bend.theta, sine.atan2(dot(normal, bend.normal))]);
+            let torsion = torsion_of(sine, dot(normal, bend.normal));
+            q.copy_from_slice(&[bend.r, bend.theta, torsion]);
             log_volume += bend.log_volume();
         }
         Ok(log_volume)
@@ -187,7 +193,8 @@ impl ZMatrix {
             let (sine, cosine) = q[2].sin_cos();
             let (along, radius) = (bend.r * bend.cosine, bend.r * bend.sine);
             let (on_m, on_n) = (radius * cosine, radius * sine);
-            let at: Vec3 = std::array::from_fn(|k| b[k] + along * e[k] + on_m * m[k] + on_n * n[k]);
+            let at: Vector =
+                std::array::from_fn(|k| b[k] + along * e[k] + on_m * m[k] + on_n * n[k]);
             set_point(x, atom, at);
             log_volume += bend.log_volume();
         }
@@ -231,7 +238,7 @@ impl ZMatrix {
             // v turns e towards n and m, and with w the frame about e, as n stays perpendicular to both.
             let d_w = scale(n, -about_e * inverse_width);
             let turn_m = about_m + about_e * inverse_width * dot(w, e);
-            let d_v: Vec3 =
+            let d_v: Vector =
                 std::array::from_fn(|k| inverse_length * (turn_m * n[k] - about_n * m[k]));
             add_point(d_x, bond, sub(d_p, d_v));
             add_point(d_x, angle, sub(d_v, d_w));
@@ -261,11 +268,11 @@ struct Bend {
     sine: f64,
     cosine: f64,
     /// Bond times angle reference, both from the bond's other end.
-    normal: Vec3,
+    normal: Vector,
 }
 
 impl Bend {
-    fn measure(atoms: [usize; 3], u: Vec3, v: Vec3) -> Result<Self, Fault> {
+    fn measure(atoms: [usize; 3], u: Vector, v: Vector) -> Result<Self, Fault> {
         let [atom, bond, angle] = atoms;
         let (r, length) = (norm(u), norm(v));
         if r <= SMALLEST {
@@ -312,7 +319,7 @@ fn clamp(value: f64, upper: f64, inside: &mut bool) -> f64 {
     value.max(SMALLEST).min(upper)
 }
 
-fn perpendicular(e: Vec3) -> Vec3 {
+fn perpendicular(e: Vector) -> Vector {
     let least = (0..3).fold(0, |least, axis| {
         if e[axis].abs() < e[least].abs() {
             axis

@@ -2,6 +2,7 @@
 
 mod gradient;
 mod limits;
+mod score;
 
 use std::f64::consts::{PI, TAU};
 
@@ -10,8 +11,9 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::geometry::{cross, dot, point, sub, wrap};
 use super::*;
+use crate::math::angle::wrap;
+use crate::math::vector::{cross, dot, point, sub};
 
 #[derive(Deserialize)]
 struct Fixture {

@@ -1,6 +1,9 @@
 //! Harmonic bonds and angles, and torsion series; always in f64.
 
-use super::math::{Real, angle};
+use crate::math::Real;
+use crate::math::angle::of_sine_and_cosine;
+use crate::math::vector::{Vector, cross, dot_fused};
+
 use super::{Lanes, Tables, Workspace};
 
 /// Coordinates of one atom in all lanes.
@@ -18,29 +21,11 @@ fn add<const L: usize>(gradient: &mut [Lanes<f64, L>], i: usize, term: &[Lanes<f
 }
 
 #[inline(always)]
-fn difference<const L: usize>(
-    a: &[Lanes<f64, L>; 3],
-    b: &[Lanes<f64, L>; 3],
-    l: usize,
-) -> [f64; 3] {
+fn difference<const L: usize>(a: &[Lanes<f64, L>; 3], b: &[Lanes<f64, L>; 3], l: usize) -> Vector {
     [
         a[0].0[l] - b[0].0[l],
         a[1].0[l] - b[1].0[l],
         a[2].0[l] - b[2].0[l],
-    ]
-}
-
-#[inline(always)]
-fn dot<const F: bool>(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0].fma::<F>(b[0], a[1].fma::<F>(b[1], a[2] * b[2]))
-}
-
-#[inline(always)]
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
     ]
 }
 
@@ -57,7 +42,7 @@ pub(super) fn bonds<R: Real, const L: usize, const FORCES: bool, const F: bool>(
         let mut gradients = [[Lanes::<f64, L>::splat(0.0); 3]; 2];
         for l in 0..L {
             let d = difference(&b, &a, l);
-            let r = dot::<F>(d, d).sqrt();
+            let r = dot_fused::<f64, F>(d, d).sqrt();
             let stretch = r - bond.length;
             energy.0[l] += 0.5 * bond.k * stretch * stretch;
             if FORCES {
@@ -90,8 +75,8 @@ pub(super) fn angles<R: Real, const L: usize, const FORCES: bool, const F: bool>
         for l in 0..L {
             let (a, b) = (difference(&pi, &pj, l), difference(&pk, &pj, l));
             let normal = cross(a, b);
-            let sine = dot::<F>(normal, normal).sqrt();
-            let bend = angle::<F>(sine, dot::<F>(a, b)) - term.angle;
+            let sine = dot_fused::<f64, F>(normal, normal).sqrt();
+            let bend = of_sine_and_cosine::<F>(sine, dot_fused::<f64, F>(a, b)) - term.angle;
             energy.0[l] += 0.5 * term.k * bend * bend;
             // A straight angle has no direction in which it bends: no force.
             let steep = term.k * bend / sine;
@@ -103,7 +88,10 @@ pub(super) fn angles<R: Real, const L: usize, const FORCES: bool, const F: bool>
                 // dtheta/da = (a x (a x b)) / (|a|^2 |a x b|)
                 let (a, b) = (difference(&pi, &pj, l), difference(&pk, &pj, l));
                 let normal = cross(a, b);
-                let (sa, sb) = (slope.0[l] / dot::<F>(a, a), -slope.0[l] / dot::<F>(b, b));
+                let (sa, sb) = (
+                    slope.0[l] / dot_fused::<f64, F>(a, a),
+                    -slope.0[l] / dot_fused::<f64, F>(b, b),
+                );
                 let (ga, gb) = (cross(a, normal), cross(b, normal));
                 for c in 0..3 {
                     let (first, last) = (sa * ga[c], sb * gb[c]);
@@ -146,9 +134,9 @@ pub(super) fn torsions<R: Real, const L: usize, const FORCES: bool, const F: boo
                 difference(&pm, &pk, l),
             );
             let (m, n) = (cross(b1, b2), cross(b2, b3));
-            let scale = 1.0 / (dot::<F>(m, m) * dot::<F>(n, n)).sqrt();
-            cos1.0[l] = dot::<F>(m, n) * scale;
-            sin1.0[l] = dot::<F>(b1, n) * dot::<F>(b2, b2).sqrt() * scale;
+            let scale = 1.0 / (dot_fused::<f64, F>(m, m) * dot_fused::<f64, F>(n, n)).sqrt();
+            cos1.0[l] = dot_fused::<f64, F>(m, n) * scale;
+            sin1.0[l] = dot_fused::<f64, F>(b1, n) * dot_fused::<f64, F>(b2, b2).sqrt() * scale;
         }
         // cos(n phi), sin(n phi) by repeated rotation.
         let constant = term.cos.first().copied().unwrap_or(0.0);
@@ -179,11 +167,17 @@ pub(super) fn torsions<R: Real, const L: usize, const FORCES: bool, const F: boo
                     difference(&pm, &pk, l),
                 );
                 let (m, n) = (cross(b1, b2), cross(b2, b3));
-                let square = dot::<F>(b2, b2);
+                let square = dot_fused::<f64, F>(b2, b2);
                 let length = square.sqrt() * slope.0[l];
                 let inverse = 1.0 / square;
-                let (p, q) = (dot::<F>(b1, b2) * inverse, dot::<F>(b3, b2) * inverse);
-                let (sm, sn) = (-length / dot::<F>(m, m), length / dot::<F>(n, n));
+                let (p, q) = (
+                    dot_fused::<f64, F>(b1, b2) * inverse,
+                    dot_fused::<f64, F>(b3, b2) * inverse,
+                );
+                let (sm, sn) = (
+                    -length / dot_fused::<f64, F>(m, m),
+                    length / dot_fused::<f64, F>(n, n),
+                );
                 for c in 0..3 {
                     let (first, last) = (sm * m[c], sn * n[c]);
                     let shift = p * first - q * last;

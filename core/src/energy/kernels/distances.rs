@@ -1,6 +1,7 @@
 //! Pair distances, and gradients from the derivatives with respect to distances.
 
-use super::{Lanes, Real, Tables, Tile, Workspace};
+use super::{Lanes, Tables, Tile, Workspace};
+use crate::math::Real;
 
 /// Squared and inverse distances of the pairs of a tile.
 #[inline(always)]

@@ -2,7 +2,8 @@
 //! (Hawkins, Cramer, Truhlar, J. Phys. Chem. 100, 19824, 1996), as OpenMM's GBSAOBCForce and obc1/obc2 CustomGBForce.
 
 use super::tables::SolventTables;
-use super::{Lanes, Real, Tables, Tile, Workspace};
+use super::{Lanes, Tables, Tile, Workspace};
+use crate::math::Real;
 
 /// Geometry of atom i seen by the sphere of atom j.
 #[inline(always)]
@@ -24,7 +25,7 @@ fn integral<R: Real, const FORCES: bool, const F: bool>(
     let upper = r + scaled_radius;
     let common = one / (lower * upper);
     let (inverse_lower, inverse_upper) = (upper * common, lower * common);
-    let log = (upper * inverse_lower).ln_lane::<F>();
+    let log = (upper * inverse_lower).log_normal::<F>();
     let ratio = scaled_radius * inverse_r;
     let (difference, sum) = (inverse_lower - inverse_upper, inverse_lower + inverse_upper);
     // I = 1/2 [1/L - 1/U + (r - s^2/r)(1/U^2 - 1/L^2)/4 + ln(L/U)/(2r)]
@@ -157,7 +158,7 @@ pub(super) fn radii<R: Real, const L: usize, const FORCES: bool, const F: bool>(
         for l in 0..L {
             let psi = integral.0[l] * offset;
             let argument = psi * (alpha + psi * (gamma * psi - beta));
-            let tanh = argument.tanh_lane::<F>();
+            let tanh = argument.tanh_absolute::<F>();
             let inverse = inverse_offset - tanh * inverse_radius;
             let b = one / inverse;
             let cube = inverse * inverse * inverse;
@@ -218,7 +219,7 @@ pub(super) fn polarisation<
             for l in 0..L {
                 let square = r2.0[l];
                 let d = R::of(0.25) * square * (inverse_i.0[l] * inverse_j.0[l]);
-                let e = (-d).exp_neg::<F>();
+                let e = (-d).exp_negative::<F>();
                 let f2 = (born_i.0[l] * born_j.0[l]).fma::<F>(e, square);
                 let inverse_f = one / f2.sqrt();
                 let mut energy = q * (inverse_f - solvent.shift);
@@ -256,7 +257,7 @@ pub(super) fn integral_gradients<R: Real, const L: usize>(work: &mut Workspace<R
     for (gradient, slope) in work.born_gradient.iter_mut().zip(&work.born_slope) {
         let (mut product, slope) = (*gradient, *slope);
         for l in 0..L {
-            product.0[l] = product.0[l] * slope.0[l];
+            product.0[l] *= slope.0[l];
         }
         *gradient = product;
     }

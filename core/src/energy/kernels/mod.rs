@@ -1,20 +1,24 @@
 //! Evaluation of one block of `L` configurations, one configuration per SIMD lane.
 //!
 //! Every kernel is a plain loop over lanes around branch-free arithmetic, generic over the floating-point type, and is
-//! inlined into one function per instruction set, where the compiler vectorises it.
+//! inlined into one function per instruction set ([`vectorised!`]), where the compiler vectorises it.
 
 mod bonded;
 mod distances;
 mod generalized_born;
-pub(super) mod math;
 mod nonbonded;
 mod tables;
 mod workspace;
 
-pub(super) use math::Real;
+use crate::math::Real;
+use crate::math::simd::vectorised;
 use tables::Tile;
 pub(super) use tables::{PAIRS_PER_TILE, Tables};
 pub(super) use workspace::Workspace;
+
+/// Configurations per block: one AVX-512 register of f32, two of f64. Fewer would fill a register of f64 exactly, but then
+/// the compiler unrolls the loops over lanes before it could vectorise them.
+pub(super) const LANES: usize = 16;
 
 /// One number for each of `L` configurations.
 #[derive(Debug, Clone, Copy)]
@@ -37,105 +41,15 @@ impl<R: Real, const L: usize> Lanes<R, L> {
     }
 }
 
-/// Instruction sets with a path of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Isa {
-    Baseline,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Isa {
-    const ALL: &[Isa] = &[
-        Isa::Baseline,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512,
-    ];
-
-    /// Those that this machine can run, the fastest last.
-    pub fn available() -> Vec<Isa> {
-        Self::ALL
-            .iter()
-            .copied()
-            .filter(|isa| isa.is_available())
-            .collect()
-    }
-
-    fn is_available(self) -> bool {
-        match self {
-            Isa::Baseline => true,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => {
-                Isa::Avx2.is_available()
-                    && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vl")
-            }
+vectorised! {
+    /// Computes energies (`work.energy`) and, if `forces`, gradients of the configurations loaded into `work`.
+    pub(super) fn evaluate[isa]<R: Real>(forces: bool, tables: &Tables<R>, work: &mut Workspace<R, LANES>) {
+        if forces {
+            block::<R, LANES, true, FMA>(tables, work);
+        } else {
+            block::<R, LANES, false, FMA>(tables, work);
         }
     }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Isa::Baseline => "baseline",
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => "AVX2",
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => "AVX-512",
-        }
-    }
-}
-
-/// Computes energies (`work.energy`) and, if `FORCES`, gradients of the configurations loaded into `work`.
-pub(super) fn evaluate<R: Real, const L: usize, const FORCES: bool>(
-    isa: Isa,
-    tables: &Tables<R>,
-    work: &mut Workspace<R, L>,
-) {
-    match isa {
-        Isa::Baseline => baseline::<R, L, FORCES>(tables, work),
-        // SAFETY: values of `Isa` other than `Baseline` come from `Isa::available`, which checked every feature that
-        // the function called enables.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2::<R, L, FORCES>(tables, work) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512::<R, L, FORCES>(tables, work) },
-    }
-}
-
-fn baseline<R: Real, const L: usize, const FORCES: bool>(
-    tables: &Tables<R>,
-    work: &mut Workspace<R, L>,
-) {
-    // NEON has fused multiply-add from the start, x86-64 has not.
-    block::<R, L, FORCES, { cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64") }>(
-        tables, work,
-    );
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2<R: Real, const L: usize, const FORCES: bool>(
-    tables: &Tables<R>,
-    work: &mut Workspace<R, L>,
-) {
-    block::<R, L, FORCES, true>(tables, work);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")]
-fn avx512<R: Real, const L: usize, const FORCES: bool>(
-    tables: &Tables<R>,
-    work: &mut Workspace<R, L>,
-) {
-    block::<R, L, FORCES, true>(tables, work);
 }
 
 #[inline(always)]

@@ -1,7 +1,8 @@
 //! Lennard-Jones and Coulomb interactions, as OpenMM's NonbondedForce without periodicity.
 
 use super::tables::PairTerm;
-use super::{Lanes, Real, Tables, Tile, Workspace};
+use super::{Lanes, Tables, Tile, Workspace};
+use crate::math::Real;
 
 #[inline(always)]
 pub(super) fn nonbonded<R: Real, const L: usize, const FORCES: bool, const F: bool>(
@@ -69,7 +70,7 @@ fn pair_terms<
                         * (R::of(-30.0) + t * (R::of(60.0) - t * R::of(30.0)))
                         * inverse_width;
                     r_slope = r_slope * value + vdw * slope * r;
-                    vdw = vdw * value;
+                    vdw *= value;
                 }
                 let mut energy = vdw + coulomb;
                 r_slope -= coulomb;

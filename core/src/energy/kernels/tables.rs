@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::parameters::{Angle, Bond, GeneralizedBorn, Nonbonded, Parameters, Torsion};
-use super::Real;
+use crate::math::Real;
 
 /// Lennard-Jones and Coulomb coefficients of a pair: `c12/r^12 - c6/r^6 + q (1/r) + q_rf r^2 - q_shift`.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 mod systems;
 
-use super::kernels::Isa;
 use super::{Energy, EnergyError, ForceField, Precision};
+use crate::math::simd::Isa;
 
 const CASES: [&str; 16] = [
     "aldp",

@@ -1,5 +1,8 @@
 use super::*;
 use crate::coordinates::FeatureKind::{Circular, Real};
+use regflow_plugin::target::table;
+use regflow_plugin::{Budget, PairedPoints, Pairing, Points, TargetSource};
+use std::collections::BTreeMap;
 
 const N: usize = 300;
 
@@ -191,4 +194,105 @@ fn nothing_to_make_is_an_error() {
 fn circular_differences_wrap() {
     let cost = squared_distance(&[3.0, 3.0], &[-3.0, -3.0], &[Real, Circular]);
     assert!((cost - 36.0 - (std::f64::consts::TAU - 6.0).powi(2)).abs() < 1e-6);
+}
+
+/// Halves the prior's points, or with `OWN` points of its own, and knows their densities up to the prior's constants.
+struct Half<const OWN: bool>;
+
+impl<const OWN: bool> TargetSource for Half<OWN> {
+    type Config = BTreeMap<String, f64>;
+    const NAME: &'static str = "half";
+    const DESCRIPTION: &'static str = "Halves";
+
+    fn build(_config: Self::Config) -> regflow_plugin::Result<Self> {
+        Ok(Half)
+    }
+
+    fn pair(
+        &self,
+        x0: Points<'_>,
+        _x1: Points<'_>,
+        _kinds: &[regflow_plugin::FeatureKind],
+        budget: &Budget<'_>,
+    ) -> regflow_plugin::Result<Pairing> {
+        let mut prior = x0.values.to_vec();
+        if OWN {
+            let shift = (budget.seed % 8) as f32 / 8.0;
+            prior.iter_mut().step_by(2).for_each(|x| *x += shift);
+        }
+        let density = |x: &[f32]| f64::from(x[0] - x[1]);
+        Ok(Pairing::Points(PairedPoints {
+            x1: prior.iter().map(|x| 0.5 * x).collect(),
+            log_q: Some(prior.chunks(2).map(density).collect()),
+            log_det: Some(prior.chunks(2).map(|x| f64::from(x[1])).collect()),
+            x0: OWN.then_some(prior),
+        }))
+    }
+}
+
+fn points_of_its_own<const OWN: bool>() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let source = plugin::Plugin::<Target>::of_table(table::<Half<OWN>>());
+    let source = source.build("").expect("built");
+    let make = |directory| {
+        let options = PairOptions {
+            config: serde_json::json!({}),
+            ..options(directory)
+        };
+        let held_out = data(5000, 40).expect("data");
+        Pairs::from_source(prior(), &source, data, held_out, &options, 70).expect("made")
+    };
+    let pairs = make(Some(folder.path()));
+    let given = prior().sample(Streams::new(Purpose::Pairs, 5), 0, N);
+    let rows = pairs.batch_rows(0, N, 0.0, 1).expect("batch");
+    assert_eq!(sorted(&rows.x0) == sorted(&given), !OWN);
+    for rows in [&rows, pairs.validation_rows()] {
+        let (log_q, log_det) = (
+            rows.log_q.as_ref().expect("q"),
+            rows.log_det.as_ref().expect("det"),
+        );
+        let each = rows
+            .x0
+            .chunks(2)
+            .zip(rows.x1.chunks(2))
+            .zip(log_q.iter().zip(log_det));
+        assert_eq!(each.len(), log_q.len());
+        for ((x0, x1), (log_q, log_det)) in each {
+            assert_eq!(x1, [0.5 * x0[0], 0.5 * x0[1]]);
+            assert_eq!(
+                (*log_q, *log_det),
+                (f64::from(x0[0] - x0[1]), f64::from(x0[1]))
+            );
+        }
+    }
+    // Half the distance to the origin, with the shards' own prior side.
+    let squares = rows.x0.iter().map(|&x| f64::from(0.5 * x).powi(2));
+    let cost = squares.sum::<f64>() / N as f64;
+    assert!((cost / pairs.mean_cost() - 1.0).abs() < 1e-9);
+    // Across shards and epochs, from memory and from shards that are read again, noise on the data side alone.
+    let again = make(Some(folder.path()));
+    let in_memory = make(None);
+    let batch = pairs.batch_rows(250, 2 * N, 0.0, 1).expect("batch");
+    assert_eq!(again.batch_rows(250, 2 * N, 0.0, 1).expect("batch"), batch);
+    assert_eq!(
+        in_memory.batch_rows(250, 2 * N, 0.0, 1).expect("batch"),
+        batch
+    );
+    let noisy = pairs.batch_rows(250, 2 * N, 0.1, 1).expect("batch");
+    assert_ne!(noisy.x1, batch.x1);
+    assert_eq!(
+        (noisy.x0, noisy.log_q, noisy.log_det),
+        (batch.x0, batch.log_q, batch.log_det)
+    );
+    let shard = Shard::read(&Shard::path(folder.path(), 2)).expect("shard");
+    assert_eq!(shard.x0.is_some(), OWN);
+    // Each shard has a seed of its own, which the seed of the run decides.
+    assert_ne!(target_seed(5, 0), target_seed(5, 60));
+    assert_ne!(target_seed(5, 0), target_seed(6, 0));
+}
+
+#[test]
+fn sources_may_give_points_with_their_density() {
+    points_of_its_own::<false>();
+    points_of_its_own::<true>();
 }

@@ -1,6 +1,6 @@
 //! Periodic cells as files describe them.
 
-use super::super::geometry::Vector;
+use crate::math::vector::Vector;
 
 /// Cell vectors from three lengths and the angles alpha, beta, gamma (degrees), the first along x and the second in the xy
 /// plane; none if the numbers are no cell.
@@ -42,7 +42,7 @@ pub(super) fn checked(vectors: [Vector; 3]) -> Option<[Vector; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::geometry::{dot, norm};
+    use crate::math::vector::{dot, norm};
 
     #[test]
     fn lengths_and_angles_come_back() {

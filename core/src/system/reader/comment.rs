@@ -1,7 +1,7 @@
 //! The comment line of XYZ files: extended XYZ (`key=value`), i-PI (`positions{angstrom} CELL(abcABC): ...`), and words.
 
-use super::super::geometry::Vector;
 use super::cell;
+use crate::math::vector::Vector;
 
 /// Bohr radius in nm (CODATA 2018).
 pub(super) const BOHR: f64 = 0.052_917_721_090_3;

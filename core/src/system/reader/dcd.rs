@@ -3,7 +3,7 @@
 
 use super::bytes::{Bytes, Order, damaged};
 use super::{Fault, RawFrame, Reader, cell};
-use crate::system::geometry::Vector;
+use crate::math::vector::Vector;
 
 pub(super) struct Dcd {
     bytes: Bytes,

@@ -3,7 +3,7 @@
 use super::comment::BOHR;
 use super::text::{Lines, short};
 use super::{Fault, RawFrame, Reader};
-use crate::system::geometry::Vector;
+use crate::math::vector::Vector;
 
 pub(super) struct Lammps {
     lines: Lines,

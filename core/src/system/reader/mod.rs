@@ -26,8 +26,8 @@ mod xyz;
 use std::io;
 use std::path::Path;
 
-use super::geometry::Vector;
 use super::{SystemError, chem};
+use crate::math::vector::Vector;
 use kind::{Format, Kind};
 
 /// What a frame says of an atom.

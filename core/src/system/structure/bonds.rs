@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 use super::super::elements::{covalent_radius, most_bonds};
-use super::super::geometry::{norm, subtract};
 use super::super::periodic::Cell;
 use super::super::{Atom, chem};
 use super::element::is_biopolymer;
 use super::raw::Raw;
+use crate::math::vector::{norm, sub};
 
 /// Lower index first, sorted, unique.
 pub(super) fn sorted(bonds: impl IntoIterator<Item = [usize; 2]>) -> Vec<[usize; 2]> {
@@ -125,7 +125,7 @@ fn between_residues(raw: &Raw, of_residue: &BTreeMap<usize, Vec<usize>>) -> Vec<
             && (step == 1 || step == 0 && a.insertion != b.insertion);
         for (from, to) in [(&["C"][..], "N"), (&["O3'", "O3*"], "P")] {
             if let (Some(from), Some(to)) = (find(before, from), find(after, &[to])) {
-                let length = norm(subtract(raw.position(from), raw.position(to)));
+                let length = norm(sub(raw.position(from), raw.position(to)));
                 if length < LONGEST || standard && follows {
                     bonds.push([from, to]);
                 }
@@ -143,7 +143,7 @@ fn disulfides(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
     let mut bonds = Vec::new();
     for (k, &a) in sulfurs.iter().enumerate() {
         for &b in &sulfurs[k + 1..] {
-            if norm(subtract(raw.position(a), raw.position(b))) < 0.25 {
+            if norm(sub(raw.position(a), raw.position(b))) < 0.25 {
                 bonds.push([a, b]);
             }
         }
@@ -165,7 +165,7 @@ pub(super) fn by_distances(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
         let (Some(ra), Some(rb)) = (radii[a], radii[b]) else {
             continue;
         };
-        let mut difference = subtract(positions[b], positions[a]);
+        let mut difference = sub(positions[b], positions[a]);
         if let Some(cell) = &cell {
             let shift = cell.nearest_image(difference);
             (0..3).for_each(|axis| difference[axis] += shift[axis]);

@@ -3,12 +3,11 @@
 use candle_core::{DType, Tensor};
 use regflow_plugin::abi::op::{self, key};
 
-use super::super::{TensorError, apply};
-use super::gradients::cases;
+use super::super::apply;
 use super::{Attributes, f64s, u32s};
 
 fn message(code: u32, inputs: &[&Tensor], attributes: Attributes) -> String {
-    apply(code, inputs, &attributes.raw())
+    apply(code, inputs, &attributes.list())
         .unwrap_err()
         .to_string()
 }
@@ -187,13 +186,13 @@ fn messages_name_operation_and_fact() {
             op::MATMUL,
             vec![&x, &x],
             none(),
-            "MATMUL: input 1 has shape [2, 3], expected [..., 3, n]",
+            "MATMUL: input 1 has shape [2, 3], expected [.., 3, n]",
         ),
         (
             op::DENSE,
             vec![&x, &x, &x],
             none().int(key::ACTIVATION, 0),
-            "DENSE: input 0 has shape [2, 3], expected [..., 2]",
+            "DENSE: input 0 has shape [2, 3], expected [.., 2]",
         ),
         (
             op::DENSE,
@@ -260,36 +259,4 @@ fn splines_refuse_impossible_settings() {
             "`{found}` does not contain `{expected}`"
         );
     }
-}
-
-/// Each operation with every kind of wrong input: an error or a result, never a panic.
-#[test]
-fn no_input_panics() {
-    let shapes: [&[usize]; 7] = [&[], &[0], &[3], &[2, 3], &[0, 3], &[3, 0], &[2, 2, 2]];
-    let mut tensors = Vec::new();
-    for shape in shapes {
-        let count = shape.iter().product::<usize>();
-        tensors.push(f64s(&vec![f64::NAN; count], shape));
-        tensors.push(
-            f64s(&vec![f64::INFINITY; count], shape)
-                .to_dtype(DType::F32)
-                .unwrap(),
-        );
-        tensors.push(u32s(&vec![u32::MAX; count], shape));
-    }
-    for case in cases() {
-        let attributes = case.attributes.raw();
-        for a in &tensors {
-            let _ = apply(case.code, &[a], &attributes);
-            for b in &tensors {
-                let _ = apply(case.code, &[a, b], &attributes);
-                let _ = apply(case.code, &[a, b, b], &attributes);
-                let _ = apply(case.code, &[a, b, a], &attributes);
-            }
-        }
-    }
-    assert!(matches!(
-        apply(op::ADD, &[], &[]),
-        Err(TensorError::InputCount { found: 0, .. })
-    ));
 }

@@ -1,59 +1,64 @@
-//! Tests of the operation table: values, gradients, agreement of fused and composed operations, errors.
+//! Tests of all operations: gradients, agreement of kernels and compositions, errors, sizes; and what the tests of each one use.
 
+mod all;
 mod errors;
-mod fused;
-mod gradients;
-mod values;
+mod sizes;
+mod sums;
 
 use candle_core::{DType, Device, Tensor, Var};
-use regflow_plugin::abi::{ATTR_FLOAT, ATTR_INTS, Attr};
+use regflow_plugin::Attribute;
+use regflow_plugin::abi::op;
 
 /// Attributes that own their integers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attributes(Vec<(u32, f64, Option<Vec<i64>>)>);
+pub(in crate::tensor) struct Attributes(Vec<(u32, f64, Option<Vec<i64>>)>);
 
 impl Attributes {
-    pub(super) fn float(mut self, key: u32, value: f64) -> Self {
+    pub(in crate::tensor) fn float(mut self, key: u32, value: f64) -> Self {
         self.0.push((key, value, None));
         self
     }
 
-    pub(super) fn ints(mut self, key: u32, values: &[i64]) -> Self {
+    pub(in crate::tensor) fn ints(mut self, key: u32, values: &[i64]) -> Self {
         self.0.push((key, 0.0, Some(values.to_vec())));
         self
     }
 
-    pub(super) fn int(self, key: u32, value: i64) -> Self {
+    pub(in crate::tensor) fn int(self, key: u32, value: i64) -> Self {
         self.ints(key, &[value])
     }
 
-    pub(super) fn raw(&self) -> Vec<Attr> {
+    pub(in crate::tensor) fn list(&self) -> Vec<Attribute<'_>> {
         self.0
             .iter()
-            .map(|(key, float, ints)| Attr {
-                key: *key,
-                kind: if ints.is_some() {
-                    ATTR_INTS
-                } else {
-                    ATTR_FLOAT
-                },
-                float: *float,
-                ints: ints.as_ref().map_or(std::ptr::null(), |ints| ints.as_ptr()),
-                len: ints.as_ref().map_or(0, |ints| ints.len() as u64),
+            .map(|(key, float, ints)| match ints {
+                Some(ints) => Attribute::ints(*key, ints),
+                None => Attribute::float(*key, *float),
             })
             .collect()
+    }
+
+    /// The integer of `key`.
+    pub(in crate::tensor) fn get(&self, key: u32) -> i64 {
+        let found = self.0.iter().find(|(other, ..)| *other == key);
+        found.unwrap().2.as_ref().unwrap()[0]
+    }
+
+    pub(in crate::tensor) fn without(mut self, key: u32) -> Self {
+        self.0.retain(|(other, ..)| *other != key);
+        self
     }
 }
 
 /// Reproducible numbers in `(-1, 1)` (SplitMix64).
-pub(super) struct Random(u64);
+pub(in crate::tensor) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::tensor) fn new(seed: u64) -> Self {
         Random(seed)
     }
 
-    pub(super) fn next(&mut self) -> f64 {
+    pub(in crate::tensor) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -62,7 +67,7 @@ impl Random {
     }
 
     /// Numbers in `(-scale, scale)`.
-    pub(super) fn tensor(&mut self, scale: f64, shape: &[usize]) -> Tensor {
+    pub(in crate::tensor) fn tensor(&mut self, scale: f64, shape: &[usize]) -> Tensor {
         let values: Vec<f64> = (0..shape.iter().product())
             .map(|_| scale * self.next())
             .collect();
@@ -70,15 +75,15 @@ impl Random {
     }
 }
 
-pub(super) fn f64s(values: &[f64], shape: &[usize]) -> Tensor {
+pub(in crate::tensor) fn f64s(values: &[f64], shape: &[usize]) -> Tensor {
     Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
 }
 
-pub(super) fn u32s(values: &[u32], shape: &[usize]) -> Tensor {
+pub(in crate::tensor) fn u32s(values: &[u32], shape: &[usize]) -> Tensor {
     Tensor::from_slice(values, shape, &Device::Cpu).unwrap()
 }
 
-pub(super) fn flat(tensor: &Tensor) -> Vec<f64> {
+pub(in crate::tensor) fn flat(tensor: &Tensor) -> Vec<f64> {
     tensor
         .to_dtype(DType::F64)
         .unwrap()
@@ -89,7 +94,7 @@ pub(super) fn flat(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// Largest difference relative to the largest entry, or absolute where that is below 1.
-pub(super) fn difference(a: &Tensor, b: &Tensor) -> f64 {
+pub(in crate::tensor) fn difference(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.dims(), b.dims());
     let (a, b) = (flat(a), flat(b));
     let size = a.iter().fold(1.0f64, |size, value| size.max(value.abs()));
@@ -104,14 +109,14 @@ pub(super) fn difference(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 /// One operation with inputs at which it is differentiable.
-pub(super) struct Case {
-    pub(super) code: u32,
-    pub(super) inputs: Vec<Tensor>,
-    pub(super) attributes: Attributes,
+pub(in crate::tensor) struct Case {
+    pub(in crate::tensor) code: u32,
+    pub(in crate::tensor) inputs: Vec<Tensor>,
+    pub(in crate::tensor) attributes: Attributes,
 }
 
 impl Case {
-    pub(super) fn new(code: u32, inputs: Vec<Tensor>) -> Self {
+    pub(in crate::tensor) fn new(code: u32, inputs: Vec<Tensor>) -> Self {
         Case {
             code,
             inputs,
@@ -119,14 +124,18 @@ impl Case {
         }
     }
 
-    pub(super) fn with(mut self, attributes: Attributes) -> Self {
+    pub(in crate::tensor) fn with(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
         self
     }
 
-    pub(super) fn run(&self, inputs: &[Tensor], fused: bool) -> Vec<Tensor> {
+    pub(in crate::tensor) fn run(&self, inputs: &[Tensor], fused: bool) -> Vec<Tensor> {
         let inputs: Vec<&Tensor> = inputs.iter().collect();
-        super::dispatch(self.code, &inputs, &self.attributes.raw(), fused).unwrap()
+        super::dispatch(self.code, &inputs, &self.attributes.list(), fused).unwrap()
+    }
+
+    pub(in crate::tensor) fn name(&self) -> &'static str {
+        op::name(self.code).unwrap()
     }
 
     /// Sum of all outputs with fixed random weights.
@@ -148,7 +157,11 @@ impl Case {
     }
 
     /// Value of the loss and its gradients by backpropagation; `None` for inputs of integers.
-    pub(super) fn gradients(&self, dtype: DType, fused: bool) -> (f64, Vec<Option<Tensor>>) {
+    pub(in crate::tensor) fn gradients(
+        &self,
+        dtype: DType,
+        fused: bool,
+    ) -> (f64, Vec<Option<Tensor>>) {
         let vars: Vec<Option<Var>> = self
             .inputs
             .iter()
@@ -179,7 +192,7 @@ impl Case {
     }
 
     /// Central finite differences of the loss with respect to each input.
-    pub(super) fn finite_differences(&self, fused: bool) -> Vec<Option<Tensor>> {
+    pub(in crate::tensor) fn finite_differences(&self, fused: bool) -> Vec<Option<Tensor>> {
         let step = 1e-5;
         (0..self.inputs.len())
             .map(|i| {
@@ -207,4 +220,40 @@ impl Case {
             })
             .collect()
     }
+}
+
+/// The one output of an operation.
+pub(in crate::tensor) fn one(code: u32, inputs: &[&Tensor], attributes: &Attributes) -> Tensor {
+    super::apply(code, inputs, &attributes.list())
+        .unwrap()
+        .remove(0)
+}
+
+/// Values of a function of one variable.
+pub(in crate::tensor) fn values(code: u32, x: &[f64], attributes: &Attributes) -> Vec<f64> {
+    flat(&one(code, &[&f64s(x, &[x.len()])], attributes))
+}
+
+pub(in crate::tensor) fn close(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(
+            found == expected || (found - expected).abs() <= 2e-15 * (1.0 + expected.abs()),
+            "{found} is not {expected}"
+        );
+    }
+}
+
+pub(in crate::tensor) fn none() -> Attributes {
+    Attributes::default()
+}
+
+/// `DIM`.
+pub(in crate::tensor) fn dim(value: i64) -> Attributes {
+    none().int(op::key::DIM, value)
+}
+
+/// `DIMS`.
+pub(in crate::tensor) fn dims(values: &[i64]) -> Attributes {
+    none().ints(op::key::DIMS, values)
 }

@@ -27,6 +27,9 @@ use crate::train::{
 /// Blocks of time from which the errors of the frames' populations come.
 const BLOCKS: usize = 20;
 
+/// Fresh samples by which the two directions of a trained map are compared.
+const COMPARED: usize = 1000;
+
 /// What a job works on.
 pub struct Input<'a> {
     /// The molecule.
@@ -121,7 +124,9 @@ impl Job {
             Some(model) => model,
             None => self.new_model(&dataset, topology, temperature, &device)?,
         };
-        model.check()?;
+        for warning in model.check()?.warnings() {
+            recorder.warned(&warning);
+        }
         if let Some(path) = &self.out {
             check_savable(&model, path)?;
         }
@@ -148,6 +153,11 @@ impl Job {
         if let Some(refusals) = energy.and_then(Energy::refusals) {
             recorder.warned(&refusals.to_string());
         }
+        // What was checked before training was the architecture, in double precision; what matters is this map in its own.
+        let consistency = model.consistency(COMPARED, self.seed)?;
+        if let Some(warning) = consistency.warning() {
+            recorder.warned(&warning);
+        }
         let (warnings, samples) = (recorder.warnings, recorder.samples);
         model.set_training_record(json!({
             "options": options,
@@ -160,6 +170,7 @@ impl Job {
             },
             "target": pairs.as_ref().map(Pairs::describe),
             "mean_reduced_energy": mean_energy,
+            "log_q_difference": consistency,
             "warnings": warnings,
             "regflow_version": env!("CARGO_PKG_VERSION"),
         }));

@@ -58,7 +58,7 @@ impl Terms {
             return sum_f64(&difference.sqr()?);
         }
         let wrapped = tensor::apply(op::WRAP, &[&difference], &[])
-            .map_err(candle_core::Error::wrap)?
+            .map_err(crate::tensor::Error::wrap)?
             .swap_remove(0);
         let mask = self.real.broadcast_as(difference.shape())?;
         sum_f64(&mask.gt(0.5)?.where_cond(&difference, &wrapped)?.sqr()?)

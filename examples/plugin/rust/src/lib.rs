@@ -72,12 +72,12 @@ impl Flow for Stretch {
     }
 
     fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor), Error> {
-        let y = ((x * &self.log_scale()?.exp()?)? + &self.shift)?;
+        let y = (&(x * &self.log_scale()?.exp()?)? + &self.shift)?;
         Ok((y, self.log_det(x)?))
     }
 
     fn inverse(&self, x: &Tensor) -> Result<(Tensor, Tensor), Error> {
-        let y = ((x - &self.shift)? * &self.log_scale()?.neg()?.exp()?)?;
+        let y = (&(x - &self.shift)? * &self.log_scale()?.neg()?.exp()?)?;
         Ok((y, self.log_det(x)?.neg()?))
     }
 }

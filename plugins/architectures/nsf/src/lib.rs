@@ -16,6 +16,10 @@ use regflow_plugin::nn::{LogDet, MaskConfig, Masks, MlpConfig, Network, Partitio
 use regflow_plugin::{Activation, Error, Feature, FeatureKind, Flow, ParameterBuilder, Tensor};
 use serde::{Deserialize, Serialize};
 
+/// Most bins of a spline: the operation's limit, which the message of `validate` names.
+const MAX_BINS: usize = regflow_plugin::abi::op::MAX_SPLINE_BINS as usize;
+const _: () = assert!(MAX_BINS == 1024);
+
 /// The map of real features.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -105,7 +109,12 @@ impl Config {
         };
         let positive = |x: f64| x > 0.0 && x.is_finite();
         let bins = self.bins as f64;
-        check((2..=4096).contains(&self.bins), "bins", "2 to 4096", bins)?;
+        check(
+            (2..=MAX_BINS).contains(&self.bins),
+            "bins",
+            "2 to 1024",
+            bins,
+        )?;
         check(
             positive(self.tail_bound),
             "tail_bound",

@@ -27,8 +27,8 @@ pub struct TableHead {
 /// A table of one kind: what a host must know to read one that was made by an older or newer plugin.
 ///
 /// # Safety
-/// The type is `repr(C)`, starts with a [`TableHead`], `FUNCTIONS` are places of function pointers in it, and what lies beyond
-/// `FIRST_SIZE` may be zero bytes.
+/// The type is `repr(C)`, starts with a [`TableHead`], and is the only one with its `KIND`; `FUNCTIONS` are places of function
+/// pointers in it, and what lies beyond `FIRST_SIZE` may be zero bytes.
 pub unsafe trait Table: Send + Sync + 'static {
     /// [`KindList::kind`]: tables of one kind.
     const KIND: u32;
