@@ -4,6 +4,9 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 DESTDIR ?=
 
 # Rust where its installer puts it, and the tools that scripts/tools.sh installs for want of system ones.
@@ -17,7 +20,7 @@ help:
 	@echo 'make demo     train on the shipped alanine dipeptide frames, sample, and print the figures'
 	@echo 'make test     run all tests'
 	@echo 'make build    build bg-sample and libregflow'
-	@echo 'make install  the same, installed under PREFIX ($(PREFIX))'
+	@echo 'make install  the same, installed under PREFIX ($(PREFIX)); LIBDIR, INCLUDEDIR and BINDIR as in GNU packages'
 	@echo 'make header   generate include/regflow.h from ffi/src'
 	@echo 'make lint     rustfmt, clippy and rustdoc, as CI runs them'
 	@echo 'make doc      documentation of the Rust library, in target/doc'
@@ -42,19 +45,22 @@ STATIC_LIBS := -lstdc++ -lutil -lrt -lpthread -lm -ldl
 
 install: VERSION = $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 install: SOVERSION = $(shell sed -n 's/^const SOVERSION: u32 = \([0-9]*\);/\1/p' ffi/build.rs)
-install: ROOT = $(DESTDIR)$(PREFIX)
-install: FILL = sed -e 's/@VERSION@/$(VERSION)/' -e 's/@SOVERSION@/$(SOVERSION)/' -e 's/@STATIC_LIBS@/$(STATIC_LIBS)/'
+# The files below the library's folder find all others from where they are, so that the installation can be moved.
+install: FROM_LIBDIR = $(shell realpath --canonicalize-missing --no-symlinks --relative-to='$(LIBDIR)' '$(1)')
+install: FILL = sed -e 's|@VERSION@|$(VERSION)|' -e 's|@SOVERSION@|$(SOVERSION)|' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|' \
+	-e 's|@INCLUDE_FROM_LIB@|$(call FROM_LIBDIR,$(INCLUDEDIR))|' -e 's|@PREFIX_FROM_LIB@|$(call FROM_LIBDIR,$(PREFIX))|'
 install: build
-	install -d '$(ROOT)/bin' '$(ROOT)/include' '$(ROOT)/lib/cmake/regflow' '$(ROOT)/lib/pkgconfig'
-	install -m 755 '$(TARGET_DIR)/bg-sample' '$(ROOT)/bin/'
-	install -m 644 include/regflow.h include/regflow.hpp include/regflow_plugin.h '$(ROOT)/include/'
-	ffi/static-library.sh '$(TARGET_DIR)/libregflow.so' '$(TARGET_DIR)/libregflow.a' '$(ROOT)/lib/libregflow.a'
-	install -m 755 '$(TARGET_DIR)/libregflow.so' '$(ROOT)/lib/libregflow.so.$(VERSION)'
-	ln -sf libregflow.so.$(VERSION) '$(ROOT)/lib/libregflow.so.$(SOVERSION)'
-	ln -sf libregflow.so.$(SOVERSION) '$(ROOT)/lib/libregflow.so'
-	$(FILL) ffi/regflow.pc.in > '$(ROOT)/lib/pkgconfig/regflow.pc'
-	$(FILL) ffi/cmake/regflow-config.cmake.in > '$(ROOT)/lib/cmake/regflow/regflow-config.cmake'
-	$(FILL) ffi/cmake/regflow-config-version.cmake.in > '$(ROOT)/lib/cmake/regflow/regflow-config-version.cmake'
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(LIBDIR)/cmake/regflow' '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	install -m 755 '$(TARGET_DIR)/bg-sample' '$(DESTDIR)$(BINDIR)/'
+	install -m 644 include/regflow.h include/regflow.hpp include/regflow_plugin.h '$(DESTDIR)$(INCLUDEDIR)/'
+	ffi/static-library.sh '$(TARGET_DIR)/libregflow.so' '$(TARGET_DIR)/libregflow.a' '$(DESTDIR)$(LIBDIR)/libregflow.a'
+	install -m 755 '$(TARGET_DIR)/libregflow.so' '$(DESTDIR)$(LIBDIR)/libregflow.so.$(VERSION)'
+	ln -sf libregflow.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/libregflow.so.$(SOVERSION)'
+	ln -sf libregflow.so.$(SOVERSION) '$(DESTDIR)$(LIBDIR)/libregflow.so'
+	$(FILL) ffi/regflow.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/regflow.pc'
+	$(FILL) ffi/regflow-static.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/regflow-static.pc'
+	$(FILL) ffi/cmake/regflow-config.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/regflow/regflow-config.cmake'
+	$(FILL) ffi/cmake/regflow-config-version.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/regflow/regflow-config-version.cmake'
 
 header: tools
 	REGFLOW_WRITE_HEADER=1 $(CARGO) test --release --locked --package regflow-tests --test header

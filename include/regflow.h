@@ -5,17 +5,22 @@
  * RegFlow: Boltzmann generators for molecular dynamics, for C and everything that calls C.
  *
  * Units: nm, kJ/mol and K, or those that the caller sets on a handle (regflow_units_t). Log densities are natural logarithms,
- * of a density per volume element of the model's coordinates, every constant included.
+ * of a density per volume element of the model's coordinates, every constant included. In `internal` and `gauge` coordinates, which
+ * leave out where a molecule is and how it is turned, they are densities of shapes, and so is log Z: the textbook's integral over
+ * all positions with the centre of mass fixed is larger by a factor 8 pi^2, its logarithm by ln 8 pi^2 = 4.36857.
  *
  * Errors: a function returns REGFLOW_SUCCESS or one of the REGFLOW_ERROR_ codes; regflow_last_error() then has a message
- * that names the function and the argument. Unless said otherwise, results are written only on success. No call ends the
- * process or throws: a fault inside the library comes back as REGFLOW_ERROR_INTERNAL.
+ * that names the function and the argument. A call that is refused for its arguments writes nothing but NULL to the handle that
+ * it would have made; what result arrays hold after another failure is not specified, unless said otherwise. No call ends the
+ * process or throws: a fault inside the library comes back as REGFLOW_ERROR_INTERNAL, with its text in the message only.
  *
  * Memory: numbers go to memory that the caller allocated, whose length is passed along, in elements and not in bytes. Structs
- * begin with their size, which the caller sets: later versions may append to them.
+ * begin with their size, which the caller sets: later versions may append to them. What the library allocates besides the
+ * caller's arrays is bounded, or comes back as an error where there is not the memory for it.
  *
  * Threads: functions that take a model or an energy as const may be called with the same one from several threads at once;
- * a move is used by one thread at a time.
+ * a move is used by one thread at a time. Computations are divided among a pool of threads (regflow_set_threads), which a fork does
+ * not copy.
  *
  * Callbacks get their `user_data` first. They must not throw nor end the thread; one that fails says so by its status.
  */
@@ -63,7 +68,7 @@
 #define REGFLOW_ERROR_DEVICE 5
 
 /**
- * A computation failed, for instance for want of memory on the device.
+ * A computation failed, for instance for want of memory.
  */
 #define REGFLOW_ERROR_COMPUTE 6
 
@@ -79,7 +84,7 @@
 
 /**
  * A call at the wrong time: a handle that was freed or is in use by another thread, a decision without a proposal, a state
- * of another move.
+ * of another move, a computation in a process that was forked after the first one, another number of threads after it.
  */
 #define REGFLOW_ERROR_STATE 9
 
@@ -97,6 +102,16 @@
  * Level of a log message: what a long call is doing.
  */
 #define REGFLOW_LOG_INFO 3
+
+/**
+ * Kind of a feature: any real number. Its prior is the standard normal distribution.
+ */
+#define REGFLOW_FEATURE_REAL 0
+
+/**
+ * Kind of a feature: an angle, modulo 2 pi. Its prior is uniform on the circle.
+ */
+#define REGFLOW_FEATURE_CIRCULAR 1
 
 /**
  * Placement: the frame of the molecule stays as it is. Exact in every system.
@@ -156,7 +171,7 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * First argument of both functions.
+     * First argument of the functions.
      */
     void *user_data;
     /**
@@ -170,11 +185,21 @@ typedef struct {
                         const double *positions,
                         double *energies);
     /**
+     * Writes energies as `energies` does, and forces (minus the gradient, in energy per length) to `forces`,
+     * `[n][n_atoms][3]`. NULL: there are no forces, and a polish must do without.
+     */
+    int32_t (*energies_and_forces)(void *user_data,
+                                   size_t n,
+                                   size_t n_atoms,
+                                   const double *positions,
+                                   double *energies,
+                                   double *forces);
+    /**
      * Called once with `user_data`, when the energy is not used any more; may be NULL.
      */
     void (*release)(void *user_data);
     /**
-     * 0: `energies` is called by one thread at a time. 1: it may be called by several at once.
+     * 0: the functions are called by one thread at a time. 1: they may be called by several at once.
      */
     int32_t threads;
     /**
@@ -342,7 +367,7 @@ typedef struct {
      */
     size_t n_atoms;
     /**
-     * `[n_atoms]`: nuclear charge of each atom, 1 to 118.
+     * `[n_atoms]`: nuclear charge of each atom, 1 to 118; 0 for a bead of a coarse-grained model.
      */
     const uint32_t *atomic_numbers;
     /**
@@ -354,7 +379,7 @@ typedef struct {
      */
     const size_t *bonds;
     /**
-     * `[n_atoms]`: masses in g/mol. NULL: those of the elements.
+     * `[n_atoms]`: masses in g/mol. NULL: those of the elements; those of beads are not known then.
      */
     const double *masses;
     /**
@@ -451,7 +476,8 @@ typedef struct {
      */
     double k_hat;
     /**
-     * Logarithm of the mean weight; minus infinity if all are zero.
+     * Logarithm of the mean weight, log Z; minus infinity if all are zero. In `internal` and `gauge` coordinates it is that of
+     * shapes: the integral over all orientations as well has a further ln 8 pi^2.
      */
     double log_z;
     /**
@@ -550,7 +576,7 @@ regflow_status_t regflow_energy_set_units(regflow_energy_t *energy,
  * energy that is not finite, and those beside it are computed as ever.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_CALLBACK`; `REGFLOW_ERROR_COMPUTE`, among others for
- * the forces of a callback. Safe to call from several threads. Since 1.
+ * the forces of a callback without them; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several threads. Since 1.
  *
  * # Safety
  * `energy` is an energy that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -563,6 +589,36 @@ regflow_status_t regflow_energy_compute(const regflow_energy_t *energy,
                                         size_t energies_length,
                                         double *forces,
                                         size_t forces_length);
+
+/**
+ * Sets the number of threads of this library in this process, for everything that it computes on the CPU; 0 stands for the
+ * default.
+ *
+ * There is one pool of threads, whoever calls; a calling thread waits for it. Without this call the first one that computes starts
+ * as many threads as the environment variable RAYON_NUM_THREADS says, or else as the process may use processors: those of its
+ * affinity mask, or fewer if a control group limits its time. An engine that runs several processes on a node (ranks) and does not
+ * bind each to its own processors sets the number here, such as 1. To be called before anything is computed; later only the number
+ * that is running is accepted. The libraries of other engines that compute energies (`openmm:`, `lammps:`) have threads of their own.
+ *
+ * Threads are not copied by `fork`: a process that is forked after its parent has computed gets `REGFLOW_ERROR_STATE` from every
+ * function that computes. The first call that computes also sets the environment variable CANDLE_NUM_THREADS to 1, unless it
+ * is set, so that the tensor library starts no threads beside these: no other thread may change the environment meanwhile.
+ *
+ * Errors: `REGFLOW_ERROR_STATE` if another number of threads is running, or in a forked process; `REGFLOW_ERROR_COMPUTE` if the
+ * system gives no threads. Safe to call from any thread. Since 1.
+ */
+regflow_status_t regflow_set_threads(size_t n);
+
+/**
+ * Writes the number of threads to `*n`; starts them, if nothing has been computed yet.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE` if the system gives no
+ * threads. Safe to call from any thread. Since 1.
+ *
+ * # Safety
+ * `n` may be written to.
+ */
+regflow_status_t regflow_threads(size_t *n);
 
 /**
  * Writes the devices that this build can use here as a JSON array: `["cpu", "cuda:0"]`.
@@ -616,6 +672,175 @@ regflow_status_t regflow_plugins(char *text,
  * `log` is NULL or may be read for its `struct_size`, and its function may be called as documented.
  */
 regflow_status_t regflow_set_log(const regflow_log_t *log);
+
+/**
+ * Computes the logarithm of the model's density at `n` given configurations, and its gradient by their positions.
+ *
+ * `positions`, `[n][n_atoms][3]`, and `log_q`, `[n]`, as in `regflow_model_log_density`; `gradient` becomes
+ * `[n][n_atoms][3]`, the derivatives of `log_q` by each coordinate, in 1 / length, all in the caller's units and atom order. A
+ * sampler moves along a path of log densities such as (1 - t) log_q - t U / kT, whose gradient is
+ * (1 - t) gradient + t forces / kT. In `internal` and `gauge` coordinates a gradient has no net force and no net torque.
+ *
+ * A configuration with a coordinate that is infinite or not a number has a `log_q` of minus infinity and a gradient of zeros.
+ * Networks compute in single precision: a gradient is good to some 1e-5 of its largest component.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`,
+ * among others if atoms of a configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call
+ * from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_log_density_gradient(const regflow_model_t *model,
+                                                    size_t n,
+                                                    const double *positions,
+                                                    size_t positions_length,
+                                                    double *log_q,
+                                                    size_t log_q_length,
+                                                    double *gradient,
+                                                    size_t gradient_length);
+
+/**
+ * Writes the number of features of the model, D, to `*n_features`: 3 n_atoms - 6 where the coordinates leave out the rigid motion
+ * (`internal`, `gauge`), 3 n_atoms otherwise.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `n_features` may be written to.
+ */
+regflow_status_t regflow_model_n_features(const regflow_model_t *model,
+                                          size_t *n_features);
+
+/**
+ * Writes the kind of each feature, `REGFLOW_FEATURE_REAL` or `REGFLOW_FEATURE_CIRCULAR`, to `kinds`, `[n_features]`.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from several threads. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed, and `kinds` may be written to for its length.
+ */
+regflow_status_t regflow_model_feature_kinds(const regflow_model_t *model,
+                                             int32_t *kinds,
+                                             size_t kinds_length);
+
+/**
+ * Computes the features of `n` configurations, and the logarithm of the volume element of the map from features to positions.
+ *
+ * `positions` is `[n][n_atoms][3]` in the caller's units and atom order, molecules whole and in any place and orientation;
+ * `features` becomes `[n][n_features]`, without a unit: real ones have zero mean and, in general, unit variance over the
+ * training data, circular ones are angles. `log_volume`, `[n]`, is what relates densities:
+ *
+ *     log_q(positions) = log density of the features - log_volume
+ *
+ * and the target over features is exp(-U / kT + log_volume), per volume in the caller's unit of length to the power of
+ * 3 n_atoms - 3. In `internal` and `gauge` coordinates it is that of shapes: an integral over all orientations of the molecule is
+ * larger by a factor 8 pi^2. In `cartesian` ones it contains the density that the model gives to the geometric centre.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE` for
+ * the first configuration that is not finite, or whose atoms coincide or lie on a line where the coordinates need an angle. Safe to
+ * call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_to_features(const regflow_model_t *model,
+                                           size_t n,
+                                           const double *positions,
+                                           size_t positions_length,
+                                           double *features,
+                                           size_t features_length,
+                                           double *log_volume,
+                                           size_t log_volume_length);
+
+/**
+ * Computes the positions of `n` rows of features: the inverse of `regflow_model_to_features`, in the same shapes.
+ *
+ * `positions` are in the frame of the model, where it is one of shapes. `log_volume` is minus infinity where there is no molecule
+ * (a bond of negative length, say): the target density is zero there, and the positions stand for nothing.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe
+ * to call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_to_positions(const regflow_model_t *model,
+                                            size_t n,
+                                            const double *features,
+                                            size_t features_length,
+                                            double *positions,
+                                            size_t positions_length,
+                                            double *log_volume,
+                                            size_t log_volume_length);
+
+/**
+ * Takes gradients from positions to features: with the forces of an energy, the gradient of the log target density over features.
+ *
+ * `features` is `[n][n_features]`, and `position_gradients`, `[n][n_atoms][3]`, the gradient of some scalar s at their positions
+ * (those of `regflow_model_to_positions`), in 1 / length, in the caller's units and atom order. `feature_gradients`,
+ * `[n][n_features]`, becomes the gradient of s + log_volume by features. With forces / kT for the former this is that of
+ * -U / kT + log_volume.
+ *
+ * A row has a gradient of zeros where there is no molecule, or where `position_gradients` is not finite.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe
+ * to call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_pull_back(const regflow_model_t *model,
+                                         size_t n,
+                                         const double *features,
+                                         size_t features_length,
+                                         const double *position_gradients,
+                                         size_t position_gradients_length,
+                                         double *feature_gradients,
+                                         size_t feature_gradients_length);
+
+/**
+ * Applies the flow in its generating direction: from `n` points of the prior to features.
+ *
+ * `prior` and `features` are `[n][n_features]`; the prior has independent components, standard normal ones for real features,
+ * uniform ones on the circle for circular features. `log_det`, `[n]`, becomes log |det d features / d prior|: the density of
+ * the features is log p(prior) - log_det. Values that are not finite give results that are not, in their own row only.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe
+ * to call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_forward(const regflow_model_t *model,
+                                       size_t n,
+                                       const double *prior,
+                                       size_t prior_length,
+                                       double *features,
+                                       size_t features_length,
+                                       double *log_det,
+                                       size_t log_det_length);
+
+/**
+ * Applies the flow in its scoring direction: from `n` rows of features to points of the prior.
+ *
+ * As `regflow_model_forward` the other way round: `log_det`, `[n]`, becomes log |det d prior / d features|, and the density of the
+ * features is log p(prior) + log_det. Networks compute in single precision: the two directions differ by rounding.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe
+ * to call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_inverse(const regflow_model_t *model,
+                                       size_t n,
+                                       const double *features,
+                                       size_t features_length,
+                                       double *prior,
+                                       size_t prior_length,
+                                       double *log_det,
+                                       size_t log_det_length);
 
 /**
  * Loads a model.

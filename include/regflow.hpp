@@ -174,6 +174,16 @@ inline void load_plugin(const std::string &path) { detail::check(regflow_plugin_
 /// What there is by way of plugins, a JSON array of objects.
 inline std::string plugins() { return detail::text(regflow_plugins); }
 
+/// Sets the number of threads that compute, before anything is computed; 0: as many as there are processors for this process.
+inline void set_threads(std::size_t n) { detail::check(regflow_set_threads(n)); }
+
+/// Number of threads that compute.
+inline std::size_t threads() {
+    std::size_t n = 0;
+    detail::check(regflow_threads(&n));
+    return n;
+}
+
 /// Severity of a message to the log.
 enum class LogLevel : std::int32_t {
     warning = REGFLOW_LOG_WARNING,
@@ -228,6 +238,30 @@ struct Units {
 struct Samples {
     std::vector<double> positions; ///< [n][n_atoms][3], in the units of the model
     std::vector<double> log_q;     ///< [n], log density of each
+};
+
+/// Log densities of configurations, and their gradients.
+struct Scores {
+    std::vector<double> log_q;    ///< [n]
+    std::vector<double> gradient; ///< [n][n_atoms][3], d log_q / d position
+};
+
+/// Rows of features, or of points of the prior, with what relates their density to that of where they come from.
+struct Mapped {
+    std::vector<double> values;  ///< [n][n_features]
+    std::vector<double> log_det; ///< [n], of the flow in the direction taken
+};
+
+/// Features of configurations, or configurations of features.
+struct Placed {
+    std::vector<double> values;     ///< [n][n_features] or [n][n_atoms][3]
+    std::vector<double> log_volume; ///< [n]
+};
+
+/// Whether a feature is any number or an angle.
+enum class FeatureKind : std::int32_t {
+    real = REGFLOW_FEATURE_REAL,
+    circular = REGFLOW_FEATURE_CIRCULAR,
 };
 
 /// A trained model. Functions that are `const` may be called from several threads at once.
@@ -327,6 +361,65 @@ public:
                                                 log_q.size()));
     }
 
+    /// Log densities of configurations, and their gradients by positions.
+    Scores log_density_gradient(Span<const double> positions) const {
+        const std::size_t n = rows(positions, 3 * n_atoms());
+        Scores scores{std::vector<double>(n), std::vector<double>(positions.size())};
+        detail::check(regflow_model_log_density_gradient(handle(), n, positions.data(), positions.size(), scores.log_q.data(), n,
+                                                         scores.gradient.data(), scores.gradient.size()));
+        return scores;
+    }
+
+    std::size_t n_features() const {
+        std::size_t n_features = 0;
+        detail::check(regflow_model_n_features(handle(), &n_features));
+        return n_features;
+    }
+
+    /// Kind of each feature.
+    std::vector<FeatureKind> feature_kinds() const {
+        std::vector<std::int32_t> codes(n_features());
+        detail::check(regflow_model_feature_kinds(handle(), codes.data(), codes.size()));
+        std::vector<FeatureKind> kinds;
+        for (const std::int32_t code : codes) {
+            kinds.push_back(static_cast<FeatureKind>(code));
+        }
+        return kinds;
+    }
+
+    /// Features of configurations, `[n][n_atoms][3]`.
+    Placed to_features(Span<const double> positions) const {
+        const std::size_t n = rows(positions, 3 * n_atoms());
+        Placed placed{std::vector<double>(n * n_features()), std::vector<double>(n)};
+        detail::check(regflow_model_to_features(handle(), n, positions.data(), positions.size(), placed.values.data(),
+                                                placed.values.size(), placed.log_volume.data(), n));
+        return placed;
+    }
+
+    /// Configurations of features, `[n][n_features]`.
+    Placed to_positions(Span<const double> features) const {
+        const std::size_t n = rows(features, n_features());
+        Placed placed{std::vector<double>(n * n_atoms() * 3), std::vector<double>(n)};
+        detail::check(regflow_model_to_positions(handle(), n, features.data(), features.size(), placed.values.data(),
+                                                 placed.values.size(), placed.log_volume.data(), n));
+        return placed;
+    }
+
+    /// From gradients by the positions of these features, those by the features, of the same scalar plus `log_volume`.
+    std::vector<double> pull_back(Span<const double> features, Span<const double> position_gradients) const {
+        std::vector<double> gradients(features.size());
+        detail::check(regflow_model_pull_back(handle(), rows(features, n_features()), features.data(), features.size(),
+                                              position_gradients.data(), position_gradients.size(), gradients.data(),
+                                              gradients.size()));
+        return gradients;
+    }
+
+    /// Features of points of the prior, `[n][n_features]`.
+    Mapped forward(Span<const double> prior) const { return map(regflow_model_forward, prior); }
+
+    /// Points of the prior of features, `[n][n_features]`.
+    Mapped inverse(Span<const double> features) const { return map(regflow_model_inverse, features); }
+
     /// Log importance weights of samples with these energies and log densities.
     std::vector<double> log_weights(Span<const double> energies, Span<const double> log_q) const {
         std::vector<double> log_weights(energies.size());
@@ -339,6 +432,19 @@ public:
     regflow_model_t *handle() const noexcept { return handle_.get(); }
 
 private:
+    static std::size_t rows(Span<const double> values, std::size_t width) noexcept {
+        return width == 0 ? 0 : values.size() / width;
+    }
+
+    template <typename Function>
+    Mapped map(Function function, Span<const double> from) const {
+        const std::size_t n = rows(from, n_features());
+        Mapped mapped{std::vector<double>(from.size()), std::vector<double>(n)};
+        detail::check(function(handle(), n, from.data(), from.size(), mapped.values.data(), mapped.values.size(),
+                               mapped.log_det.data(), n));
+        return mapped;
+    }
+
     static regflow_load_options_t load_options(const std::string &device) noexcept {
         regflow_load_options_t options{};
         options.struct_size = sizeof options;
@@ -361,6 +467,9 @@ public:
     /// Writes the energies `[n]` of the configurations `positions`, `[n][n_atoms][3]`, in the units of the energy.
     using Function = std::function<void(Span<const double> positions, Span<double> energies)>;
 
+    /// Writes energies, and the forces `[n][n_atoms][3]` as well.
+    using Forces = std::function<void(Span<const double> positions, Span<double> energies, Span<double> forces)>;
+
     /// Takes over a handle of the C interface.
     explicit Energy(regflow_energy_t *handle) noexcept : handle_(handle) {}
 
@@ -373,9 +482,14 @@ public:
 
     /// The energy that a function of the caller computes. What it throws is thrown again by `compute`, `Move::run` or
     /// `train`.
-    Energy(std::size_t n_atoms, Function function, Threads threads = Threads::one) {
+    Energy(std::size_t n_atoms, Function function, Threads threads = Threads::one)
+        : Energy(n_atoms, std::move(function), Forces(), threads) {}
+
+    /// As above, with forces, which a polish uses.
+    Energy(std::size_t n_atoms, Function function, Forces with_forces, Threads threads = Threads::one) {
         auto callback = std::make_unique<Callback>();
         callback->function = std::move(function);
+        callback->forces = std::move(with_forces);
         regflow_energy_callback_t c{};
         c.struct_size = sizeof c;
         c.user_data = callback.get();
@@ -386,6 +500,16 @@ public:
                 return 0;
             });
         };
+        if (callback->forces) {
+            c.energies_and_forces = [](void *user_data, std::size_t n, std::size_t atoms, const double *positions,
+                                       double *energies, double *forces) {
+                auto &self = *static_cast<Callback *>(user_data);
+                return self.thrown.guard([&]() -> std::int32_t {
+                    self.forces({positions, n * atoms * 3}, {energies, n}, {forces, n * atoms * 3});
+                    return 0;
+                });
+            };
+        }
         c.release = [](void *user_data) { delete static_cast<Callback *>(user_data); };
         c.threads = static_cast<std::int32_t>(threads);
         regflow_energy_t *handle = nullptr;
@@ -434,6 +558,7 @@ public:
 private:
     struct Callback {
         Function function;
+        Forces forces;
         detail::Thrown thrown;
     };
 

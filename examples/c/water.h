@@ -49,6 +49,30 @@ static inline double water_energy(const double positions[9]) {
     return water_bond_energy(r[0]) + water_bond_energy(r[1]) + water_angle_energy(acos(cosine));
 }
 
+/* The energy, and minus its gradient by positions. */
+static inline double water_forces(const double positions[9], double forces[9]) {
+    double u[3], v[3], r[2] = {0.0, 0.0}, dot = 0.0;
+    for (int k = 0; k < 3; k++) {
+        u[k] = positions[3 + k] - positions[k];
+        v[k] = positions[6 + k] - positions[k];
+        r[0] += u[k] * u[k];
+        r[1] += v[k] * v[k];
+        dot += u[k] * v[k];
+    }
+    r[0] = sqrt(r[0]);
+    r[1] = sqrt(r[1]);
+    const double cosine = fmin(fmax(dot / (r[0] * r[1]), -1.0), 1.0);
+    const double angle = acos(cosine), sine = fmax(sqrt(1.0 - cosine * cosine), 1e-9);
+    const double bend = WATER_KA * (angle - WATER_A0) / sine;
+    for (int k = 0; k < 3; k++) {
+        const double e = u[k] / r[0], f = v[k] / r[1];
+        forces[3 + k] = -WATER_KR * (r[0] - WATER_R0) * e + bend * (f - cosine * e) / r[0];
+        forces[6 + k] = -WATER_KR * (r[1] - WATER_R0) * f + bend * (e - cosine * f) / r[1];
+        forces[k] = -forces[3 + k] - forces[6 + k];
+    }
+    return water_bond_energy(r[0]) + water_bond_energy(r[1]) + water_angle_energy(angle);
+}
+
 /* log Z of the three internal coordinates and the mean energy, by the trapezoidal rule. */
 static inline void water_exact(double *log_z, double *mean_energy) {
     const int steps = 20000;

@@ -113,6 +113,9 @@ void FixRegflow::parse_keyword(int narg, char **arg, int &at)
     const int given = utils::inumeric(FLERR, *values(1), false, lmp);
     if (given <= 0) error->all(FLERR, "Fix regflow: batch is {}, expected 1 or more", given);
     batch = static_cast<std::size_t>(given);
+  } else if (keyword == "threads") {
+    threads = utils::inumeric(FLERR, *values(1), false, lmp);
+    if (threads <= 0) error->all(FLERR, "Fix regflow: threads is {}, expected 1 or more", threads);
   } else if (keyword == "device") {
     device = *values(1);
   } else if (keyword == "elements") {
@@ -137,7 +140,7 @@ void FixRegflow::parse_keyword(int narg, char **arg, int &at)
       error->all(FLERR, "Fix regflow: lj is {} {}, expected SIGMA (nm) and EPSILON (kJ/mol) above 0", given[0], given[1]);
   } else {
     error->all(FLERR,
-               "Fix regflow: there is no keyword {}; there are every, temperature, seed, atoms, batch, device, elements, frame,"
+               "Fix regflow: there is no keyword {}; there are every, temperature, seed, atoms, batch, threads, device, elements, frame,"
                " lj, placement",
                keyword);
   }
@@ -163,6 +166,12 @@ std::string FixRegflow::load()
 
 std::string FixRegflow::open_model()
 {
+  // Beside other ranks, which wait meanwhile on processors of their own, no more than LAMMPS itself would take here.
+  if (threads == 0 && comm->nprocs > 1) threads = comm->nthreads;
+  if (threads > 0) {
+    const std::string refused = failure(regflow_set_threads(static_cast<std::size_t>(threads)));
+    if (!refused.empty()) return refused;
+  }
   regflow_load_options_t options = {};
   options.struct_size = sizeof options;
   options.device = device.c_str();

@@ -51,6 +51,7 @@ class FixRegflow : public Fix {
   double temperature = 0.0;
   std::uint64_t seed = 0;    // as given, then mixed with the ID of the fix
   std::size_t batch = 0;
+  int threads = 0;
   bool random_placement = false, elements = true;
   double sigma = 0.0, epsilon = 0.0;    // nm, kJ/mol: units lj
   std::vector<tagint> atoms, frame;

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use regflow_core::tensor::{self, Device};
 
@@ -251,6 +251,37 @@ pub(crate) fn check_length(
     Ok(())
 }
 
+/// Configurations of one call into the library: bounds what it allocates besides the caller's arrays. A multiple of what the
+/// network takes at a time.
+pub(crate) const BLOCK: usize = 1 << 14;
+
+/// `0..n` in parts of at most [`BLOCK`].
+pub(crate) fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n.div_ceil(BLOCK)).map(move |block| block * BLOCK..n.min((block + 1).saturating_mul(BLOCK)))
+}
+
+/// So many zeros, unless there is not the memory for them.
+pub(crate) fn zeros<T: Copy + Default>(n: usize) -> Result<Vec<T>, Failure> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(n).map_err(|_| Failure::Memory {
+        bytes: n.saturating_mul(size_of::<T>()),
+    })?;
+    zeros.resize(n, T::default());
+    Ok(zeros)
+}
+
+/// Another array made of an array of the caller's, unless there is not the memory for it.
+pub(crate) fn converted<T>(given: &[f64], convert: impl Fn(f64) -> T) -> Result<Vec<T>, Failure> {
+    let mut result = Vec::new();
+    result
+        .try_reserve_exact(given.len())
+        .map_err(|_| Failure::Memory {
+            bytes: given.len().saturating_mul(size_of::<T>()),
+        })?;
+    result.extend(given.iter().map(|&x| convert(x)));
+    Ok(result)
+}
+
 /// Fails unless a number of a struct is one of `valid`: others may get a meaning later.
 pub(crate) fn check_number(
     argument: &'static str,
@@ -292,6 +323,23 @@ mod tests {
             check_length("positions_length", 0, usize::MAX, 66),
             Err(Failure::TooLarge { argument: "n", .. })
         ));
+    }
+
+    #[test]
+    fn blocks_cover_everything_once_and_no_memory_is_an_error() {
+        assert_eq!(blocks(0).count(), 0);
+        assert_eq!(blocks(7).collect::<Vec<_>>(), [0..7]);
+        let n = 2 * BLOCK + 1;
+        assert_eq!(
+            blocks(n).collect::<Vec<_>>(),
+            [0..BLOCK, BLOCK..2 * BLOCK, 2 * BLOCK..n]
+        );
+        assert!(matches!(
+            zeros::<f64>(usize::MAX / 16),
+            Err(Failure::Memory { .. })
+        ));
+        assert_eq!(zeros::<u8>(3).unwrap(), [0; 3]);
+        assert_eq!(converted(&[1.0, 2.0], |x| 2.0 * x).unwrap(), [2.0, 4.0]);
     }
 
     #[test]

@@ -4,14 +4,16 @@ use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regflow_core::energy::{self, Energy, EnergyError};
+use regflow_core::energy::{Energy, EnergyError};
+use regflow_core::potential;
 
 use crate::arguments::{
-    Struct, check_length, check_number, output, results, structure, text, values,
+    Struct, blocks, check_length, check_number, converted, output, results, structure, text,
+    values, zeros,
 };
 use crate::failure::{CallbackError, Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
-use crate::status::{call_back, guard};
+use crate::status::{call_back, compute, guard};
 use crate::units::Units;
 
 /// An energy of the caller's.
@@ -20,7 +22,7 @@ use crate::units::Units;
 pub struct EnergyCallback {
     /// `sizeof(regflow_energy_callback_t)`.
     pub struct_size: usize,
-    /// First argument of both functions.
+    /// First argument of the functions.
     pub user_data: *mut c_void,
     /// Writes the energies of `n` configurations to `energies`, `[n]`. `positions` is `[n][n_atoms][3]`. Both are in the units set
     /// on the energy (nm, kJ/mol without). Returns 0, or a status of its own after `regflow_set_last_error`. An energy that is
@@ -34,9 +36,21 @@ pub struct EnergyCallback {
             energies: *mut f64,
         ) -> i32,
     >,
+    /// Writes energies as `energies` does, and forces (minus the gradient, in energy per length) to `forces`,
+    /// `[n][n_atoms][3]`. NULL: there are no forces, and a polish must do without.
+    pub energies_and_forces: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            n: usize,
+            n_atoms: usize,
+            positions: *const f64,
+            energies: *mut f64,
+            forces: *mut f64,
+        ) -> i32,
+    >,
     /// Called once with `user_data`, when the energy is not used any more; may be NULL.
     pub release: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
-    /// 0: `energies` is called by one thread at a time. 1: it may be called by several at once.
+    /// 0: the functions are called by one thread at a time. 1: they may be called by several at once.
     pub threads: i32,
     /// 0.
     pub reserved: i32,
@@ -81,52 +95,83 @@ impl Energy for InUnits {
         self.callback.n_atoms
     }
 
+    fn has_forces(&self) -> bool {
+        self.callback.functions.energies_and_forces.is_some()
+    }
+
     fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
         let Callback {
-            functions,
-            n_atoms,
-            turn,
+            functions, n_atoms, ..
         } = &*self.callback;
         let Some(function) = functions.energies else {
             return Ok(());
         };
-        let converted: Vec<f64> = positions.iter().map(|x| x / self.units.length).collect();
-        energies.fill(f64::NAN);
-        let _turn = match functions.threads {
-            0 => Some(turn.lock().unwrap_or_else(PoisonError::into_inner)),
-            _ => None,
-        };
-        // SAFETY: the caller's own function; both arrays are as long as the interface says.
-        call_back(|| unsafe {
-            function(
-                functions.user_data,
-                energies.len(),
-                *n_atoms,
-                converted.as_ptr(),
-                energies.as_mut_ptr(),
-            )
+        self.call(positions, energies, |n, positions, energies| {
+            // SAFETY: the caller's own function; both arrays are as long as the interface says.
+            unsafe { function(functions.user_data, n, *n_atoms, positions, energies) }
         })
-        .map_err(|(status, message)| {
-            EnergyError::External(Box::new(CallbackError { status, message }))
-        })?;
-        energies.iter_mut().for_each(|u| *u *= self.units.energy);
-        Ok(())
-    }
-
-    fn has_forces(&self) -> bool {
-        false
     }
 
     fn energies_and_forces(
         &self,
-        _: &[f64],
-        _: &mut [f64],
-        _: &mut [f64],
+        positions: &[f64],
+        energies: &mut [f64],
+        forces: &mut [f64],
     ) -> Result<(), EnergyError> {
-        Err(EnergyError::External(
-            "an energy callback has no forces: set \"forces\": false in the settings of the polish"
-                .into(),
-        ))
+        let Callback {
+            functions, n_atoms, ..
+        } = &*self.callback;
+        let function = functions.energies_and_forces.ok_or_else(|| {
+            EnergyError::External(
+                "an energy callback without `energies_and_forces` has no forces: set that function, or train with \
+                 \"forces\": false in the settings of the polish"
+                    .into(),
+            )
+        })?;
+        forces.fill(f64::NAN);
+        self.call(positions, energies, |n, positions, energies| {
+            // SAFETY: the caller's own function; the arrays are as long as the interface says.
+            unsafe {
+                function(
+                    functions.user_data,
+                    n,
+                    *n_atoms,
+                    positions,
+                    energies,
+                    forces.as_mut_ptr(),
+                )
+            }
+        })?;
+        let unit = self.units.energy / self.units.length;
+        forces.iter_mut().for_each(|f| *f *= unit);
+        Ok(())
+    }
+}
+
+impl InUnits {
+    /// Converts positions and energies, and keeps calls apart where they must be.
+    fn call(
+        &self,
+        positions: &[f64],
+        energies: &mut [f64],
+        function: impl FnOnce(usize, *const f64, *mut f64) -> i32,
+    ) -> Result<(), EnergyError> {
+        let converted: Vec<f64> = positions.iter().map(|x| x / self.units.length).collect();
+        energies.fill(f64::NAN);
+        let _turn = match self.callback.functions.threads {
+            0 => Some(
+                self.callback
+                    .turn
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            ),
+            _ => None,
+        };
+        call_back(|| function(energies.len(), converted.as_ptr(), energies.as_mut_ptr())).map_err(
+            |(status, message)| EnergyError::External(Box::new(CallbackError { status, message })),
+        )?;
+        energies.iter_mut().for_each(|u| *u *= self.units.energy);
+        Ok(())
     }
 }
 
@@ -183,11 +228,12 @@ pub unsafe extern "C" fn regflow_energy_load(
     source: *const c_char,
     energy: *mut *mut EnergyHandle,
 ) -> Status {
-    guard("regflow_energy_load", || {
+    compute("regflow_energy_load", || {
         // SAFETY: the caller vouches for both pointers.
         let (energy, source) = unsafe { (output("energy", energy)?, text("source", source)) };
         *energy = std::ptr::null_mut();
-        let loaded = energy::load(source?).map_err(|error| Failure::LoadEnergy(Box::new(error)))?;
+        let loaded =
+            potential::load(source?).map_err(|error| Failure::LoadEnergy(Box::new(error)))?;
         *energy = create(Content {
             source: Source::Loaded(Arc::from(loaded)),
             units: Units::MD,
@@ -304,7 +350,7 @@ pub unsafe extern "C" fn regflow_energy_set_units(
 /// energy that is not finite, and those beside it are computed as ever.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_CALLBACK`; `REGFLOW_ERROR_COMPUTE`, among others for
-/// the forces of a callback. Safe to call from several threads. Since 1.
+/// the forces of a callback without them; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several threads. Since 1.
 ///
 /// # Safety
 /// `energy` is an energy that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -319,7 +365,7 @@ pub unsafe extern "C" fn regflow_energy_compute(
     forces: *mut f64,
     forces_length: usize,
 ) -> Status {
-    guard("regflow_energy_compute", || {
+    compute("regflow_energy_compute", || {
         // SAFETY: the caller vouches for the energy.
         let content = unsafe { shared("energy", energy) }?;
         let (energy, units) = (content.energy(), content.units);
@@ -337,23 +383,32 @@ pub unsafe extern "C" fn regflow_energy_compute(
                 results("forces", forces, forces_length)?,
             )
         };
-        let positions: Vec<f64> = positions.iter().map(|x| x * units.length).collect();
-        let mut computed = vec![0.0; n];
-        let mut found = vec![0.0; forces.len()];
-        match forces.is_empty() {
-            true => energy.energies(&positions, &mut computed),
-            false => energy.energies_and_forces(&positions, &mut computed, &mut found),
-        }
-        .map_err(|error| Failure::Energy(Box::new(error)))?;
         let unit = units.energy / units.length;
-        forces
-            .iter_mut()
-            .zip(found)
-            .for_each(|(to, from)| *to = from / unit);
-        energies
-            .iter_mut()
-            .zip(computed)
-            .for_each(|(to, from)| *to = from / units.energy);
+        for block in blocks(n) {
+            let rows = block.start * width..block.end * width;
+            let positions = converted(&positions[rows.clone()], |x| x * units.length)?;
+            let mut computed = zeros(block.len())?;
+            match forces.is_empty() {
+                true => energy.energies(&positions, &mut computed),
+                false => {
+                    let forces = &mut forces[rows];
+                    let mut found = zeros(forces.len())?;
+                    let done = energy.energies_and_forces(&positions, &mut computed, &mut found);
+                    if done.is_ok() {
+                        forces
+                            .iter_mut()
+                            .zip(found)
+                            .for_each(|(to, from)| *to = from / unit);
+                    }
+                    done
+                }
+            }
+            .map_err(|error| Failure::Energy(Box::new(error)))?;
+            energies[block]
+                .iter_mut()
+                .zip(computed)
+                .for_each(|(to, from)| *to = from / units.energy);
+        }
         Ok(())
     })
 }

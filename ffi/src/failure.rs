@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use regflow_core::energy::EnergyError;
 use regflow_core::model::ModelError;
 use regflow_core::pairs::PairsError;
+use regflow_core::parallel::ThreadsError;
 use regflow_core::plugin::PluginError;
+use regflow_core::potential::PotentialError;
 use regflow_core::sample::{MoveError, SampleError};
 use regflow_core::system::SystemError;
 use regflow_core::tensor::TensorError;
@@ -27,14 +29,14 @@ pub const REGFLOW_ERROR_IO: i32 = 3;
 pub const REGFLOW_ERROR_MODEL: i32 = 4;
 /// The device does not exist, or this library was built without support for it.
 pub const REGFLOW_ERROR_DEVICE: i32 = 5;
-/// A computation failed, for instance for want of memory on the device.
+/// A computation failed, for instance for want of memory.
 pub const REGFLOW_ERROR_COMPUTE: i32 = 6;
 /// A plugin, or the library of an engine, is missing or cannot be used.
 pub const REGFLOW_ERROR_PLUGIN: i32 = 7;
 /// A callback of the caller's failed; the message has its status, and what it passed to `regflow_set_last_error`.
 pub const REGFLOW_ERROR_CALLBACK: i32 = 8;
 /// A call at the wrong time: a handle that was freed or is in use by another thread, a decision without a proposal, a state
-/// of another move.
+/// of another move, a computation in a process that was forked after the first one, another number of threads after it.
 pub const REGFLOW_ERROR_STATE: i32 = 9;
 /// A fault of the library itself: please report it together with the message.
 pub const REGFLOW_ERROR_INTERNAL: i32 = 255;
@@ -76,6 +78,12 @@ pub(crate) enum Failure {
         argument: &'static str,
         name: &'static str,
     },
+    #[error(
+        "{bytes} bytes of memory are needed, more than there are: pass fewer configurations in one call"
+    )]
+    Memory { bytes: usize },
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
     #[error("argument `{argument}` was freed")]
     Freed { argument: &'static str },
     #[error("argument `{argument}` is in use by another call")]
@@ -127,7 +135,7 @@ pub(crate) enum Failure {
     #[error("the model cannot be evaluated")]
     Compute(#[source] Box<ModelError>),
     #[error("argument `source`")]
-    LoadEnergy(#[source] Box<EnergyError>),
+    LoadEnergy(#[source] Box<PotentialError>),
     #[error("the energy cannot be evaluated")]
     Energy(#[source] Box<EnergyError>),
     #[error("argument `path`")]
@@ -185,10 +193,10 @@ fn loading(error: &ModelError) -> Status {
 }
 
 /// The code of an energy that cannot be loaded.
-fn energy(error: &EnergyError) -> Status {
+fn energy(error: &PotentialError) -> Status {
     match error {
-        EnergyError::Read { .. } => REGFLOW_ERROR_IO,
-        EnergyError::Plugin(error) => plugin(error),
+        PotentialError::Energy(EnergyError::Read { .. }) => REGFLOW_ERROR_IO,
+        PotentialError::Plugin(error) => plugin(error),
         _ => REGFLOW_ERROR_ARGUMENT,
     }
 }
@@ -210,7 +218,7 @@ fn training(error: &TrainError) -> Status {
         TrainError::Option { .. }
         | TrainError::NoStage
         | TrainError::Missing { .. }
-        | TrainError::TooFewFrames { .. } => REGFLOW_ERROR_ARGUMENT,
+        | TrainError::Dataset(_) => REGFLOW_ERROR_ARGUMENT,
         TrainError::Energy(error) => evaluation(error),
         TrainError::Flow(error) => match &**error {
             ModelError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
@@ -225,7 +233,7 @@ fn training(error: &TrainError) -> Status {
         TrainError::ReadCheckpoint { .. } | TrainError::System(_) => REGFLOW_ERROR_IO,
         TrainError::Target(error) => match &**error {
             PairsError::Plugin(error) => plugin(error),
-            PairsError::Data(error) => training(error),
+            PairsError::Data(_) => REGFLOW_ERROR_ARGUMENT,
             _ => REGFLOW_ERROR_COMPUTE,
         },
         _ => REGFLOW_ERROR_COMPUTE,
@@ -273,7 +281,12 @@ impl Failure {
                 _ => REGFLOW_ERROR_ARGUMENT,
             },
             Self::Train(error) => job(error),
-            Self::Compute(_) | Self::Weights(_) => REGFLOW_ERROR_COMPUTE,
+            Self::Threads(ThreadsError::Running { .. } | ThreadsError::Forked { .. }) => {
+                REGFLOW_ERROR_STATE
+            }
+            Self::Threads(_) | Self::Memory { .. } | Self::Compute(_) | Self::Weights(_) => {
+                REGFLOW_ERROR_COMPUTE
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::ptr::{null, null_mut};
 
 use crate::failure::{REGFLOW_ERROR_INTERNAL, Status};
 use crate::status::{fault, regflow_last_error};
-use crate::{energy, library, model, moves, status, train, units, weights};
+use crate::{energy, library, maps, model, moves, status, train, units, weights};
 
 type Call = (&'static str, fn() -> Status);
 
@@ -34,6 +34,10 @@ fn calls() -> Vec<Call> {
         }),
         ("regflow_set_log", || unsafe {
             library::log::regflow_set_log(null())
+        }),
+        ("regflow_set_threads", || library::regflow_set_threads(0)),
+        ("regflow_threads", || unsafe {
+            library::regflow_threads(null_mut())
         }),
         ("regflow_devices", || unsafe {
             library::regflow_devices(null_mut(), 0, null_mut())
@@ -82,6 +86,39 @@ fn calls() -> Vec<Call> {
         }),
         ("regflow_model_log_density", || unsafe {
             model::regflow_model_log_density(null(), 0, null(), 0, null_mut(), 0)
+        }),
+        ("regflow_model_log_density_gradient", || unsafe {
+            maps::regflow_model_log_density_gradient(
+                null(),
+                0,
+                null(),
+                0,
+                null_mut(),
+                0,
+                null_mut(),
+                0,
+            )
+        }),
+        ("regflow_model_n_features", || unsafe {
+            maps::regflow_model_n_features(null(), null_mut())
+        }),
+        ("regflow_model_feature_kinds", || unsafe {
+            maps::regflow_model_feature_kinds(null(), null_mut(), 0)
+        }),
+        ("regflow_model_to_features", || unsafe {
+            maps::regflow_model_to_features(null(), 0, null(), 0, null_mut(), 0, null_mut(), 0)
+        }),
+        ("regflow_model_to_positions", || unsafe {
+            maps::regflow_model_to_positions(null(), 0, null(), 0, null_mut(), 0, null_mut(), 0)
+        }),
+        ("regflow_model_pull_back", || unsafe {
+            maps::regflow_model_pull_back(null(), 0, null(), 0, null(), 0, null_mut(), 0)
+        }),
+        ("regflow_model_forward", || unsafe {
+            maps::regflow_model_forward(null(), 0, null(), 0, null_mut(), 0, null_mut(), 0)
+        }),
+        ("regflow_model_inverse", || unsafe {
+            maps::regflow_model_inverse(null(), 0, null(), 0, null_mut(), 0, null_mut(), 0)
         }),
         ("regflow_move_new", || unsafe {
             moves::regflow_move_new(null(), null(), null_mut())

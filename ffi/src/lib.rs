@@ -15,6 +15,7 @@ mod failure;
 mod faults;
 mod handle;
 mod library;
+mod maps;
 mod model;
 mod moves;
 mod status;

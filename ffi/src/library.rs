@@ -1,12 +1,12 @@
-//! The library as a whole: its log, devices and plugins.
+//! The library as a whole: its log, threads, devices and plugins.
 
 use std::ffi::c_char;
 use std::path::Path;
 
-use regflow_core::{plugin, tensor};
+use regflow_core::{parallel, plugin, tensor};
 use serde_json::json;
 
-use crate::arguments::{text, write_text};
+use crate::arguments::{output, text, write_text};
 use crate::failure::{Failure, Status};
 use crate::status::guard;
 
@@ -96,6 +96,43 @@ pub(crate) mod log {
         // SAFETY: the caller's own function and data, by one thread at a time.
         unsafe { write(user_data, level, line.as_ptr()) };
     }
+}
+
+/// Sets the number of threads of this library in this process, for everything that it computes on the CPU; 0 stands for the
+/// default.
+///
+/// There is one pool of threads, whoever calls; a calling thread waits for it. Without this call the first one that computes starts
+/// as many threads as the environment variable RAYON_NUM_THREADS says, or else as the process may use processors: those of its
+/// affinity mask, or fewer if a control group limits its time. An engine that runs several processes on a node (ranks) and does not
+/// bind each to its own processors sets the number here, such as 1. To be called before anything is computed; later only the number
+/// that is running is accepted. The libraries of other engines that compute energies (`openmm:`, `lammps:`) have threads of their own.
+///
+/// Threads are not copied by `fork`: a process that is forked after its parent has computed gets `REGFLOW_ERROR_STATE` from every
+/// function that computes. The first call that computes also sets the environment variable CANDLE_NUM_THREADS to 1, unless it
+/// is set, so that the tensor library starts no threads beside these: no other thread may change the environment meanwhile.
+///
+/// Errors: `REGFLOW_ERROR_STATE` if another number of threads is running, or in a forked process; `REGFLOW_ERROR_COMPUTE` if the
+/// system gives no threads. Safe to call from any thread. Since 1.
+#[unsafe(no_mangle)]
+pub extern "C" fn regflow_set_threads(n: usize) -> Status {
+    guard("regflow_set_threads", || Ok(parallel::set_threads(n)?))
+}
+
+/// Writes the number of threads to `*n`; starts them, if nothing has been computed yet.
+///
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE` if the system gives no
+/// threads. Safe to call from any thread. Since 1.
+///
+/// # Safety
+/// `n` may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn regflow_threads(n: *mut usize) -> Status {
+    guard("regflow_threads", || {
+        // SAFETY: the caller vouches for the pointer.
+        let n = unsafe { output("n", n) }?;
+        *n = parallel::threads()?;
+        Ok(())
+    })
 }
 
 /// Writes the devices that this build can use here as a JSON array: `["cpu", "cuda:0"]`.

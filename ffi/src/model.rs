@@ -12,11 +12,11 @@ use regflow_core::tensor::Device;
 use serde_json::json;
 
 use crate::arguments::{
-    Struct, check_length, device, output, results, structure, text, values, write_text,
+    Struct, blocks, check_length, device, output, results, structure, text, values, write_text,
 };
 use crate::failure::{Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
-use crate::status::guard;
+use crate::status::{compute, guard};
 use crate::units::Units;
 
 /// A model, with the caller's view of it.
@@ -51,7 +51,12 @@ impl Content {
     }
 
     /// Configurations as the caller has them from those of the model, in nm.
-    fn to_caller_order(&self, model: &[f64], caller: &mut [f64]) {
+    pub(crate) fn to_caller_order(&self, model: &[f64], caller: &mut [f64]) {
+        self.scatter(model, caller, 1.0 / self.units.length);
+    }
+
+    /// Numbers per coordinate in the caller's order from those in the model's, times `factor`.
+    pub(crate) fn scatter(&self, model: &[f64], caller: &mut [f64], factor: f64) {
         let width = 3 * self.model.n_atoms();
         for (model, caller) in model
             .chunks_exact(width)
@@ -59,14 +64,19 @@ impl Content {
         {
             for (atom, x) in model.chunks_exact(3).enumerate() {
                 let at = 3 * self.place(atom);
-                (0..3).for_each(|k| caller[at + k] = x[k] / self.units.length);
+                (0..3).for_each(|k| caller[at + k] = x[k] * factor);
             }
         }
     }
 
     /// Configurations of the model, in nm, from those of the caller.
-    fn to_model_order<'a>(&self, caller: &'a [f64]) -> Cow<'a, [f64]> {
-        if self.order.is_none() && self.units.length == 1.0 {
+    pub(crate) fn to_model_order<'a>(&self, caller: &'a [f64]) -> Cow<'a, [f64]> {
+        self.gather(caller, self.units.length)
+    }
+
+    /// The reverse of [`Content::scatter`].
+    pub(crate) fn gather<'a>(&self, caller: &'a [f64], factor: f64) -> Cow<'a, [f64]> {
+        if self.order.is_none() && factor == 1.0 {
             return Cow::Borrowed(caller);
         }
         let width = 3 * self.model.n_atoms();
@@ -77,7 +87,7 @@ impl Content {
         {
             for (atom, x) in model.chunks_exact_mut(3).enumerate() {
                 let at = 3 * self.place(atom);
-                (0..3).for_each(|k| x[k] = caller[at + k] * self.units.length);
+                (0..3).for_each(|k| x[k] = caller[at + k] * factor);
             }
         }
         Cow::Owned(model)
@@ -88,7 +98,7 @@ impl Content {
         self.order.as_ref().map_or(atom, |order| order[atom])
     }
 
-    fn log_density_shift(&self) -> f64 {
+    pub(crate) fn log_density_shift(&self) -> f64 {
         self.units.log_density_shift(self.model.n_atoms())
     }
 }
@@ -153,7 +163,7 @@ pub unsafe extern "C" fn regflow_model_load(
     options: *const LoadOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
-    guard("regflow_model_load", || {
+    compute("regflow_model_load", || {
         // SAFETY: the caller vouches for the three pointers.
         let (model, path, device) = unsafe {
             (
@@ -200,7 +210,7 @@ pub unsafe extern "C" fn regflow_model_load_memory(
     options: *const LoadOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
-    guard("regflow_model_load_memory", || {
+    compute("regflow_model_load_memory", || {
         // SAFETY: the caller vouches for the three pointers.
         let (model, bytes, device) = unsafe {
             (
@@ -478,7 +488,7 @@ pub unsafe extern "C" fn regflow_model_sample(
     log_q: *mut f64,
     log_q_length: usize,
 ) -> Status {
-    guard("regflow_model_sample", || {
+    compute("regflow_model_sample", || {
         // SAFETY: the caller vouches for the model.
         let content = unsafe { shared("model", model) }?;
         let model = &content.model;
@@ -497,13 +507,17 @@ pub unsafe extern "C" fn regflow_model_sample(
         if first_index.checked_add(n as u64 - 1).is_none() {
             return Err(Failure::IndexOverflow { first_index, n });
         }
-        let samples = model
-            .sample(n, seed, first_index)
-            .map_err(|error| Failure::Compute(Box::new(error)))?;
-        content.to_caller_order(&samples.positions, positions);
-        let shift = content.log_density_shift();
-        for (to, from) in log_q.iter_mut().zip(&samples.log_q) {
-            *to = from + shift;
+        let (width, shift) = (3 * model.n_atoms(), content.log_density_shift());
+        for block in blocks(n) {
+            let first = first_index + block.start as u64;
+            let samples = model
+                .sample(block.len(), seed, first)
+                .map_err(|error| Failure::Compute(Box::new(error)))?;
+            let positions = &mut positions[block.start * width..block.end * width];
+            content.to_caller_order(&samples.positions, positions);
+            for (to, from) in log_q[block].iter_mut().zip(&samples.log_q) {
+                *to = from + shift;
+            }
         }
         Ok(())
     })
@@ -533,7 +547,7 @@ pub unsafe extern "C" fn regflow_model_log_density(
     log_q: *mut f64,
     log_q_length: usize,
 ) -> Status {
-    guard("regflow_model_log_density", || {
+    compute("regflow_model_log_density", || {
         // SAFETY: the caller vouches for the model.
         let content = unsafe { shared("model", model) }?;
         let width = 3 * content.model.n_atoms();
@@ -546,11 +560,14 @@ pub unsafe extern "C" fn regflow_model_log_density(
                 results("log_q", log_q, log_q_length)?,
             )
         };
-        let computed = log_density(&content.model, &content.to_model_order(positions))
-            .map_err(|error| Failure::Compute(Box::new(error)))?;
         let shift = content.log_density_shift();
-        for (to, from) in log_q.iter_mut().zip(computed) {
-            *to = from + shift;
+        for block in blocks(n) {
+            let positions = &positions[block.start * width..block.end * width];
+            let computed = log_density(&content.model, &content.to_model_order(positions))
+                .map_err(|error| Failure::Compute(Box::new(error)))?;
+            for (to, from) in log_q[block].iter_mut().zip(computed) {
+                *to = from + shift;
+            }
         }
         Ok(())
     })
@@ -558,22 +575,28 @@ pub unsafe extern "C" fn regflow_model_log_density(
 
 /// Log densities, minus infinity where there is none.
 fn log_density(model: &Model, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
-    let all: Vec<&[f64]> = positions.chunks_exact(3 * model.n_atoms()).collect();
+    let width = 3 * model.n_atoms();
+    let (rows, usable) = finite_rows(positions, width);
+    let mut log_q = vec![f64::NEG_INFINITY; positions.len() / width];
+    for (row, value) in rows.zip(model.log_density(&usable)?) {
+        if !value.is_nan() {
+            log_q[row] = value;
+        }
+    }
+    Ok(log_q)
+}
+
+/// Indices of the rows that are finite, and these rows.
+pub(crate) fn finite_rows(
+    positions: &[f64],
+    width: usize,
+) -> (impl Iterator<Item = usize>, Cow<'_, [f64]>) {
+    let all: Vec<&[f64]> = positions.chunks_exact(width).collect();
     let is_finite = |x: &&[f64]| x.iter().all(|x| x.is_finite());
     let finite: Vec<usize> = (0..all.len()).filter(|&i| is_finite(&all[i])).collect();
     let usable = match finite.len() == all.len() {
         true => Cow::Borrowed(positions),
         false => Cow::Owned(finite.iter().flat_map(|&i| all[i]).copied().collect()),
     };
-    let computed = match finite.is_empty() {
-        true => Vec::new(),
-        false => model.log_density(&usable)?,
-    };
-    let mut log_q = vec![f64::NEG_INFINITY; all.len()];
-    for (i, value) in finite.into_iter().zip(computed) {
-        if !value.is_nan() {
-            log_q[i] = value;
-        }
-    }
-    Ok(log_q)
+    (finite.into_iter(), usable)
 }

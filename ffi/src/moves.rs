@@ -6,14 +6,14 @@ use std::sync::Arc;
 use regflow_core::sample::{Metropolis, MoveOptions as CoreOptions, Placement};
 
 use crate::arguments::{
-    Struct, check, check_length, check_number, output, output_struct, results, structure, values,
-    write_bytes,
+    Struct, check, check_length, check_number, converted, output, output_struct, results,
+    structure, values, write_bytes, zeros,
 };
 use crate::energy::EnergyHandle;
 use crate::failure::{Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
 use crate::model::{Content as Model, ModelHandle};
-use crate::status::guard;
+use crate::status::{compute, guard};
 use crate::units::Units;
 
 /// Placement: the frame of the molecule stays as it is. Exact in every system.
@@ -108,8 +108,8 @@ impl Handle for MoveHandle {
 }
 
 impl Content {
-    fn to_core(&self, positions: &[f64]) -> Vec<f64> {
-        positions.iter().map(|x| x * self.units.length).collect()
+    fn to_core(&self, positions: &[f64]) -> Result<Vec<f64>, Failure> {
+        converted(positions, |x| x * self.units.length)
     }
 
     /// Positions in the caller's unit; those that did not change keep every bit.
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn regflow_move_new(
     options: *const MoveOptions,
     r#move: *mut *mut MoveHandle,
 ) -> Status {
-    guard("regflow_move_new", || {
+    compute("regflow_move_new", || {
         // SAFETY: the caller vouches for the pointer.
         let handle = unsafe { output("move", r#move) }?;
         *handle = std::ptr::null_mut();
@@ -270,7 +270,7 @@ pub unsafe extern "C" fn regflow_move_propose(
     log_ratios: *mut f64,
     log_ratios_length: usize,
 ) -> Status {
-    guard("regflow_move_propose", || {
+    compute("regflow_move_propose", || {
         // SAFETY: the caller vouches for the move and the arrays.
         let (mut content, positions, proposals, log_ratios) = unsafe {
             (
@@ -280,9 +280,9 @@ pub unsafe extern "C" fn regflow_move_propose(
                 results("log_ratios", log_ratios, log_ratios_length)?,
             )
         };
-        let before = content.to_core(positions);
-        let mut after = vec![0.0; proposals.len()];
-        let mut ratios = vec![0.0; log_ratios.len()];
+        let before = content.to_core(positions)?;
+        let mut after = zeros(proposals.len())?;
+        let mut ratios = zeros(log_ratios.len())?;
         content
             .metropolis
             .propose(&before, &mut after, &mut ratios)?;
@@ -314,7 +314,7 @@ pub unsafe extern "C" fn regflow_move_decide(
     accepted: *mut i32,
     accepted_length: usize,
 ) -> Status {
-    guard("regflow_move_decide", || {
+    compute("regflow_move_decide", || {
         // SAFETY: the caller vouches for the move and the arrays.
         let (mut content, energies, proposal_energies, accepted) = unsafe {
             (
@@ -329,9 +329,9 @@ pub unsafe extern "C" fn regflow_move_decide(
             )
         };
         let unit = content.units.energy;
-        let [before, after] = [energies, proposal_energies]
-            .map(|energies| energies.iter().map(|u| u * unit).collect::<Vec<_>>());
-        let mut decisions = vec![false; accepted.len()];
+        let before = converted(energies, |u| u * unit)?;
+        let after = converted(proposal_energies, |u| u * unit)?;
+        let mut decisions = zeros(accepted.len())?;
         content.metropolis.decide(&before, &after, &mut decisions)?;
         for (to, from) in accepted.iter_mut().zip(decisions) {
             *to = i32::from(from);
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn regflow_move_run(
     n_accepted: *mut usize,
     n_accepted_length: usize,
 ) -> Status {
-    guard("regflow_move_run", || {
+    compute("regflow_move_run", || {
         // SAFETY: the caller vouches for the handles and the arrays.
         let (mut content, energy, positions, energies, n_accepted) = unsafe {
             (
@@ -386,14 +386,14 @@ pub unsafe extern "C" fn regflow_move_run(
                 check_length(argument, given, n_walkers, 1)?;
             }
         }
-        let before = content.to_core(positions);
-        let mut after = before.clone();
-        let mut computed = vec![0.0; n_walkers];
+        let before = content.to_core(positions)?;
+        let mut after = converted(&before, |x| x)?;
+        let mut computed = zeros(n_walkers)?;
         let accepted =
             content
                 .metropolis
                 .run(energy.as_ref(), n_attempts, &mut after, &mut computed)?;
-        let given = positions.to_vec();
+        let given = converted(positions, |x| x)?;
         content.to_caller(&before, &after, &given, positions);
         let unit = content.units.energy;
         energies

@@ -1,15 +1,66 @@
 //! The guard around every function, and the last error of a thread.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use regflow_core::parallel;
 
 use crate::arguments::text;
 use crate::failure::{Failure, REGFLOW_ERROR_INTERNAL, REGFLOW_SUCCESS, Status};
 
 thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
+    /// Whether a call is in progress on this thread.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that are caught here from writing to the standard error of the caller's program: their text is in the last
+/// error. Those of other threads than the caller's and the library's are none of ours.
+fn silence() {
+    static SILENCED: Once = Once::new();
+    SILENCED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let guarded = GUARDED.try_with(Cell::get).unwrap_or(false);
+            if !guarded && !parallel::is_worker() {
+                before(panic);
+            }
+        }));
+    });
+}
+
+/// Marks this thread as guarded; a callback may be inside another call.
+struct Guarded(bool);
+
+impl Guarded {
+    fn new() -> Self {
+        silence();
+        Guarded(
+            GUARDED
+                .try_with(|guarded| guarded.replace(true))
+                .unwrap_or(false),
+        )
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = GUARDED.try_with(|guarded| guarded.set(self.0));
+    }
+}
+
+/// As [`guard`], for a function that computes: it needs the threads, which a forked process does not have.
+pub(crate) fn compute(
+    function: &'static str,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> Status {
+    guard(function, || {
+        parallel::start()?;
+        body()
+    })
 }
 
 /// Runs the body of one function. Whatever happens in it, a status comes out and, on failure, the message is kept for
@@ -22,6 +73,7 @@ pub(crate) fn guard(function: &'static str, body: impl FnOnce() -> Result<(), Fa
         body()
     };
     catch_unwind(AssertUnwindSafe(|| {
+        let _guarded = Guarded::new();
         let (status, message) = match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => return REGFLOW_SUCCESS,
             Ok(Err(failure)) => (failure.status(), failure.message()),
@@ -145,6 +197,20 @@ mod tests {
             last_error(),
             "regflow_test: internal error: panic without a message"
         );
+    }
+
+    /// In a process of its own, whose standard error is looked at.
+    #[test]
+    fn caught_panics_write_nothing() {
+        let itself = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(itself)
+            .args(["--exact", "--nocapture"])
+            .args(["status::tests::a_panic_becomes_a_status_and_a_message"])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(printed.contains("1 passed"), "{printed}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     }
 
     #[test]

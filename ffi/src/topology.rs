@@ -22,13 +22,13 @@ pub struct TopologyDescription {
     pub path: *const c_char,
     /// Number of atoms.
     pub n_atoms: usize,
-    /// `[n_atoms]`: nuclear charge of each atom, 1 to 118.
+    /// `[n_atoms]`: nuclear charge of each atom, 1 to 118; 0 for a bead of a coarse-grained model.
     pub atomic_numbers: *const u32,
     /// Number of bonds.
     pub n_bonds: usize,
     /// `[n_bonds][2]`: indices (from 0) of the two atoms of each bond, in any order. A bond may be named more than once.
     pub bonds: *const usize,
-    /// `[n_atoms]`: masses in g/mol. NULL: those of the elements.
+    /// `[n_atoms]`: masses in g/mol. NULL: those of the elements; those of beads are not known then.
     pub masses: *const f64,
     /// `[n_atoms]`: names of the atoms within their residues, such as "CA"; phi and psi are found by them. NULL: the symbol of the
     /// element with the atom's number.
@@ -118,19 +118,26 @@ impl TopologyDescription {
         let (residues, residue_of) = residues(&residue_names, residue_of, n_atoms)?;
         let atoms = (0..n_atoms).map(|atom| {
             let number = numbers[atom];
-            let (symbol, standard) = element(number).ok_or_else(|| Failure::Range {
+            let known = match number {
+                0 => Some(("X", 0.0)),
+                number => element(number),
+            };
+            let (symbol, standard) = known.ok_or_else(|| Failure::Range {
                 argument: "topology->atomic_numbers",
                 what: format!("atom {atom} has {number}"),
-                expected: "the nuclear charge of an element, 1 to 118",
+                expected: "the nuclear charge of an element, 1 to 118, or 0 for a bead",
             })?;
-            let mass = masses.get(atom).copied().unwrap_or(standard);
-            if !(mass > 0.0 && mass.is_finite()) {
+            let mass = masses.get(atom).copied();
+            if let Some(mass) = mass
+                && !(mass > 0.0 && mass.is_finite())
+            {
                 return Err(Failure::Range {
                     argument: "topology->masses",
                     what: format!("atom {atom} has {mass}"),
                     expected: "positive numbers of g/mol",
                 });
             }
+            let mass = mass.unwrap_or(standard);
             let name = names.get(atom).map(|name| (*name).to_owned());
             Ok(Atom {
                 name: name.unwrap_or_else(|| format!("{symbol}{}", atom + 1)),

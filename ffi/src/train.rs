@@ -18,7 +18,7 @@ use crate::failure::{Failure, Status};
 use crate::handle::{create, shared};
 use crate::library::log;
 use crate::model::{Content, ModelHandle, device_named};
-use crate::status::guard;
+use crate::status::compute;
 use crate::topology::TopologyDescription;
 use crate::units::Units;
 
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn regflow_train(
     options: *const TrainingOptions,
     model: *mut *mut ModelHandle,
 ) -> Status {
-    guard("regflow_train", || {
+    compute("regflow_train", || {
         // SAFETY: the caller vouches for the pointer.
         let handle = unsafe { output("model", model) }?;
         *handle = std::ptr::null_mut();

@@ -4,11 +4,11 @@ use regflow_core::sample::{Resampling, resample};
 use regflow_core::{metric, system};
 use std::mem::offset_of;
 
-use crate::arguments::{Struct, check_length, output_struct, results, values};
+use crate::arguments::{Struct, check_length, converted, output_struct, results, values};
 use crate::failure::{Failure, Status};
 use crate::handle::shared;
 use crate::model::ModelHandle;
-use crate::status::guard;
+use crate::status::compute;
 
 /// Resampling with one random offset: an index of expected count c comes out floor(c) or ceil(c) times.
 pub const REGFLOW_RESAMPLE_SYSTEMATIC: i32 = 0;
@@ -31,7 +31,8 @@ pub struct Diagnostics {
     pub ess_trimmed: f64,
     /// Pareto k-hat of the tail: below 0.5 good, above 0.7 not to be trusted; not-a-number if it cannot be told.
     pub k_hat: f64,
-    /// Logarithm of the mean weight; minus infinity if all are zero.
+    /// Logarithm of the mean weight, log Z; minus infinity if all are zero. In `internal` and `gauge` coordinates it is that of
+    /// shapes: the integral over all orientations as well has a further ln 8 pi^2.
     pub log_z: f64,
     /// Its bootstrap standard error.
     pub log_z_error: f64,
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn regflow_weights_log(
     log_weights: *mut f64,
     log_weights_length: usize,
 ) -> Status {
-    guard("regflow_weights_log", || {
+    compute("regflow_weights_log", || {
         // SAFETY: the caller vouches for the model.
         let content = unsafe { shared("model", model) }?;
         check_length("energies_length", energies_length, n, 1)?;
@@ -104,14 +105,14 @@ pub unsafe extern "C" fn regflow_weights_diagnose(
     seed: u64,
     diagnostics: *mut Diagnostics,
 ) -> Status {
-    guard("regflow_weights_diagnose", || {
+    compute("regflow_weights_diagnose", || {
         check_length("log_weights_length", log_weights_length, n, 1)?;
         // SAFETY: the caller vouches for the array.
         let weights = unsafe { values("log_weights", log_weights, log_weights_length) }?;
-        let weights: Vec<f64> = weights
-            .iter()
-            .map(|&w| if w.is_finite() { w } else { f64::NEG_INFINITY })
-            .collect();
+        let weights = converted(
+            weights,
+            |w| if w.is_finite() { w } else { f64::NEG_INFINITY },
+        )?;
         let log_z = metric::log_z(&weights, seed);
         let found = Diagnostics {
             struct_size: size_of::<Diagnostics>(),
@@ -148,7 +149,7 @@ pub unsafe extern "C" fn regflow_weights_resample(
     indices: *mut usize,
     indices_length: usize,
 ) -> Status {
-    guard("regflow_weights_resample", || {
+    compute("regflow_weights_resample", || {
         let method = match method {
             REGFLOW_RESAMPLE_SYSTEMATIC => Resampling::Systematic,
             REGFLOW_RESAMPLE_MULTINOMIAL => Resampling::Multinomial,

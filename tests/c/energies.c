@@ -25,6 +25,15 @@ static int32_t energies(void *user_data, size_t n, size_t n_atoms, const double 
     return script->status;
 }
 
+static int32_t energies_and_forces(void *user_data, size_t n, size_t n_atoms, const double *positions, double *result,
+                                   double *forces) {
+    struct script *script = user_data;
+    for (size_t k = 0; k < 3 * n * n_atoms && script->status == 0; k++) {
+        forces[k] = k % (3 * n_atoms) == 0 ? -script->value : 0.0;
+    }
+    return energies(user_data, n, n_atoms, positions, result);
+}
+
 static void release(void *user_data) {
     struct script *script = user_data;
     script->released++;
@@ -102,7 +111,7 @@ static void callbacks(void) {
     CHECK(regflow_last_error() == before && strstr(before, "reserved") != NULL);
     SUCCEEDS(regflow_energy_compute(energy, 0, NULL, 0, NULL, 0, NULL, 0));
 
-    /* A callback has no forces. */
+    /* A callback without forces. */
     FAILS(regflow_energy_compute(energy, 2, positions, 6, result, 2, forces, 6), REGFLOW_ERROR_COMPUTE, "no forces");
     CHECK(result[0] == 2.0 && forces[0] == 7.0 && forces[5] == 7.0);
 
@@ -239,6 +248,33 @@ static void weights(const regflow_model_t *model) {
     CHECK(regflow_weights_resample(REGFLOW_RESAMPLE_SYSTEMATIC, 0, NULL, 0, 1, indices, 6) != REGFLOW_ERROR_INTERNAL);
 }
 
+/* U = a x of the first atom, in the units of the energy: the force is -a everywhere. */
+static void forces_of_a_callback(void) {
+    struct script script = {0, NULL, 2.0, 0, 0};
+    regflow_energy_callback_t callback = callback_of(&script);
+    regflow_energy_t *energy = NULL;
+    regflow_units_t units = {0};
+    const double positions[6] = {1.0, 0.0, 0.0, 3.0, 0.0, 0.0};
+    double result[2] = {7.0, 7.0}, forces[6];
+    callback.energies_and_forces = energies_and_forces;
+    units.struct_size = sizeof units;
+    SUCCEEDS(regflow_energy_from_callback(&callback, 1, &energy));
+    for (int i = 0; i < 2; i++) {
+        SUCCEEDS(regflow_energy_compute(energy, 2, positions, 6, result, 2, forces, 6));
+        CHECK(fabs(result[0] - 2.0) < 1e-12 && fabs(result[1] - 6.0) < 1e-12);
+        for (int k = 0; k < 6; k++) {
+            CHECK(fabs(forces[k] - (k % 3 == 0 ? -2.0 : 0.0)) < 1e-12);
+        }
+        SUCCEEDS(regflow_units_named("lammps-real", &units));
+        SUCCEEDS(regflow_energy_set_units(energy, &units));
+    }
+    script.status = 9;
+    script.message = "no force is strong enough";
+    FAILS(regflow_energy_compute(energy, 2, positions, 6, result, 2, forces, 6), REGFLOW_ERROR_CALLBACK, "no force is strong enough");
+    SUCCEEDS(regflow_energy_free(energy));
+    CHECK(script.released == 1);
+}
+
 int main(int argc, char **argv) {
     regflow_model_t *model = NULL;
     if (argc != 3) {
@@ -248,6 +284,7 @@ int main(int argc, char **argv) {
     loading();
     malformed_callbacks();
     callbacks();
+    forces_of_a_callback();
     SUCCEEDS(regflow_model_load(argv[1], NULL, &model));
     computing(model, argv[2]);
     weights(model);

@@ -2,6 +2,7 @@
  *
  * usage: training MODEL TOPOLOGY, of the same molecule, water
  */
+#include "../../examples/c/water.h"
 #include "check.h"
 
 #define FRAMES 80
@@ -116,9 +117,70 @@ static void energies(const regflow_topology_t *topology, const double *frames, s
     FAILS(regflow_train(topology, polish, FRAMES, frames, length, &options, &model), REGFLOW_ERROR_STATE, "freed");
 }
 
+static int32_t some_energies(void *user_data, size_t n, size_t n_atoms, const double *positions, double *energies) {
+    (void)user_data;
+    for (size_t i = 0; i < n; i++) {
+        energies[i] = water_energy(positions + 3 * n_atoms * i);
+    }
+    return 0;
+}
+
+static int32_t some_forces(void *user_data, size_t n, size_t n_atoms, const double *positions, double *energies, double *forces) {
+    size_t *calls = user_data;
+    ++*calls;
+    for (size_t i = 0; i < n; i++) {
+        energies[i] = water_forces(positions + 3 * n_atoms * i, forces + 3 * n_atoms * i);
+    }
+    return 0;
+}
+
+/* A polish takes the forces of a callback, and asks for them before it begins. */
+static void forces(const regflow_topology_t *topology, const double *frames, size_t length) {
+    const char *polish = "{\"temperature\": 300, \"architecture\": \"realnvp\","
+                         " \"architecture_config\": {\"couplings\": 2, \"hidden\": 8, \"blocks\": 1},"
+                         " \"stages\": [{\"objective\": \"likelihood\", \"steps\": 40, \"batch\": 16},"
+                         " {\"objective\": \"polish\", \"steps\": 4, \"batch\": 16, \"polish\": {\"forces\": true}}]}";
+    regflow_energy_callback_t callback = {0};
+    regflow_train_options_t options = {0};
+    regflow_energy_t *energy = NULL;
+    regflow_model_t *model = NULL;
+    size_t calls = 0;
+    options.struct_size = sizeof options;
+    callback.struct_size = sizeof callback;
+    callback.user_data = &calls;
+    callback.energies = some_energies;
+    SUCCEEDS(regflow_energy_from_callback(&callback, 3, &energy));
+    options.energy = energy;
+    CHECK(regflow_train(topology, polish, FRAMES, frames, length, &options, &model) != REGFLOW_SUCCESS && model == NULL);
+    CHECK(strstr(regflow_last_error(), "forces") != NULL);
+    SUCCEEDS(regflow_energy_free(energy));
+    callback.energies_and_forces = some_forces;
+    SUCCEEDS(regflow_energy_from_callback(&callback, 3, &energy));
+    options.energy = energy;
+    SUCCEEDS(regflow_train(topology, polish, FRAMES, frames, length, &options, &model));
+    CHECK(calls > 0);
+    SUCCEEDS(regflow_model_free(model));
+    SUCCEEDS(regflow_energy_free(energy));
+}
+
+/* What a configuration asks for is refused where there is not the memory for it. */
+static void sizes(const regflow_topology_t *topology, const double *frames, size_t length) {
+    const char *const wrong[] = {
+        "{\"temperature\": 300, \"architecture\": \"realnvp\", \"architecture_config\": {\"hidden\": 1000000}}",
+        "{\"temperature\": 300, \"architecture\": \"nsf\", \"architecture_config\": {\"hidden\": 1000000}}",
+        "{\"temperature\": 300, \"architecture\": \"nsf\", \"architecture_config\": {\"hidden\": 4000000000000000000}}",
+    };
+    regflow_model_t *model = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(regflow_train(topology, wrong[i], FRAMES, frames, length, NULL, &model) != REGFLOW_SUCCESS && model == NULL);
+        CHECK(strstr(regflow_last_error(), "memory") != NULL || strstr(regflow_last_error(), "hidden") != NULL);
+        CHECK(strstr(regflow_last_error(), "internal error") == NULL);
+    }
+}
+
 /* The water molecule in memory, and everything that may be wrong with it. */
 static void topologies(const regflow_topology_t *file, double *frames, size_t length) {
-    const uint32_t elements[3] = {8, 1, 1}, no_elements[3] = {8, 0, 119};
+    const uint32_t elements[3] = {8, 1, 1}, no_elements[3] = {8, 119, 1};
     const size_t bonds[3][2] = {{1, 0}, {0, 2}, {0, 1}}, outside[2] = {0, 3}, itself[2] = {1, 1};
     const size_t residues[3] = {0, 0, 0}, no_residues[3] = {0, 1, 0};
     const double masses[3] = {15.999, 3.0, 3.0}, no_masses[3] = {15.999, NAN, -1.0};
@@ -145,7 +207,7 @@ static void topologies(const regflow_topology_t *file, double *frames, size_t le
     topology.n_atoms = 3;
     refused(&topology, config, frames, length, "`topology->atomic_numbers` is NULL");
     topology.atomic_numbers = no_elements;
-    refused(&topology, config, frames, length, "atom 1 has 0");
+    refused(&topology, config, frames, length, "atom 1 has 119");
     topology.atomic_numbers = elements;
     topology.n_bonds = 3;
     refused(&topology, config, frames, length, "`topology->bonds` is NULL");
@@ -247,6 +309,8 @@ int main(int argc, char **argv) {
     topology.path = argv[2];
     arguments(&topology, frames, length);
     energies(&topology, frames, length);
+    forces(&topology, frames, length);
+    sizes(&topology, frames, length);
     topologies(&topology, frames, length);
     stopping(&topology, frames, length);
     free(frames);

@@ -144,6 +144,56 @@ void views_of_a_model(const regflow::Model &model) {
     }
 }
 
+void maps_of_a_model(const regflow::Model &model) {
+    const auto samples = model.sample(3, 6);
+    const auto scores = model.log_density_gradient(samples.positions);
+    const auto log_q = model.log_density(samples.positions);
+    const auto placed = model.to_features(samples.positions);
+    const auto back = model.to_positions(placed.values);
+    const auto prior = model.inverse(placed.values);
+    const auto again = model.forward(prior.values);
+    const auto slope = model.pull_back(placed.values, scores.gradient);
+    CHECK(model.n_features() == model.feature_kinds().size() && placed.values.size() == 3 * model.n_features());
+    CHECK(slope.size() == placed.values.size() && scores.gradient.size() == samples.positions.size());
+    for (std::size_t i = 0; i < 3; ++i) {
+        CHECK(std::abs(scores.log_q[i] - log_q[i]) < 1e-3 + 1e-4 * std::abs(log_q[i]));
+        CHECK(std::abs(placed.log_volume[i] - back.log_volume[i]) < 1e-9);
+        CHECK(std::abs(prior.log_det[i] + again.log_det[i]) < 1e-2);
+    }
+    for (std::size_t k = 0; k < samples.positions.size(); ++k) {
+        CHECK(std::abs(back.values[k] - samples.positions[k]) < 1e-9); // a sample is in the frame of the model
+    }
+    CHECK(status_of([&] { model.forward(regflow::Span<const double>(prior.values).subspan(1, 2)); }, "`prior_length`") ==
+          REGFLOW_ERROR_LENGTH);
+    CHECK(regflow::threads() >= 1);
+    regflow::set_threads(regflow::threads());
+    CHECK(status_of([] { regflow::set_threads(regflow::threads() + 1); }, "already running") == REGFLOW_ERROR_STATE);
+}
+
+void forces_of_a_function() {
+    const regflow::Energy energy(
+        1, [](ConstView x, View u) { u[0] = x[0] * x[0]; },
+        [](ConstView x, View u, View f) {
+            u[0] = x[0] * x[0];
+            f[0] = -2.0 * x[0];
+            f[1] = f[2] = 0.0;
+        });
+    const std::vector<double> x{3.0, 0.0, 0.0};
+    std::vector<double> u(1), f(3);
+    energy.compute(x, u, f);
+    CHECK(u[0] == 9.0 && f[0] == -6.0 && f[1] == 0.0);
+    const regflow::Energy without(1, [](ConstView, View) {});
+    CHECK(status_of([&] { without.compute(x, u, f); }, "no forces") == REGFLOW_ERROR_COMPUTE);
+    const regflow::Energy throwing(1, [](ConstView, View) {}, [](ConstView, View, View) { throw std::domain_error("weak"); });
+    std::string thrown;
+    try {
+        throwing.compute(x, u, f);
+    } catch (const std::domain_error &error) {
+        thrown = error.what();
+    }
+    CHECK(thrown == "weak");
+}
+
 /// Counts its copies that live.
 struct Counted {
     explicit Counted(int &count) : count_(&count) { ++*count_; }
@@ -320,6 +370,8 @@ int main(int argc, char **argv) {
     callbacks_are_released();
     const auto model = regflow::Model::load(argv[1]);
     views_of_a_model(model);
+    maps_of_a_model(model);
+    forces_of_a_function();
     exceptions(model);
     exceptions_of_threads();
     logging(model, argv[2]);

@@ -31,8 +31,9 @@ pub fn scratch(name: &str) -> PathBuf {
     folder
 }
 
-/// Runs `make install` into an empty folder, which is the whole installation with `destination` before it.
-pub fn install(prefix: &Path, destination: Option<&Path>) {
+/// Runs `make install` into an empty folder, which is the whole installation with `destination` before it. `settings` are further
+/// variables of the Makefile.
+pub fn install(prefix: &Path, destination: Option<&Path>, settings: &[&str]) {
     let folder = destination.map_or(prefix.to_owned(), |d| {
         d.join(prefix.strip_prefix("/").unwrap_or(prefix))
     });
@@ -42,6 +43,7 @@ pub fn install(prefix: &Path, destination: Option<&Path>) {
     let mut make = Command::new("make");
     make.args(["--no-print-directory", "install"])
         .arg(format!("PREFIX={}", prefix.display()))
+        .args(settings)
         .current_dir(root());
     if let Some(destination) = destination {
         make.arg(format!("DESTDIR={}", destination.display()));
@@ -53,7 +55,7 @@ pub fn install(prefix: &Path, destination: Option<&Path>) {
 pub fn installed() -> &'static Path {
     static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
         let folder = scratch("installed");
-        install(&folder, None);
+        install(&folder, None, &[]);
         folder
     });
     &INSTALLED
@@ -130,13 +132,33 @@ pub fn water_topology() -> PathBuf {
 pub fn untrained() -> &'static Path {
     static MODEL: LazyLock<PathBuf> = LazyLock::new(|| {
         let path = scratch("models").join("dipeptide.safetensors");
-        small_model().save(&path).expect("a model can be saved");
+        let model = small_model(CoordinateKind::Internal, "realnvp");
+        model.save(&path).expect("a model can be saved");
         path
     });
     &MODEL
 }
 
-fn small_model() -> Model {
+/// Untrained models of alanine dipeptide in each kind of coordinates, one of them with circular features.
+pub fn kinds() -> &'static [PathBuf] {
+    static MODELS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
+        [
+            (CoordinateKind::Internal, "nsf"),
+            (CoordinateKind::Gauge, "realnvp"),
+            (CoordinateKind::Cartesian, "realnvp"),
+        ]
+        .map(|(kind, architecture)| {
+            let path = scratch("models").join(format!("{kind}.safetensors"));
+            let model = small_model(kind, architecture);
+            model.save(&path).expect("a model can be saved");
+            path
+        })
+        .to_vec()
+    });
+    &MODELS
+}
+
+fn small_model(kind: CoordinateKind, architecture: &str) -> Model {
     let topology =
         Topology::read(&dipeptide("topology.pdb")).expect("the shipped structure can be read");
     let options = ReadOptions {
@@ -146,17 +168,15 @@ fn small_model() -> Model {
     let frames = Trajectory::open(&[dipeptide("trajectory.dcd")], &topology, &options)
         .and_then(|mut trajectory| trajectory.read_all())
         .expect("the shipped frames can be read");
-    let options = CoordinateOptions::default();
-    let coordinates = Coordinates::fit(
-        CoordinateKind::Internal,
-        &topology,
-        &frames.positions,
-        &options,
-    )
-    .expect("the shipped frames fit");
+    let options = CoordinateOptions {
+        circular: architecture == "nsf",
+        ..CoordinateOptions::default()
+    };
+    let coordinates = Coordinates::fit(kind, &topology, &frames.positions, &options)
+        .expect("the shipped frames fit");
     let config = serde_json::json!({"couplings": 4, "hidden": 16, "blocks": 1});
     Model::new(
-        "realnvp",
+        architecture,
         config,
         coordinates,
         topology,
@@ -187,7 +207,12 @@ pub fn hostile(source: &str) -> Vec<PathBuf> {
             models.join("saved.safetensors"),
         ],
         "tests/c/energies.c" => vec![untrained().to_owned(), dipeptide("system.xml")],
-        "tests/c/moves.c" | "tests/c/threads.c" => vec![water().to_owned()],
+        "tests/c/moves.c" | "tests/c/threads.c" | "tests/c/fork.c" => vec![water().to_owned()],
+        "tests/c/maps.c" => {
+            let mut models = vec![water().to_owned()];
+            models.extend(kinds().iter().cloned());
+            models
+        }
         "tests/c/training.c" | "tests/cpp/wrapper.cpp" => {
             vec![water().to_owned(), water_topology()]
         }

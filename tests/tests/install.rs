@@ -65,11 +65,10 @@ fn has_pkg_config() -> bool {
     output.is_ok()
 }
 
-fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
+fn pkg_config(libdir: &Path, arguments: &[&str]) -> Vec<String> {
     let output = run(Command::new("pkg-config")
-        .env("PKG_CONFIG_LIBDIR", prefix.join("lib/pkgconfig"))
-        .args(arguments)
-        .arg("regflow"));
+        .env("PKG_CONFIG_LIBDIR", libdir.join("pkgconfig"))
+        .args(arguments));
     stdout(output)
         .split_whitespace()
         .map(str::to_owned)
@@ -77,7 +76,7 @@ fn pkg_config(prefix: &Path, arguments: &[&str]) -> Vec<String> {
 }
 
 /// Builds both programs with the flags that pkg-config gives, and runs them.
-fn build_with(prefix: &Path, name: &str, flags: &[String], shared: bool) {
+fn build_with(libdir: &Path, name: &str, flags: &[String], shared: bool) {
     let folder = scratch("pkg-config");
     for (compiler, source) in [("gcc", "main.c"), ("g++", "main.cpp")] {
         let program = folder.join(format!("{name}-{compiler}"));
@@ -94,7 +93,7 @@ fn build_with(prefix: &Path, name: &str, flags: &[String], shared: bool) {
         );
         let mut command = Command::new(&program);
         if shared {
-            command.env("LD_LIBRARY_PATH", prefix.join("lib"));
+            command.env("LD_LIBRARY_PATH", libdir);
         }
         assert_eq!(stdout(run(command.arg(untrained()))), expected());
     }
@@ -148,27 +147,29 @@ fn pkg_config_projects() {
     if !has_pkg_config() {
         return;
     }
-    let prefix = installed();
-    assert_eq!(
-        pkg_config(prefix, &["--modversion"]),
-        [env!("CARGO_PKG_VERSION")]
-    );
+    let libdir = installed().join("lib");
+    for package in ["regflow", "regflow-static"] {
+        assert_eq!(
+            pkg_config(&libdir, &["--modversion", package]),
+            [env!("CARGO_PKG_VERSION")]
+        );
+    }
+    let flags = |arguments: &[&str]| pkg_config(&libdir, arguments);
+    let shared = flags(&["--cflags", "--libs", "regflow"]);
+    build_with(&libdir, "shared", &shared, true);
+    // Static in a program that is dynamic otherwise, and static throughout.
+    let alone = flags(&["--cflags", "--libs", "regflow-static"]);
+    build_with(&libdir, "static", &alone, false);
     build_with(
-        prefix,
-        "shared",
-        &pkg_config(prefix, &["--cflags", "--libs"]),
-        true,
-    );
-    let below = pkg_config(prefix, &["--static", "--cflags", "--libs"]);
-    // Static in a program that is dynamic otherwise.
-    let alone = below
-        .iter()
-        .map(|flag| flag.replace("-lregflow", "-l:libregflow.a"));
-    build_with(prefix, "static", &alone.collect::<Vec<_>>(), false);
-    // Static throughout.
-    build_with(
-        prefix,
+        &libdir,
         "all-static",
+        &[alone, vec!["-static".into()]].concat(),
+        false,
+    );
+    let below = flags(&["--static", "--cflags", "--libs", "regflow"]);
+    build_with(
+        &libdir,
+        "below-static",
         &[below, vec!["-static".into()]].concat(),
         false,
     );
@@ -197,42 +198,59 @@ fn the_static_library_defines_its_functions_only() {
     }
 }
 
+/// Staged, with the libraries in a folder as Debian has it, and moved.
 #[test]
 fn the_installation_is_staged_and_moved() {
     let stage = empty(scratch("a stage"));
     let prefix = Path::new("/opt/regflow");
-    install(prefix, Some(&stage));
+    let libdir = "LIBDIR=/opt/regflow/lib/a-linux-gnu";
+    install(
+        prefix,
+        Some(&stage),
+        &[libdir, "BINDIR=/opt/regflow/libexec"],
+    );
     let here = stage.join("opt/regflow");
     for file in [
-        "bin/bg-sample",
+        "libexec/bg-sample",
         "include/regflow.h",
         "include/regflow.hpp",
         "include/regflow_plugin.h",
+        "lib/a-linux-gnu/libregflow.a",
     ] {
         assert!(here.join(file).is_file(), "{file} is missing");
     }
     // No file but the program and the libraries may hold the folder of the installation or of the build.
     for file in [
-        "lib/pkgconfig/regflow.pc",
-        "lib/cmake/regflow/regflow-config.cmake",
-        "lib/cmake/regflow/regflow-config-version.cmake",
+        "pkgconfig/regflow.pc",
+        "pkgconfig/regflow-static.pc",
+        "cmake/regflow/regflow-config.cmake",
+        "cmake/regflow/regflow-config-version.cmake",
     ] {
-        let text = std::fs::read_to_string(here.join(file)).expect("the file is installed");
+        let file = here.join("lib/a-linux-gnu").join(file);
+        let text = std::fs::read_to_string(&file).expect("the file is installed");
         for path in [
             "/opt/regflow",
             &stage.to_string_lossy(),
             &root().to_string_lossy(),
         ] {
-            assert!(!text.contains(path), "{file} names {path}");
+            assert!(!text.contains(path), "{} names {path}", file.display());
         }
-        assert!(!text.contains('@'), "{file} was not filled in:\n{text}");
+        assert!(
+            !text.contains('@'),
+            "{} was not filled in:\n{text}",
+            file.display()
+        );
     }
     let moved = empty(scratch("moved")).join("elsewhere");
     std::fs::rename(&here, &moved).expect("an installation can be moved");
-    cmake(&moved, "cmake-moved", &[], &C_AND_CPP);
+    let libdir = moved.join("lib/a-linux-gnu");
+    let folder = format!("-Dregflow_DIR={}", libdir.join("cmake/regflow").display());
+    cmake(&moved, "cmake-moved", &[&folder], &C_AND_CPP);
     if has_pkg_config() {
-        let flags = pkg_config(&moved, &["--cflags", "--libs"]);
-        build_with(&moved, "moved", &flags, true);
+        for (package, shared) in [("regflow", true), ("regflow-static", false)] {
+            let flags = pkg_config(&libdir, &["--cflags", "--libs", package]);
+            build_with(&libdir, package, &flags, shared);
+        }
     }
-    run(Command::new(moved.join("bin/bg-sample")).arg("--version"));
+    run(Command::new(moved.join("libexec/bg-sample")).arg("--version"));
 }

@@ -48,6 +48,17 @@ pub(super) trait ConfigurationMap: Sync {
         d_z: &mut [f64],
         scratch: &mut [f64],
     );
+
+    /// The reverse pass of [`ConfigurationMap::to_features`], at positions `x` that have features, and these `z`:
+    /// `d_x = (dz/dx)^T d_z - d log_volume / dx`. Uses `d_z` as scratch.
+    fn pull_to_positions(
+        &self,
+        x: &[f64],
+        z: &[f64],
+        d_z: &mut [f64],
+        d_x: &mut [f64],
+        scratch: &mut [f64],
+    );
 }
 
 /// Features of positions and `log_volume`.
@@ -158,4 +169,48 @@ pub(super) fn pull_back(
                 }
             },
         );
+}
+
+/// `d_positions[i] = map.pull_to_positions(positions[i], d_features[i])`, zero where that is not finite, or the fault of the first
+/// configuration that has no features. The caller has checked the lengths.
+pub(super) fn pull_to_positions(
+    map: &dyn ConfigurationMap,
+    [width, n_features]: [usize; 2],
+    positions: &[f64],
+    d_features: &[f64],
+    d_positions: &mut [f64],
+) -> Result<(), CoordinatesError> {
+    let fault = positions
+        .par_chunks(CHUNK * width)
+        .zip(d_features.par_chunks(CHUNK * n_features))
+        .zip(d_positions.par_chunks_mut(CHUNK * width))
+        .enumerate()
+        .map_init(
+            || vec![0.0; 2 * n_features + map.scratch_len()],
+            |scratch, (chunk, ((positions, d_features), d_positions))| {
+                let (z, scratch) = scratch.split_at_mut(n_features);
+                let (d_z, scratch) = scratch.split_at_mut(n_features);
+                let rows = positions
+                    .chunks_exact(width)
+                    .zip(d_features.chunks_exact(n_features))
+                    .zip(d_positions.chunks_exact_mut(width));
+                for (row, ((x, d_features), d_x)) in rows.enumerate() {
+                    let found = match x.iter().all(|x| x.is_finite()) {
+                        true => map.to_features(x, z, scratch),
+                        false => Err(Fault::NotFinite),
+                    };
+                    if let Err(fault) = found {
+                        return Some(fault.at(chunk * CHUNK + row));
+                    }
+                    d_z.copy_from_slice(d_features);
+                    map.pull_to_positions(x, z, d_z, d_x, scratch);
+                    if d_x.iter().any(|gradient| !gradient.is_finite()) {
+                        d_x.fill(0.0);
+                    }
+                }
+                None
+            },
+        )
+        .find_map_first(|fault| fault);
+    fault.map_or(Ok(()), Err)
 }

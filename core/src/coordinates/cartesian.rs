@@ -112,6 +112,22 @@ impl ConfigurationMap for Cartesian {
             (0..3).for_each(|axis| d_z[axis] = self.sigma * (d_x[axis] + d_centre[axis]));
         }
     }
+
+    fn pull_to_positions(
+        &self,
+        x: &[f64],
+        _: &[f64],
+        d_z: &mut [f64],
+        d_x: &mut [f64],
+        _: &mut [f64],
+    ) {
+        // Less d log N(c; 0, s^2 I_3) / dx.
+        let n_atoms = (x.len() / 3) as f64;
+        let d_centre = scale(centre(x), (n_atoms * self.s * self.s).recip());
+        for (d_x, d_z) in d_x.chunks_exact_mut(3).zip(d_z.chunks_exact(3)) {
+            (0..3).for_each(|axis| d_x[axis] = d_z[axis] / self.sigma + d_centre[axis]);
+        }
+    }
 }
 
 pub(super) fn features(n_atoms: usize) -> Vec<Feature> {

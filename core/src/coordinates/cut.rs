@@ -52,6 +52,12 @@ impl Cut {
         d_phi * self.log_slope(x).exp() - self.scale * x
     }
 
+    /// The reverse pass of [`Cut::forward`], at the feature that it gave: `d_z dz/dphi - d log |dphi/dz| / dphi`.
+    pub(super) fn pull_forward(&self, z: f64, d_z: f64) -> f64 {
+        let x = self.mean + self.scale * z;
+        (d_z + self.scale * x) * (-self.log_slope(x)).exp()
+    }
+
     fn log_slope(&self, x: f64) -> f64 {
         0.5 * TAU.ln() - 0.5 * x * x + self.scale.ln()
     }

@@ -6,7 +6,7 @@ use super::source::{ConfigurationSource, Rows};
 use super::standardise::{self, Standardise};
 use super::storage::Arrays;
 use super::{CoordinateOptions, CoordinatesError, Feature, FeatureKind};
-use crate::math::vector::{Vector, cross, dot, norm, point, scale, set_point, sub};
+use crate::math::vector::{Vector, add_point, cross, dot, norm, point, scale, set_point, sub};
 use crate::system::Topology;
 
 /// Frames that the choice of gauge atoms looks at, and the smallest sine of their angle that it likes.
@@ -136,6 +136,61 @@ impl ConfigurationMap for Gauge {
             d_q.copy_from_slice(&point(d_x, atom));
         }
         self.standardise.pull_back(scratch, d_z);
+    }
+
+    /// With `g` the gradient of an atom by its place in the frame, turned back to where the molecule is: besides `g`, atoms b and c
+    /// have what they do by turning the frame, which is worked out from the torque of all `g`.
+    fn pull_to_positions(
+        &self,
+        x: &[f64],
+        _: &[f64],
+        d_z: &mut [f64],
+        d_x: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let d_q = scratch;
+        self.standardise.pull_forward(d_z, d_q);
+        let [a, b, c] = self.atoms;
+        let origin = point(x, a);
+        let (to_b, to_c) = (sub(point(x, b), origin), sub(point(x, c), origin));
+        let x_b = norm(to_b);
+        let e_x = scale(to_b, x_b.recip());
+        let normal = cross(e_x, to_c);
+        let (x_c, y_c) = (dot(e_x, to_c), norm(normal));
+        let e_z = scale(normal, y_c.recip());
+        let e_y = cross(e_z, e_x);
+        // Less d log(x_b^2 y_c) / dq.
+        d_q[0] -= 2.0 / x_b;
+        d_q[2] -= y_c.recip();
+        let turned = |q: [f64; 3]| -> Vector {
+            std::array::from_fn(|k| q[0] * e_x[k] + q[1] * e_y[k] + q[2] * e_z[k])
+        };
+        set_point(d_x, b, turned([d_q[0], 0.0, 0.0]));
+        set_point(d_x, c, turned([d_q[1], d_q[2], 0.0]));
+        let others = (0..x.len() / 3).filter(|atom| !self.atoms.contains(atom));
+        for (atom, d_q) in others.zip(d_q[3..].chunks_exact(3)) {
+            set_point(d_x, atom, turned([d_q[0], d_q[1], d_q[2]]));
+        }
+        set_point(d_x, a, [0.0; 3]);
+        let (mut force, mut torque) = ([0.0; 3], [0.0; 3]);
+        for atom in 0..x.len() / 3 {
+            let g = point(d_x, atom);
+            let about = cross(g, sub(point(x, atom), origin));
+            (0..3).for_each(|k| torque[k] += about[k]);
+            (0..3).for_each(|k| force[k] += g[k]);
+        }
+        // b turns the frame about y and z; c about x, and keeps in its half-plane where b turns it about y.
+        let [about_x, about_y, about_z] = [e_x, e_y, e_z].map(|axis| dot(torque, axis));
+        let on_c = scale(e_z, about_x / y_c);
+        let tilt = about_y + about_x * x_c / y_c;
+        let on_b: Vector = std::array::from_fn(|k| (about_z * e_y[k] - tilt * e_z[k]) / x_b);
+        add_point(d_x, b, on_b);
+        add_point(d_x, c, on_c);
+        set_point(
+            d_x,
+            a,
+            std::array::from_fn(|k| -force[k] - on_b[k] - on_c[k]),
+        );
     }
 }
 

@@ -49,6 +49,7 @@ use gauge::Gauge;
 use internal::Internal;
 
 pub use chirality::ChiralCentres;
+pub(crate) use chirality::describe_mixed;
 pub use error::{CoordinatesError, ZMatrixError};
 pub use frame::Frame;
 pub use internal::ZMatrix;
@@ -381,6 +382,37 @@ impl Coordinates {
         }
         batch::pull_back(self.map(), widths, features, d_positions, d_features);
         Ok(())
+    }
+
+    /// The reverse pass of [`Coordinates::to_features`]: from the gradient of a scalar by features, that of the scalar less
+    /// `log_volume` by positions.
+    ///
+    /// `positions` is `[n, 3N]` in nm, `d_features` `[n, D]`, and `d_positions` becomes `[n, 3N]` in 1/nm: for each configuration
+    /// `(dz/dx)^T d_features - d log_volume / dx`. With the gradient of a log density over features this is that of the log
+    /// density `log q(x) = log q(z(x)) - log_volume(x)` which importance weights compare with `-u(x)`. Threaded over
+    /// configurations; the result does not depend on the number of threads. Computes the features anew.
+    ///
+    /// A configuration gets a gradient of zeros where `d_features` is not finite or the gradient overflows; others of the batch
+    /// are not affected.
+    ///
+    /// # Errors
+    /// Arrays of the wrong length; the first configuration that is not finite or has no features, by index.
+    pub fn pull_to_positions(
+        &self,
+        positions: &[f64],
+        d_features: &[f64],
+        d_positions: &mut [f64],
+    ) -> Result<(), CoordinatesError> {
+        let widths @ [width, n_features] = [3 * self.n_atoms, self.n_features()];
+        let n = positions.len() / width;
+        for (array, width, found) in [
+            ("positions", width, positions.len()),
+            ("d_features", n_features, d_features.len()),
+            ("d_positions", width, d_positions.len()),
+        ] {
+            check_length(n, array, width, found)?;
+        }
+        batch::pull_to_positions(self.map(), widths, positions, d_features, d_positions)
     }
 
     /// Whether features change when the molecule is rotated, so that training data must be rotated at random.

@@ -244,6 +244,18 @@ impl Standardise {
         }
     }
 
+    /// The reverse pass of [`Standardise::forward`]: `d_y = (dz/dy)^T d_z`.
+    pub(super) fn pull_forward(&self, d_z: &[f64], d_y: &mut [f64]) {
+        match &self.whitening {
+            // Its own transpose.
+            Some(blocks) => times(blocks.iter().map(|w| &w.inverse_root), d_z, d_y),
+            None => d_y.copy_from_slice(d_z),
+        }
+        d_y.iter_mut()
+            .zip(&self.scale)
+            .for_each(|(d_y, scale)| *d_y /= scale);
+    }
+
     /// The reverse pass of [`Standardise::inverse`]: `d_z = (dy/dz)^T d_y`; `d_y` is used as scratch.
     pub(super) fn pull_back(&self, d_y: &mut [f64], d_z: &mut [f64]) {
         d_y.iter_mut()

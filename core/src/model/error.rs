@@ -58,6 +58,14 @@ pub enum ModelError {
         /// Numbers given.
         found: usize,
     },
+    /// An array does not have whole rows.
+    #[error("{found} numbers are not a whole number of rows of {width}")]
+    Width {
+        /// Numbers of a row.
+        width: usize,
+        /// Numbers given.
+        found: usize,
+    },
     /// The architecture plugin failed.
     #[error(transparent)]
     Plugin(#[from] crate::plugin::PluginError),

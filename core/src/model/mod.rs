@@ -6,6 +6,7 @@
 mod checkpoint;
 mod consistency;
 mod error;
+mod maps;
 mod prior;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 pub use checkpoint::FORMAT_VERSION;
 pub use consistency::Consistency;
 pub use error::ModelError;
+pub use maps::{Mapped, Scores};
 pub use prior::Prior;
 
 use rayon::prelude::*;

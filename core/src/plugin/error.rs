@@ -52,10 +52,10 @@ pub enum LibraryError {
         version: String,
     },
     /// A table breaks the interface's rules.
-    #[error("its {table} is invalid: {field} is {found}, expected {expected}")]
+    #[error("its {table} table is invalid: {field} is {found}, expected {expected}")]
     Table {
-        /// Which table.
-        table: String,
+        /// Which table: that of the plugin, or of what kind.
+        table: &'static str,
         /// The field.
         field: &'static str,
         /// The value needed.
@@ -150,6 +150,21 @@ pub enum ParameterError {
         expected: Vec<usize>,
         /// The shape found.
         found: Vec<usize>,
+    },
+    /// More values than memory can hold.
+    #[error(
+        "parameter `{name}` of shape {shape:?}, beside {held} values of other parameters, takes more memory than there is{}: choose \
+         a smaller architecture", available.map_or(String::new(), |bytes| format!(" ({:.1} GB)", bytes as f64 / 1e9))
+    )]
+    TooLarge {
+        /// Its name.
+        name: String,
+        /// The shape that the flow asks for.
+        shape: Vec<usize>,
+        /// Values of the parameters before it.
+        held: usize,
+        /// Bytes that are available, if that is known.
+        available: Option<u64>,
     },
     /// The tensor library failed.
     #[error("parameter `{name}`: {reason}")]

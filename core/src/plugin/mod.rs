@@ -35,6 +35,7 @@ mod flow;
 mod host;
 mod kind;
 mod library;
+mod memory;
 mod parameters;
 mod registry;
 mod target;

@@ -1,6 +1,7 @@
 //! The parameters of a flow: ordered by the plugin's requests, kept by name.
 
 use super::error::ParameterError;
+use super::memory;
 use crate::math::{Purpose, Streams};
 use crate::tensor::{DType, Device, Tensor, Var};
 use rand::RngExt;
@@ -210,7 +211,13 @@ impl Parameters {
     /// The value of a new parameter: drawn, or from a file.
     fn first(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Tensor, ParameterError> {
         let Some(stored) = &mut self.stored else {
-            let values = first_values(self.seed, name, shape, init);
+            let held = self.n_values();
+            let size = size_of(name, shape, held, memory::available())?;
+            let mut values = Vec::new();
+            values
+                .try_reserve_exact(size)
+                .map_err(|_| too_large(name, shape, held, memory::available()))?;
+            draw(&mut values, size, self.seed, name, init);
             return Tensor::from_vec(values, shape, &Device::Cpu)
                 .map_err(|error| tensor_error(name, &error));
         };
@@ -228,12 +235,14 @@ impl Parameters {
     }
 
     /// Adds normal noise of standard deviation `scale / sqrt(fan_in)` to all values.
-    pub(super) fn perturb(&self, scale: f64, seed: u64) -> Result<(), ParameterError> {
+    pub(crate) fn perturb(&self, scale: f64, seed: u64) -> Result<(), ParameterError> {
         for (name, var) in self.iter() {
             let shape = var.dims();
             let fan_in = var.elem_count() / shape.last().copied().unwrap_or(1).max(1);
             let std = scale / (fan_in.max(1) as f64).sqrt();
-            let noise = first_values(seed, name, shape, Init::Normal { std });
+            let mut noise = Vec::new();
+            let init = Init::Normal { std };
+            draw(&mut noise, var.elem_count(), seed, name, init);
             Tensor::from_vec(noise, shape, &Device::Cpu)
                 .and_then(|noise| var.as_detached_tensor().add(&self.convert(&noise)?))
                 .and_then(|value| var.set(&value))
@@ -254,19 +263,52 @@ fn tensor_error(name: &str, error: &crate::tensor::Error) -> ParameterError {
     }
 }
 
-fn first_values(seed: u64, name: &str, shape: &[usize], init: Init) -> Vec<f64> {
-    let n = shape.iter().product();
+/// Bytes per value of an architecture while it is made and trained: the value, its gradient, two moments and the average in
+/// f32, and the first value in f64.
+const BYTES_PER_VALUE: u128 = 5 * 4 + 8;
+
+/// Number of values of a new parameter beside `held` others, unless that is more than memory can hold.
+fn size_of(
+    name: &str,
+    shape: &[usize],
+    held: usize,
+    available: Option<u64>,
+) -> Result<usize, ParameterError> {
+    let size = shape
+        .iter()
+        .try_fold(1usize, |size, &side| size.checked_mul(side))
+        .ok_or_else(|| too_large(name, shape, held, available))?;
+    let needed = (size as u128 + held as u128) * BYTES_PER_VALUE;
+    match available {
+        Some(available) if needed > u128::from(available) => {
+            Err(too_large(name, shape, held, Some(available)))
+        }
+        _ => Ok(size),
+    }
+}
+
+fn too_large(name: &str, shape: &[usize], held: usize, available: Option<u64>) -> ParameterError {
+    ParameterError::TooLarge {
+        name: name.into(),
+        shape: shape.to_vec(),
+        held,
+        available,
+    }
+}
+
+/// Appends `n` first values.
+fn draw(values: &mut Vec<f64>, n: usize, seed: u64, name: &str, init: Init) {
     let mut random = Streams::new(Purpose::Parameters, seed).named(name, 0);
     match init {
-        Init::Zeros => vec![0.0; n],
-        Init::Ones => vec![1.0; n],
-        Init::Constant(value) => vec![value; n],
-        Init::Normal { std } => (0..n)
-            .map(|_| std * Distribution::<f64>::sample(&StandardNormal, &mut random))
-            .collect(),
-        Init::Uniform { bound } => (0..n)
-            .map(|_| bound * (2.0 * random.random::<f64>() - 1.0))
-            .collect(),
+        Init::Zeros => values.resize(n, 0.0),
+        Init::Ones => values.resize(n, 1.0),
+        Init::Constant(value) => values.resize(n, value),
+        Init::Normal { std } => values.extend(
+            (0..n).map(|_| std * Distribution::<f64>::sample(&StandardNormal, &mut random)),
+        ),
+        Init::Uniform { bound } => {
+            values.extend((0..n).map(|_| bound * (2.0 * random.random::<f64>() - 1.0)));
+        }
     }
 }
 
@@ -290,16 +332,25 @@ mod tests {
             rounded.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
             again.flatten_all().unwrap().to_vec1::<f32>().unwrap()
         );
-        let drawn = |seed, name| first_values(seed, name, &[4], normal);
-        assert_ne!(drawn(5, "a"), drawn(5, "b"));
-        assert_ne!(drawn(5, "a"), drawn(6, "a"));
+        let first = |seed, name| {
+            let mut values = Vec::new();
+            draw(&mut values, 4, seed, name, normal);
+            values
+        };
+        assert_ne!(first(5, "a"), first(5, "b"));
+        assert_ne!(first(5, "a"), first(6, "a"));
     }
 
     #[test]
     fn initial_values_have_the_asked_for_moments() {
         let n = 20_000usize;
-        let normal = first_values(1, "n", &[n], Init::Normal { std: 0.5 });
-        let uniform = first_values(1, "u", &[n], Init::Uniform { bound: 0.5 });
+        let drawn = |name, init| {
+            let mut values = Vec::new();
+            draw(&mut values, n, 1, name, init);
+            values
+        };
+        let normal = drawn("n", Init::Normal { std: 0.5 });
+        let uniform = drawn("u", Init::Uniform { bound: 0.5 });
         for (values, variance, fourth) in [
             (normal, 0.25, 3.0 / 16.0),
             (uniform, 0.25 / 3.0, 0.5f64.powi(4) / 5.0),
@@ -359,5 +410,25 @@ mod tests {
             parameters.set("v", &wrong),
             Err(ParameterError::Unknown { .. })
         ));
+    }
+
+    /// Before anything is allocated.
+    #[test]
+    fn parameters_that_no_memory_holds_are_refused() {
+        let mut store = store(DType::F32);
+        store.request("small", &[10], Init::Zeros).unwrap();
+        for shape in [&[1 << 40, 1 << 40][..], &[1_000_000, 1_000_000], &[1 << 45]] {
+            let error = store.request("huge", shape, Init::Ones).unwrap_err();
+            let message = error.to_string();
+            assert!(
+                message.contains("`huge`") && message.contains("smaller"),
+                "{message}"
+            );
+        }
+        assert_eq!(store.len(), 1);
+        assert_eq!(size_of("x", &[100], 0, Some(2800)), Ok(100));
+        assert!(size_of("x", &[101], 0, Some(2800)).is_err());
+        assert!(size_of("x", &[100], 1, Some(2800)).is_err());
+        assert_eq!(size_of("x", &[101], 0, None), Ok(101));
     }
 }

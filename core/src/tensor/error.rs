@@ -172,14 +172,4 @@ pub enum TensorError {
         /// What the driver said.
         source: candle_core::Error,
     },
-    /// The thread pool was already running with another number of threads.
-    #[error(
-        "{found} threads are already running: set the number of threads ({expected}) before the first operation"
-    )]
-    Threads {
-        /// The number asked for.
-        expected: usize,
-        /// The number running.
-        found: usize,
-    },
 }

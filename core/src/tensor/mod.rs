@@ -7,9 +7,10 @@
 //!
 //! The tensor library candle is named in this module only; others use what it exports here.
 //!
-//! Candle adds up gradients on threads of its own that wait by spinning, and so get in the way of the fused operations:
-//! a program that trains sets `CANDLE_NUM_THREADS=1` in its environment before the first operation (measured on two
-//! cores: a step of a small perceptron takes a fifth of the processor time).
+//! Candle adds up gradients on threads of its own that wait by spinning, and so get in the way of the fused operations
+//! (measured on two cores: without them a step of a small perceptron takes a fifth of the processor time). A program calls
+//! [`parallel::start`](crate::parallel::start) or [`parallel::set_threads`](crate::parallel::set_threads) before the first
+//! operation, which keeps it from that.
 
 mod call;
 mod cpu;
@@ -63,20 +64,14 @@ fn dispatch(
     ops::run(&Call::new(operation, inputs, attributes, fused)?)
 }
 
-/// Sets the number of CPU threads of all operations; to be called before the first one.
-///
-/// # Errors
-/// When the thread pool already runs with another number of threads.
-pub fn set_threads(threads: usize) -> std::result::Result<(), TensorError> {
-    let built = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global();
-    let found = rayon::current_num_threads();
-    if built.is_err() && found != threads {
-        return Err(TensorError::Threads {
-            expected: threads,
-            found,
-        });
+/// Keeps candle from starting threads of its own, which wait by spinning, beside the one pool that computes. Candle looks for
+/// their number in the environment, once: this sets the variable, unless it is set, and makes candle look.
+pub(crate) fn keep_to_one_pool() {
+    const VARIABLE: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: the standard library keeps Rust's threads apart. One in C that uses the environment at this very moment is the
+        // caller's to avoid, as `parallel::start` and the C header say.
+        unsafe { std::env::set_var(VARIABLE, "1") };
     }
-    Ok(())
+    candle_core::utils::barrier_pool();
 }

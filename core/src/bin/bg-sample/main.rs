@@ -101,9 +101,7 @@ fn main() -> ExitCode {
 fn run() -> Outcome {
     let arguments = config::merge(std::env::args_os().collect())?;
     let Arguments { common, command } = Arguments::parse_from(arguments);
-    if let Some(threads) = common.threads {
-        regflow::tensor::set_threads(threads)?;
-    }
+    regflow::parallel::set_threads(common.threads.unwrap_or(0))?;
     match command {
         Command::Train(arguments) => train::run(&common, &arguments),
         Command::Sample(arguments) => sample::run(&common, &arguments),

@@ -13,9 +13,4 @@ pub fn prepare() {
     // Every step frees and takes the same large buffers; to get them anew from the system would cost a tenth of the time.
     // SAFETY: this option exists, and no other thread runs yet that could allocate.
     unsafe { mi_option_set(PURGE_DELAY, 10_000) };
-    // Candle adds up gradients on a thread pool of its own, whose waiting threads take the time of those that work.
-    if std::env::var_os("CANDLE_NUM_THREADS").is_none() {
-        // SAFETY: no other thread runs yet that could read the environment.
-        unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
-    }
 }

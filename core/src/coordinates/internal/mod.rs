@@ -1,5 +1,6 @@
 //! Bonds, angles and torsions of a Z-matrix.
 
+mod reverse;
 pub(in crate::coordinates) mod turning;
 mod walk;
 mod z_matrix;
@@ -284,6 +285,42 @@ impl ConfigurationMap for Internal {
             .iter()
             .zip(&self.linear)
             .for_each(|(value, &column)| d_z[column] = *value);
+    }
+
+    fn pull_to_positions(
+        &self,
+        x: &[f64],
+        z: &[f64],
+        d_z: &mut [f64],
+        d_x: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let [d_q, linear_q, linear_z] = self.split(scratch);
+        linear_z
+            .iter_mut()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| *value = d_z[column]);
+        self.standardise.pull_forward(linear_z, linear_q);
+        linear_q
+            .iter()
+            .zip(&self.linear)
+            .for_each(|(value, &column)| d_q[column] = *value);
+        for (row, torsion) in self.torsions.iter().enumerate() {
+            let column = torsion_column(row);
+            match torsion {
+                Torsion::Linear { .. } => {}
+                Torsion::Circular => d_q[column] = d_z[column],
+                Torsion::Cut(cut) => d_q[column] = cut.pull_forward(z[column], d_z[column]),
+            }
+        }
+        // A leader has none itself, so that the order of the rows does not matter.
+        for (row, leader) in self.leaders.iter().enumerate() {
+            if let Some(leader) = leader {
+                d_q[torsion_column(*leader)] -= d_q[torsion_column(row)];
+            }
+        }
+        d_x.fill(0.0);
+        self.z_matrix.pull_to_positions(x, d_q, d_x);
     }
 }
 

@@ -94,6 +94,11 @@ impl ZMatrix {
         self.seeds
     }
 
+    /// Bond and angle reference of the third atom.
+    pub(super) fn third(&self) -> [usize; 2] {
+        self.third
+    }
+
     /// The rows that have a torsion: atom, bond, angle and torsion reference.
     pub fn rows(&self) -> &[[usize; 4]] {
         &self.rows

@@ -51,7 +51,7 @@ fn check(
 }
 
 /// [`variants`], and a Z-matrix whose third atom hangs on the first, with a reference to a far atom.
-fn maps(fixture: &Fixture) -> Vec<(String, Coordinates)> {
+pub(super) fn maps(fixture: &Fixture) -> Vec<(String, Coordinates)> {
     let mut all: Vec<_> = variants()
         .into_iter()
         .map(|(kind, options)| {
@@ -75,7 +75,7 @@ fn maps(fixture: &Fixture) -> Vec<(String, Coordinates)> {
     all
 }
 
-fn normal(n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+pub(super) fn normal(n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     (0..n).map(|_| StandardNormal.sample(rng)).collect()
 }
 

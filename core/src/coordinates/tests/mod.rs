@@ -2,6 +2,7 @@
 
 mod gradient;
 mod limits;
+mod score;
 
 use std::f64::consts::{PI, TAU};
 
