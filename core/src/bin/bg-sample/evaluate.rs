@@ -346,5 +346,5 @@ fn add_rows(figures: &mut Figures, key: &'static str, unit: &str, rows: impl Ite
 }
 
 fn text(estimate: Option<Estimate>) -> String {
-    estimate.map_or_else(|| "-".to_owned(), |found| diagnostics::estimate(&found))
+    estimate.map_or_else(|| "-".to_owned(), |found| found.to_string())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use regflow::coordinates::FrameStore;
 use regflow::energy::{self, Energy};
 use regflow::model::Model;
+use regflow::potential;
 use regflow::system::{
     self, AtomSelection, ReadOptions, Structure, StructureOptions, Topology, Trajectory,
 };
@@ -181,7 +182,7 @@ pub struct EnergyArgument {
 impl EnergyArgument {
     /// The potential alone.
     pub fn open(&self, common: &Common) -> Outcome<Box<dyn Energy>> {
-        Ok(energy::load_with(&self.source, common.precision.into())?)
+        Ok(potential::load_with(&self.source, common.precision.into())?)
     }
 
     /// The potential, checked against the molecule.

@@ -137,7 +137,7 @@ fn has_no_energy(kind: &str, force: &Element) -> bool {
 }
 
 /// The harmonic bonds and constraints of a System, of which the rest may be anything; none if the text is no System.
-pub(super) fn bond_terms(text: &str) -> Vec<BondTerm> {
+pub(crate) fn bond_terms(text: &str) -> Vec<BondTerm> {
     let Ok(document) = Document::parse(text) else {
         return Vec::new();
     };

@@ -143,6 +143,7 @@ macro_rules! through_training {
 }
 
 through_training!(
+    crate::dataset::DatasetError,
     crate::model::ModelError,
     crate::pairs::PairsError,
     crate::plugin::PluginError,

@@ -10,6 +10,8 @@ mod curve;
 mod error;
 mod run;
 mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

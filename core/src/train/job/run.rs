@@ -11,6 +11,7 @@ use super::{ARCHITECTURE, COORDINATES, FreshSamples, Job, JobError, checks};
 use crate::coordinates::{
     ChiralCentres, ConfigurationSource, CoordinateOptions, FrameStore, describe_mixed,
 };
+use crate::dataset::Dataset;
 use crate::energy::Energy;
 use crate::metric::{Blocks, Populations};
 use crate::model::Model;
@@ -20,7 +21,7 @@ use crate::sample::mean_reduced_energy;
 use crate::system::Topology;
 use crate::tensor::Device;
 use crate::train::{
-    Checkpoint, Dataset, Observer, Progress, Resources, Retreat, StageSummary, Summary, TrainError,
+    Checkpoint, Observer, Progress, Resources, Retreat, StageSummary, Summary, TrainError,
     TrainOptions, train,
 };
 
@@ -104,7 +105,7 @@ impl Job {
             notes.push(describe_mixed(&topology, centre, share));
         }
         let populations = frame_populations(&topology, &frames)?;
-        let dataset = Dataset::from_store(frames, &topology, &options)?;
+        let dataset = Dataset::from_store(frames, &topology, &options.dataset())?;
 
         let mut recorder = Recorder {
             curve: None,
