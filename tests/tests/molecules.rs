@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use regflow::energy::load;
+use regflow::potential::load;
 use regflow::system::{ReadOptions, Topology, Trajectory, TrajectoryWriter};
 use regflow_tests::{bg_sample, dipeptide, failure, figures};
 use tempfile::TempDir;

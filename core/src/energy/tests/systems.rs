@@ -1,8 +1,9 @@
 //! Large molecules in tiles; what has no energy; what is for OpenMM.
 
 use super::super::kernels::{PAIRS_PER_TILE, Tables};
-use super::super::{load, system_xml};
+use super::super::system_xml;
 use super::*;
+use crate::potential::load;
 
 /// Far fewer pairs at a time than there are, with rows of several lengths.
 #[test]
