@@ -82,6 +82,13 @@ fn parameters(folder: &Path) -> Vec<f32> {
         .collect()
 }
 
+/// What the record says of the samples that were drawn after each stage.
+fn stage_samples(folder: &Path) -> Vec<serde_json::Value> {
+    let model = Model::load(&folder.join("m.safetensors"), &Device::Cpu).unwrap();
+    let record = model.header().training.as_ref().unwrap();
+    record["stage_samples"].as_array().unwrap().clone()
+}
+
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -146,6 +153,10 @@ fn a_run_killed_ten_times_has_the_bits_of_one_that_was_not() {
         stderr(&output)
     );
     assert!(parameters(parts.path()) == expected);
+    // The stages that were done before it was killed are in the record as well.
+    let samples = stage_samples(whole.path());
+    assert_eq!(samples.len(), 2);
+    assert_eq!(stage_samples(parts.path()), samples);
 
     // Nothing is missing in the curve, and the checkpoint has served its purpose.
     let mut seen = steps(parts.path());

@@ -52,10 +52,10 @@ pub enum LibraryError {
         version: String,
     },
     /// A table breaks the interface's rules.
-    #[error("its {table} is invalid: {field} is {found}, expected {expected}")]
+    #[error("its {table} table is invalid: {field} is {found}, expected {expected}")]
     Table {
-        /// Which table.
-        table: String,
+        /// Which table: that of the plugin, or of what kind.
+        table: &'static str,
         /// The field.
         field: &'static str,
         /// The value needed.

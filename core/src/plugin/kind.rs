@@ -95,7 +95,7 @@ impl RawTable {
 /// what an older one lacks is zero, which optional functions may be.
 unsafe fn read<T: Table>(table: *const c_void) -> Result<RawTable, LibraryError> {
     let invalid = |field, expected: String, found: String| LibraryError::Table {
-        table: format!("{} table", T::NAME),
+        table: T::NAME,
         field,
         expected,
         found,

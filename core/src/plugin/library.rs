@@ -88,7 +88,7 @@ impl Library {
             )
         };
         let invalid = |field, expected: String, found: String| LibraryError::Table {
-            table: "plugin table".into(),
+            table: "plugin",
             field,
             expected,
             found,

@@ -14,8 +14,8 @@ pub struct Judgement {
     /// Loss on the held-out blocks; `null` in JSON where it is not finite.
     #[serde(deserialize_with = "or_nan")]
     pub validation: f64,
-    /// By what the best is chosen: the lower the better. The validation of most objectives; of a polish the mean of `1 / ess` and
-    /// `1 / forward_ess`.
+    /// By what the best is chosen: the lower the better. The validation of most objectives; of a polish `-1/2 log ESS` of its samples
+    /// plus the divergence `KL(p || q)` by the held-out frames, 0 at best.
     #[serde(deserialize_with = "or_nan")]
     pub score: f64,
     /// ESS/N of fresh samples, of a polish.

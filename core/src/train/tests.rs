@@ -11,19 +11,20 @@ use serde_json::json;
 use super::gradient::{flatten, unflatten};
 use super::*;
 use crate::coordinates::{CoordinateKind, CoordinateOptions};
+use crate::dataset::{Dataset, DatasetOptions};
 use crate::energy::{Energy, EnergyError, ForceField};
 use crate::model::Model;
 use crate::system::{ReadOptions, Topology, Trajectory};
 use crate::tensor::Device;
 
-pub(super) struct Case {
+pub(crate) struct Case {
     pub dataset: Dataset,
     pub energy: ForceField,
     pub model: Model,
 }
 
 /// Every 25th of the shipped frames, and a small model whose parameters are off those of the identity.
-pub(super) fn case(seed: u64) -> Case {
+pub(crate) fn case(seed: u64) -> Case {
     case_at(seed, 25, 300.0)
 }
 
@@ -40,7 +41,7 @@ fn case_at(seed: u64, stride: usize, temperature: f64) -> Case {
         .unwrap()
         .read_all()
         .unwrap();
-    let dataset = Dataset::new(frames.positions, &topology, &TrainOptions::default()).unwrap();
+    let dataset = Dataset::new(frames.positions, &topology, &DatasetOptions::default()).unwrap();
     let options = CoordinateOptions {
         circular: true,
         ..CoordinateOptions::default()
@@ -414,9 +415,10 @@ fn an_energy_that_fails_loses_no_model() {
 
 #[test]
 fn a_polish_may_leave_the_frames_for_another_target() {
-    // Frames of 300 K, a target at 420 K: the right model is broader in every direction, and the frames are likelier under the wrong one.
-    let mut case = case_at(3, 25, 420.0);
-    run(&mut case, None, vec![likelihood_stage(150)]).unwrap();
+    // Frames of 300 K, a target at 600 K: for D harmonic directions the right model is worse for the frames by D/2 (ln 2 - 1/2),
+    // 6 nats.
+    let mut case = case_at(3, 25, 600.0);
+    run(&mut case, None, vec![likelihood_stage(300)]).unwrap();
     let polish = Stage {
         objective: Objective::Polish(PolishOptions {
             data: 0.0,
@@ -428,7 +430,7 @@ fn a_polish_may_leave_the_frames_for_another_target() {
         batch: 256,
         learning_rate: 2e-3,
         patience: 0,
-        ..likelihood_stage(150)
+        ..likelihood_stage(200)
     };
     let energy = super::tests::case(3).energy;
     let summary = run(&mut case, Some(&energy), vec![polish]).unwrap();
@@ -440,7 +442,7 @@ fn a_polish_may_leave_the_frames_for_another_target() {
     );
     let [before, after] = [&stage.before, &stage.after];
     assert!(after.validation > before.validation + 1.0, "{stage:?}");
-    assert!(after.score < 0.5 * before.score, "{stage:?}");
+    assert!(after.score < before.score - 0.5, "{stage:?}");
     assert!(after.ess > before.ess, "{stage:?}");
     // Basins before and after, raw and reweighted.
     for judged in [before, after] {

@@ -9,6 +9,8 @@ pub(super) struct Foreign {
     trajectory: chemfiles::Trajectory,
     frame: chemfiles::Frame,
     n_atoms: usize,
+    /// What chemfiles calls the type of an atom is its element.
+    elements: bool,
     next: usize,
     n_frames: usize,
     warnings: Vec<String>,
@@ -41,6 +43,8 @@ impl Foreign {
             trajectory,
             frame: chemfiles::Frame::new(),
             n_atoms,
+            // MOL2 has types of a force field, in which "ca" is an aromatic carbon.
+            elements: format != "MOL2",
             next: 0,
             n_frames,
             warnings,
@@ -101,14 +105,18 @@ impl Reader for Foreign {
         frame
             .positions
             .extend(positions.map(|x| x * NM_PER_ANGSTROM));
-        let source = &*source;
+        let (source, elements) = (&*source, self.elements);
         // chemfiles warns of properties that are not there.
         let labels = chem::call(&mut Vec::new(), || {
             Ok((0..source.size())
                 .map(|atom| {
                     let atom = source.atom(atom);
                     let (name, kind) = (atom.name(), atom.atomic_type());
-                    let element = if kind == name { String::new() } else { kind };
+                    let element = if kind == name || !elements {
+                        String::new()
+                    } else {
+                        kind
+                    };
                     Label { name, element }
                 })
                 .collect())

@@ -25,6 +25,7 @@ pub(super) enum Format {
 pub(super) enum Packing {
     Plain,
     Gzip,
+    Bzip2,
 }
 
 /// Who reads a file.
@@ -117,11 +118,20 @@ pub(super) fn kind_of(path: &Path) -> Result<Kind, SystemError> {
     if let Some(format) = own(path) {
         return Ok(Kind::Own(format, Packing::Plain));
     }
-    if extension(path).as_deref() == Some("gz")
-        && let Some(format) = own(Path::new(path.file_stem().unwrap_or_default()))
-        && format.is_text()
-    {
-        return Ok(Kind::Own(format, Packing::Gzip));
+    let packed = own(Path::new(path.file_stem().unwrap_or_default())).filter(|own| own.is_text());
+    if let Some(format) = packed {
+        match extension(path).as_deref() {
+            Some("gz") => return Ok(Kind::Own(format, Packing::Gzip)),
+            Some("bz2") => return Ok(Kind::Own(format, Packing::Bzip2)),
+            Some(other @ ("xz" | "zst" | "zip" | "lzma")) => {
+                return Err(SystemError::UnknownFormat {
+                    path: path.to_owned(),
+                    reason: format!("{other} files are not unpacked here: unpack it first"),
+                    known: "any, plain or packed as .gz or .bz2".to_owned(),
+                });
+            }
+            _ => {}
+        }
     }
     chem::format_of(path)
         .map(Kind::Foreign)

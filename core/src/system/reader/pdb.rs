@@ -12,6 +12,8 @@ pub(super) struct Pdb {
     cell: Option<[Vector; 3]>,
     /// A frame has ended with END or ENDMDL: all must.
     ended: bool,
+    /// The residue of the last atom, as its columns have it, and the first of its alternate locations.
+    residue: (Vec<u8>, Option<u8>),
 }
 
 impl Pdb {
@@ -21,6 +23,22 @@ impl Pdb {
             n_atoms,
             cell: None,
             ended: false,
+            residue: (Vec::new(), None),
+        }
+    }
+
+    /// Is the atom of this line at another than the first alternate location of its residue? Topologies have the first only.
+    fn is_alternate(&mut self) -> bool {
+        let bytes = self.lines.text().as_bytes();
+        let columns = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+        // Record, residue's name, chain, number and insertion; segment.
+        let key = [columns(0, 6), columns(17, 27), columns(72, 76)].concat();
+        if self.residue.0 != key {
+            self.residue = (key, None);
+        }
+        match bytes.get(16) {
+            None | Some(b' ') => false,
+            Some(&location) => *self.residue.1.get_or_insert(location) != location,
         }
     }
 
@@ -82,9 +100,13 @@ impl Reader for Pdb {
             frame.clear();
         }
         let mut whole = false;
+        self.residue = (Vec::new(), None);
         while self.lines.advance()? {
             let text = self.lines.text();
             if text.starts_with("ATOM  ") || text.starts_with("HETATM") {
+                if self.is_alternate() {
+                    continue;
+                }
                 if let Some(frame) = &mut frame
                     && atoms < self.n_atoms
                 {

@@ -28,6 +28,7 @@ impl Lines {
         Ok(Self::new(match packing {
             Packing::Plain => Box::new(file),
             Packing::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))),
+            Packing::Bzip2 => Box::new(BufReader::new(bzip2::bufread::MultiBzDecoder::new(file))),
         }))
     }
 

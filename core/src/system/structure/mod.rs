@@ -178,6 +178,13 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
                     .to_owned(),
             ));
         }
+        // Nor are their readers in chemfiles fit for damaged files.
+        "XTC" | "TRR" | "DCD" | "Amber NetCDF" | "Amber Restart" => {
+            return Err(refused(
+                "it holds positions and no atoms; give a structure with the atoms' names (PDB, GRO, mmCIF, MOL2)"
+                    .to_owned(),
+            ));
+        }
         _ => {
             let symbols =
                 FORMATS_OF_SYMBOLS.contains(&format.split(' ').next().unwrap_or_default());

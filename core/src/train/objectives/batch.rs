@@ -9,7 +9,7 @@ pub(in crate::train) struct Batch {
     columns: Vec<Vec<f32>>,
     /// Rows taken from the endless sequence of frames or pairs.
     pub taken: usize,
-    /// What the loss of these rows would be at best, up to a constant of the stage: divergence is told from the loss above it.
+    /// What of the loss is a matter of the rows alone and not of the model: divergence is told from the rest.
     pub floor: f64,
 }
 
@@ -30,7 +30,7 @@ impl Batch {
         Batch { taken, ..self }
     }
 
-    /// The same with what its loss would be at best, up to a constant.
+    /// The same with what of its loss is a matter of the rows.
     pub fn with_floor(self, floor: f64) -> Self {
         Batch { floor, ..self }
     }

@@ -245,3 +245,22 @@ fn velocities_in_dcd_and_hdf5_are_told() {
     let hdf5 = message("a.nc", b"\x89HDF\r\n\x1a\n and so on");
     assert!(hdf5.contains("nccopy") && hdf5.contains("a.nc"), "{hdf5}");
 }
+
+#[test]
+fn files_of_positions_are_no_topologies() {
+    for name in [
+        "aldp.dcd",
+        "programs/mdtraj.xtc",
+        "programs/mdtraj.nc",
+        "programs/velocities.trr",
+    ] {
+        let path = std::path::Path::new(crate::system::fixtures::DATA).join(name);
+        let error = crate::system::Topology::read(&path)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("positions and no atoms") && error.contains(name),
+            "{error}"
+        );
+    }
+}

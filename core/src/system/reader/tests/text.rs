@@ -228,6 +228,30 @@ fn blank_lines_comments_and_line_ends_change_nothing() {
     }
 }
 
+/// Made by `bzip2` and `gzip` of the same file, in two pieces: such files are joined.
+#[test]
+fn packed_files_of_several_pieces() {
+    let hydrogen = bare(&[1, 1], &[[0, 1]]);
+    let path = |name: &str| Path::new(DATA).join("packed").join(name);
+    for name in ["h2.xyz.gz", "h2.xyz.bz2"] {
+        let read = |path: &Path| {
+            Trajectory::open(&[path], &hydrogen, &ReadOptions::default())
+                .unwrap()
+                .read_all()
+        };
+        let found = read(&path(name)).unwrap();
+        assert_eq!(found.len(), 4, "{name}");
+        assert!((found.positions[23] - 0.074).abs() < 1e-15, "{name}");
+        let folder = tempfile::tempdir().unwrap();
+        let (cut, bytes) = (folder.path().join(name), fs::read(path(name)).unwrap());
+        fs::write(&cut, &bytes[..bytes.len() - 20]).unwrap();
+        let error = read(&cut).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+    let error = read_as("a.xyz.xz", "x", &hydrogen).unwrap_err().to_string();
+    assert!(error.contains("unpack it first"), "{error}");
+}
+
 #[test]
 fn gro_of_any_precision() {
     for decimals in [3, 4, 5, 6, 7, 9] {
@@ -254,6 +278,27 @@ fn pdb_frames_end_in_any_way() {
             0.51e-4,
         );
     }
+    // The atoms of alternate locations, of which topologies have the first.
+    let models = pdb("ENDMDL\n", true, "");
+    let doubled: String = models
+        .lines()
+        .map(|line| match line.get(12..16) {
+            Some(" HA ") => {
+                let at = |location: &str, x: &str| {
+                    format!(
+                        "{}{location}{}{x}{}\n",
+                        &line[..16],
+                        &line[17..30],
+                        &line[38..]
+                    )
+                };
+                at("A", &line[30..38]) + &at("B", "  99.999")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    assert!(doubled.lines().count() > models.lines().count());
+    assert_frames("a.pdb", &doubled, 0.51e-4);
     // Cells that stand before the first model count for all of them.
     let cell = "CRYST1   60.000   60.000   60.000  90.00  90.00  90.00 P 1           1\n";
     assert_frames(

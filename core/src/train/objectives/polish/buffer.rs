@@ -11,8 +11,8 @@ pub(super) struct Buffer {
     pub scores: Vec<f32>,
     /// `[n]`, log of target over proposal; `-inf` where the target is zero.
     pub log_weight: Vec<f64>,
-    /// `[n]`, log of the target.
-    pub log_target: Vec<f64>,
+    /// `[n]`, log density of the flow that drew the sample.
+    pub log_q: Vec<f64>,
     /// Row that the next sample takes.
     pub next: usize,
     /// Samples drawn so far: index of the next one in the prior's stream.
@@ -49,7 +49,7 @@ impl Buffer {
                 self.scores[to..to + width].copy_from_slice(&new.scores[from..from + width]);
             }
             self.log_weight[row] = new.log_weight[i];
-            self.log_target[row] = new.log_target[i];
+            self.log_q[row] = new.log_q[i];
         }
         self.next = (self.next + new.len()) % capacity;
     }
@@ -71,7 +71,7 @@ impl Buffer {
             ("features", Array::F32(self.features.clone())),
             ("scores", Array::F32(self.scores.clone())),
             ("log_weight", Array::F64(self.log_weight.clone())),
-            ("log_target", Array::F64(self.log_target.clone())),
+            ("log_q", Array::F64(self.log_q.clone())),
             ("counts", Array::U64(counts)),
         ] {
             arrays.insert(name.to_owned(), array);
@@ -89,14 +89,14 @@ impl Buffer {
             take("features")?,
             take("scores")?,
             take("log_weight")?,
-            take("log_target")?,
+            take("log_q")?,
             take("counts")?,
         );
         let (
             Array::F32(features),
             Array::F32(scores),
             Array::F64(log_weight),
-            Array::F64(log_target),
+            Array::F64(log_q),
             Array::U64(counts),
         ) = arrays
         else {
@@ -106,7 +106,7 @@ impl Buffer {
         let next = counts.first().map_or(0, |&next| next as usize);
         let fits = features.len() == n * dimension
             && scores.len() == if scored { n * dimension } else { 0 }
-            && log_target.len() == n
+            && log_q.len() == n
             && counts.len() == 2
             && next < n.max(1);
         if !fits {
@@ -116,7 +116,7 @@ impl Buffer {
             features,
             scores,
             log_weight,
-            log_target,
+            log_q,
             next,
             drawn: counts[1],
         })
@@ -159,7 +159,7 @@ mod tests {
             features: numbers().map(|i| i as f32).collect(),
             scores: numbers().map(|i| -i as f32).collect(),
             log_weight: numbers().collect(),
-            log_target: numbers().map(|i| 2.0 * i).collect(),
+            log_q: numbers().map(|i| 2.0 * i).collect(),
             ..Buffer::default()
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         buffer.push(samples(8..11));
         assert_eq!(buffer.log_weight, [10.0, 6.0, 7.0, 8.0, 9.0]);
         assert_eq!(buffer.features, [10.0, 6.0, 7.0, 8.0, 9.0]);
-        assert_eq!(buffer.log_target[4], 18.0);
+        assert_eq!(buffer.log_q[4], 18.0);
         assert_eq!((buffer.next, buffer.drawn), (1, 11));
         buffer.log_weight[4] = f64::NEG_INFINITY;
         assert_eq!(buffer.newest(2), [0, 3]);

@@ -1,27 +1,29 @@
 //! What a polished flow is worth, by its own samples and by the frames that are held out.
 //!
 //! The ESS of the flow's samples, `1 / E_q[w^2]` with weights normalised by Z, does not see what the flow has lost: it rises when a
-//! basin is dropped that was hard. The same number is `1 / E_p[w]`, which frames of the target estimate: of a lost basin they
-//! have as many as before, and their weights are huge. Neither sees all, and both can only look better than they are; so the
-//! score is the mean of both second moments. Where the frames are not of the target (another potential, biased runs), their mean
-//! weight tells nothing of the flow's quality, but it is still near 1 unless the flow has lost what the frames have.
+//! basin is dropped that was hard. Frames of the target do: of a lost basin they have as many as before, and there their weights are
+//! huge. So the score is the sum of a part of each, `-1/2 log ESS` and the forward divergence `KL(p || q) = E_p[log w]`, which are
+//! the same where log weights are normal. (The forward ESS, `1 / E_p[w]`, is told but does not decide: of a few hundred frames it is
+//! often a matter of one.) Where the frames are not of the target (another potential, biased runs), `E[log w]` over them rises from below 0
+//! to 0 on the way from their flow to the target's; it counts from 0 on only, so that it speaks where the flow has lost what the frames
+//! have and is silent otherwise.
 
 use super::PolishOptions;
 use super::buffer::clip;
 use super::score::Target;
+use crate::dataset::Points;
 use crate::math::{Purpose, Streams};
 use crate::metric::{self, Basin};
 use crate::sample::WeightedSamples;
 use crate::system::torsion;
 use crate::train::TrainError;
-use crate::train::dataset::Points;
 use crate::train::gradient::by_chunk;
 use crate::train::objectives::terms::Terms;
 use crate::train::objectives::{Batch, Network};
 use crate::train::state::{Judgement, Population, Uncertain};
 
-/// Quantile at which weights are cut before they decide what is best: the largest few of thousands say more of the draw than of the
-/// flow. A basin that holds more than the rest is seen all the same.
+/// Quantile at which the weights of the flow's samples are cut before they decide what is best: the largest few of thousands say more
+/// of the draw than of the flow.
 const CLIP: f64 = 0.998;
 
 /// Judges by the same frames every time.
@@ -162,13 +164,16 @@ impl Weights {
         }
     }
 
-    /// Mean of the second moments of the weights, each by its own kind of points, largest weights cut: 1 of a flow that is the
-    /// target. NaN or infinite where it is worth nothing.
+    /// `-1/2 log ESS + KL(p || q)`: 0 of a flow that is the target. Infinite or NaN where it is worth nothing.
     pub fn score(&self) -> f64 {
         let samples = clip(&self.samples, CLIP).0;
-        let frames = clip(&self.frames, CLIP).0;
-        let backward = 1.0 / metric::ess_per_n(&samples);
-        0.5 * (backward + mean_weight(&frames, log_mean(&self.samples)))
+        let forward = match self.frames.len() {
+            0 => 0.0,
+            n => self.frames.iter().sum::<f64>() / n as f64 - log_mean(&self.samples),
+        };
+        // Not `max`, which would take NaN for 0.
+        let forward = if forward < 0.0 { 0.0 } else { forward };
+        forward - 0.5 * metric::ess_per_n(&samples).ln()
     }
 
     /// Kish's ESS/N of the flow's samples.

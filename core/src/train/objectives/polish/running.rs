@@ -5,12 +5,12 @@ use super::buffer::{Buffer, clip};
 use super::judge::Judge;
 use super::score::{Scored, Target};
 use crate::coordinates::Configurations;
+use crate::dataset::Dataset;
 use crate::math::{Purpose, Streams};
 use crate::model::Model;
 use crate::sample::{Resampling, draw, mean_reduced_energy};
 use crate::tensor::{Tensor, Var};
 use crate::train::TrainError;
-use crate::train::dataset::Dataset;
 use crate::train::objectives::terms::{Terms, sum_f64};
 use crate::train::objectives::{Array, Arrays, At, Batch, Context, Network, Rows, Running};
 use crate::train::state::Judgement;
@@ -80,7 +80,7 @@ impl<'a> Polish<'a> {
         let streams = Streams::new(Purpose::PolishBuffer, self.seed);
         let (features, log_q) = self.model.sample_features(n, streams, self.buffer.drawn)?;
         let Scored { log_target, scores } = self.target.score(&features)?;
-        let log_weight = log_target.iter().zip(log_q);
+        let log_weight = log_target.iter().zip(&log_q);
         let log_weight = log_weight.map(|(log_target, log_q)| {
             let log_weight = log_target - log_q;
             if log_weight.is_finite() {
@@ -93,7 +93,7 @@ impl<'a> Polish<'a> {
             log_weight: log_weight.collect(),
             features,
             scores,
-            log_target,
+            log_q,
             ..Buffer::default()
         });
         Ok(())
@@ -115,23 +115,24 @@ impl Running for Polish<'_> {
         let mut x1 = self
             .dataset
             .training_features(coordinates, at.first, n_data, 0.0)?;
-        let of_data = self.target.score(&x1)?;
+        let mut scores = match settings.forces {
+            true => self.target.score(&x1)?.scores,
+            false => Vec::new(),
+        };
 
         let (clipped, share) = clip(&self.buffer.log_weight, settings.clip_quantile);
         self.clipped = [self.clipped[0] + 1.0, self.clipped[1] + share];
         let random = Streams::new(Purpose::PolishChoice, self.seed).at(at.step as u64);
         let mut rows = draw(Resampling::Systematic, &clipped, n_weighted, random)?;
-        // Of the loss that the best of flows would have on these rows only the entropy of the target changes from step to step.
-        let known = rows.iter().map(|&row| self.buffer.log_target[row]);
-        let known = known.chain(of_data.log_target).filter(|p| p.is_finite());
-        let (count, sum) = known.fold((0.0, 0.0), |(n, sum), p| (n + 1.0, sum + p));
-        let floor = -sum / f64::max(count, 1.0);
+        // The entropy of the weighted samples is the target's and not the flow's: those that drew them had at most this loss, and a
+        // flow that learns has less.
+        let log_q: f64 = rows.iter().map(|&row| self.buffer.log_q[row]).sum();
+        let floor = -log_q / (n_data + rows.len()).max(1) as f64;
 
         rows.extend(self.buffer.newest(n_plain));
         let size = n_data + rows.len();
         let n_plain = size - n_data - n_weighted;
         let dimension = self.model.prior().dimension();
-        let mut scores = of_data.scores;
         for row in rows {
             let range = row * dimension..(row + 1) * dimension;
             x1.extend_from_slice(&self.buffer.features[range.clone()]);

@@ -110,11 +110,17 @@ fn two_basins(share: f64) -> Weights {
 fn a_flow_that_drops_a_basin_is_never_the_better_one() {
     let both = two_basins(0.023);
     let (own, forward) = (both.ess(), both.forward_ess());
-    // 1 / (.977 e^.5 + .023 e^1.5), by either kind of points, up to the quantiles' tails.
+    // 1 / (.977 e^.5 + .023 e^1.5), by either kind of points, up to the tails that quantiles leave out.
     let exact = 1.0 / (0.977 * 0.5f64.exp() + 0.023 * 1.5f64.exp());
-    assert!((own - exact).abs() < 0.005, "{own} {exact}");
-    assert!((forward - exact).abs() < 0.005, "{forward} {exact}");
+    assert!((own - exact).abs() < 0.01, "{own} {exact}");
+    assert!((forward - exact).abs() < 0.01, "{forward} {exact}");
+    // -1/2 log ESS + .977 * .25 + .023 * .75.
     let kept = both.score();
+    let divergence = 0.977 * 0.25 + 0.023 * 0.75;
+    assert!(
+        (kept + 0.5 * exact.ln() - divergence).abs() < 0.05,
+        "{kept}"
+    );
     for share in [1e-2, 1e-3, 1e-4, 1e-6, 1e-12] {
         let lost = two_basins(share);
         assert!(lost.score() > kept, "{share}: {} {kept}", lost.score());
@@ -122,10 +128,7 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
         // By its own samples it is the better one once hardly any of them are there: e^-.5.
         if share < 1e-4 {
             let own = lost.ess();
-            assert!(
-                own > exact && (own - (-0.5f64).exp()).abs() < 0.005,
-                "{own}"
-            );
+            assert!(own > exact && (own - (-0.5f64).exp()).abs() < 0.01, "{own}");
         }
     }
     // Nothing at all where frames are.
@@ -137,15 +140,19 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
 #[test]
 fn a_flow_that_is_the_target_has_the_best_score_whatever_the_frames_are() {
     let weights = Weights::new(&[7.5; 1000], &[7.5; 50]);
-    assert!((weights.score() - 1.0).abs() < 1e-12);
+    assert!(weights.score().abs() < 1e-12);
     assert!((weights.forward_ess() - 1.0).abs() < 1e-12);
     // Frames of which the potential knows nothing do not count.
     let weights = Weights::new(&[7.5; 1000], &[7.5, f64::NEG_INFINITY, f64::NAN]);
-    assert!((weights.score() - 1.0).abs() < 1e-12);
-    // Frames of another potential, and a flow that is still theirs: their mean weight is 1, its own samples tell.
+    assert!(weights.score().abs() < 1e-12);
+    // Frames of another potential, and a flow that is still theirs: its own samples tell, whose log weights have the
+    // variance 2, the largest cut.
     let samples: Vec<f64> = quantiles(20_000, -1.0, 2.0).collect();
     let flow_of_frames = Weights::new(&samples, &samples);
-    assert!(flow_of_frames.score() > 1.0);
+    assert!((0.6..1.0).contains(&flow_of_frames.score()));
+    // And as it goes over to the target, the frames do not hold it back.
+    let half: Vec<f64> = quantiles(20_000, -0.25, 0.5).collect();
+    assert!((Weights::new(&half, &half).score() - 0.25).abs() < 0.05);
 }
 
 /// Samples of the model, and the gradient of its own log density at each, by autodiff.
