@@ -1,6 +1,7 @@
 //! RegFlow: Boltzmann generators for molecular dynamics.
 
 pub mod coordinates;
+pub mod dataset;
 pub mod energy;
 pub mod evaluation;
 pub mod math;
@@ -9,6 +10,7 @@ pub mod model;
 pub mod pairs;
 pub mod parallel;
 pub mod plugin;
+pub mod potential;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod sample;

@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions};
+use regflow::dataset::Dataset;
 use regflow::energy::{Energy, ForceField};
 use regflow::model::Model;
 use regflow::sample::WeightedSamples;
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::Device;
-use regflow::train::{Dataset, Progress, Resources, Stage, TrainOptions, train};
+use regflow::train::{Progress, Resources, Stage, TrainOptions, train};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         steps,
         ..Stage::default()
     });
-    let dataset = Dataset::new(frames.positions, &topology, &options)?;
+    let dataset = Dataset::new(frames.positions, &topology, &options.dataset())?;
     let coordinates = dataset.fit_coordinates(
         CoordinateKind::Internal,
         &topology,

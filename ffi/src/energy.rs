@@ -4,7 +4,8 @@ use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regflow_core::energy::{self, Energy, EnergyError};
+use regflow_core::energy::{Energy, EnergyError};
+use regflow_core::potential;
 
 use crate::arguments::{
     Struct, blocks, check_length, check_number, converted, output, results, structure, text,
@@ -231,7 +232,8 @@ pub unsafe extern "C" fn regflow_energy_load(
         // SAFETY: the caller vouches for both pointers.
         let (energy, source) = unsafe { (output("energy", energy)?, text("source", source)) };
         *energy = std::ptr::null_mut();
-        let loaded = energy::load(source?).map_err(|error| Failure::LoadEnergy(Box::new(error)))?;
+        let loaded =
+            potential::load(source?).map_err(|error| Failure::LoadEnergy(Box::new(error)))?;
         *energy = create(Content {
             source: Source::Loaded(Arc::from(loaded)),
             units: Units::MD,

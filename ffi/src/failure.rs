@@ -8,6 +8,7 @@ use regflow_core::model::ModelError;
 use regflow_core::pairs::PairsError;
 use regflow_core::parallel::ThreadsError;
 use regflow_core::plugin::PluginError;
+use regflow_core::potential::PotentialError;
 use regflow_core::sample::{MoveError, SampleError};
 use regflow_core::system::SystemError;
 use regflow_core::tensor::TensorError;
@@ -134,7 +135,7 @@ pub(crate) enum Failure {
     #[error("the model cannot be evaluated")]
     Compute(#[source] Box<ModelError>),
     #[error("argument `source`")]
-    LoadEnergy(#[source] Box<EnergyError>),
+    LoadEnergy(#[source] Box<PotentialError>),
     #[error("the energy cannot be evaluated")]
     Energy(#[source] Box<EnergyError>),
     #[error("argument `path`")]
@@ -192,10 +193,10 @@ fn loading(error: &ModelError) -> Status {
 }
 
 /// The code of an energy that cannot be loaded.
-fn energy(error: &EnergyError) -> Status {
+fn energy(error: &PotentialError) -> Status {
     match error {
-        EnergyError::Read { .. } => REGFLOW_ERROR_IO,
-        EnergyError::Plugin(error) => plugin(error),
+        PotentialError::Energy(EnergyError::Read { .. }) => REGFLOW_ERROR_IO,
+        PotentialError::Plugin(error) => plugin(error),
         _ => REGFLOW_ERROR_ARGUMENT,
     }
 }
@@ -217,7 +218,7 @@ fn training(error: &TrainError) -> Status {
         TrainError::Option { .. }
         | TrainError::NoStage
         | TrainError::Missing { .. }
-        | TrainError::TooFewFrames { .. } => REGFLOW_ERROR_ARGUMENT,
+        | TrainError::Dataset(_) => REGFLOW_ERROR_ARGUMENT,
         TrainError::Energy(error) => evaluation(error),
         TrainError::Flow(error) => match &**error {
             ModelError::Coordinates(_) => REGFLOW_ERROR_ARGUMENT,
@@ -232,7 +233,7 @@ fn training(error: &TrainError) -> Status {
         TrainError::ReadCheckpoint { .. } | TrainError::System(_) => REGFLOW_ERROR_IO,
         TrainError::Target(error) => match &**error {
             PairsError::Plugin(error) => plugin(error),
-            PairsError::Data(error) => training(error),
+            PairsError::Data(_) => REGFLOW_ERROR_ARGUMENT,
             _ => REGFLOW_ERROR_COMPUTE,
         },
         _ => REGFLOW_ERROR_COMPUTE,

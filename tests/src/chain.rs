@@ -6,11 +6,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regflow::coordinates::{CoordinateKind, CoordinateOptions};
+use regflow::dataset::Dataset;
 use regflow::metric::{Basin, TorsionRange};
 use regflow::model::Model;
 use regflow::system::{Topology, kt};
 use regflow::tensor::Device;
-use regflow::train::{Dataset, Resources, Stage, TrainOptions, train};
+use regflow::train::{Resources, Stage, TrainOptions, train};
 use serde_json::{Value, json};
 
 /// Temperature of the frames, the models and the reference, K.
@@ -85,7 +86,8 @@ pub fn model(path: &Path, steps: usize) {
         steps,
         ..Stage::default()
     });
-    let dataset = Dataset::new(frames(10_000, 1), &topology, &options).expect("enough frames");
+    let dataset =
+        Dataset::new(frames(10_000, 1), &topology, &options.dataset()).expect("enough frames");
     let coordinates = CoordinateOptions {
         circular: true,
         ..CoordinateOptions::default()

@@ -8,13 +8,12 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use regflow::coordinates::{CoordinateKind, CoordinateOptions};
+use regflow::dataset::{Dataset, DatasetOptions};
 use regflow::model::{Model, ModelError};
 use regflow::pairs::{PairOptions, Pairs};
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow::tensor::{self, Device, Tensor};
-use regflow::train::{
-    Dataset, Objective, Progress, Regression, Resources, Stage, TrainOptions, train,
-};
+use regflow::train::{Objective, Progress, Regression, Resources, Stage, TrainOptions, train};
 use regflow_plugin::abi::op;
 use serde_json::json;
 
@@ -177,7 +176,7 @@ impl Bench {
         let trajectory = [data.join("trajectory.dcd")];
         let frames =
             Trajectory::open(&trajectory, &topology, &ReadOptions::default())?.read_all()?;
-        let dataset = Dataset::new(frames.positions, &topology, &TrainOptions::default())?;
+        let dataset = Dataset::new(frames.positions, &topology, &DatasetOptions::default())?;
         let options = CoordinateOptions::default();
         let coordinates =
             dataset.fit_coordinates(CoordinateKind::Cartesian, &topology, &options)?;

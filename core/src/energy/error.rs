@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ForeignFormat;
-use crate::plugin::PluginError;
-
 /// An error of this module; each variant carries the facts needed to mend the input.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,14 +13,6 @@ pub enum EnergyError {
         path: PathBuf,
         /// Reason given by the operating system.
         source: std::io::Error,
-    },
-    /// The file is another program's, and no System XML.
-    #[error("{} is {format}, not a potential: {}", path.display(), format.cure(path))]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        format: ForeignFormat,
     },
     /// An error inside a file that could be read.
     #[error("{}: {source}{}", path.display(), in_openmm(path, source))]
@@ -119,28 +108,7 @@ pub enum EnergyError {
         /// Particles of the force.
         found: usize,
     },
-    /// A plugin was not found, could not be built, or failed.
-    #[error(transparent)]
-    Plugin(Box<PluginError>),
-    /// A part of `NAME:FILE,OPTION=VALUE,...` that is neither.
-    #[error(
-        "energy plugin, `{text}`: expected FILE,OPTION=VALUE,... or a JSON object, found `{part}`"
-    )]
-    PluginOption {
-        /// What stands after the plugin's name.
-        text: String,
-        /// The part.
-        part: String,
-    },
-    /// A precision for a plugin.
-    #[error(
-        "{source_text}: only the force field of a System XML has another precision than double; the plugin has its own options"
-    )]
-    PluginPrecision {
-        /// The plugin with its configuration.
-        source_text: String,
-    },
-    /// An energy that was given by the caller failed; the error is its own.
+    /// An energy that is not of this library, a plugin's or the caller's, failed; the error is its own.
     #[error(transparent)]
     External(Box<dyn std::error::Error + Send + Sync>),
     /// An array does not have the right length.
@@ -192,11 +160,5 @@ fn in_openmm(path: &Path, source: &EnergyError) -> String {
             path.display()
         ),
         false => String::new(),
-    }
-}
-
-impl From<PluginError> for EnergyError {
-    fn from(error: PluginError) -> Self {
-        EnergyError::Plugin(Box::new(error))
     }
 }

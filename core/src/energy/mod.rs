@@ -1,14 +1,11 @@
 //! Potential energies and forces, for many configurations at once.
 //!
-//! [`ForceField`] evaluates the molecular-mechanics potential that an OpenMM System XML file describes, without OpenMM;
-//! [`load`] gives this one or that of an energy plugin.
+//! [`ForceField`] evaluates the molecular-mechanics potential that an OpenMM System XML file describes, without OpenMM.
 //! Units: nm, kJ/mol, kJ/(mol nm).
 
 mod error;
 mod force_field;
-mod foreign;
 mod kernels;
-mod load;
 mod molecule;
 mod parameters;
 mod system_xml;
@@ -19,9 +16,9 @@ use std::fmt;
 
 pub use error::{EnergyError, Remedy};
 pub use force_field::{ForceField, Precision};
-pub use foreign::ForeignFormat;
-pub use load::{load, load_with};
 pub use molecule::check_molecule;
+
+pub(crate) use system_xml::bond_terms;
 
 use crate::system::{BondTerm, Particles};
 

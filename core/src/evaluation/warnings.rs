@@ -80,11 +80,10 @@ impl Faults {
 
 /// A basin that the proposal leaves out; weights cannot bring it back.
 fn coverage(row: &BasinRow, n: f64) -> Option<String> {
-    let Estimate { value, error } = row.reference;
-    (row.proposal.value == 0.0 && n * value > EXPECTED_VISITS).then(|| {
+    (row.proposal.value == 0.0 && n * row.reference.value > EXPECTED_VISITS).then(|| {
         format!(
-            "the proposal never visits {} (reference {value:.4} +- {error:.4}): weights cannot make up for that",
-            row.name
+            "the proposal never visits {} (reference {}): weights cannot make up for that",
+            row.name, row.reference
         )
     })
 }
@@ -96,13 +95,10 @@ fn deviation(row: &BasinRow) -> Option<String> {
     let error = reweighted.error.hypot(row.reference.error);
     (row.proposal.value > 0.0 && difference.abs() > SIGNIFICANT * error).then(|| {
         format!(
-            "the reweighted population of {} is {:.4} +- {:.4}, {:.1} standard errors from that of the reference, {:.4} +- {:.4}",
+            "the reweighted population of {} is {reweighted}, {:.1} standard errors from that of the reference, {}",
             row.name,
-            reweighted.value,
-            reweighted.error,
             difference.abs() / error,
-            row.reference.value,
-            row.reference.error
+            row.reference
         )
     })
 }
@@ -112,9 +108,9 @@ fn drift(row: &BasinRow, first: &Estimate, second: &Estimate) -> Option<String> 
     let difference = (first.value - second.value).abs();
     (difference > SIGNIFICANT * first.error.hypot(second.error)).then(|| {
         format!(
-            "the reference is not settled: {} has {:.4} +- {:.4} of its first half and {:.4} +- {:.4} of its second; its error, {:.4}, \
-             takes that into account",
-            row.name, first.value, first.error, second.value, second.error, row.reference.error
+            "the reference is not settled: {} has {first} of its first half and {second} of its second; its error, {:.4}, takes that into \
+             account",
+            row.name, row.reference.error
         )
     })
 }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::{Blocks, MetricError, check_length, relative_weights, tells_errors};
 
 /// A figure and its standard error.
@@ -7,6 +9,27 @@ pub struct Estimate {
     pub value: f64,
     /// Its standard error; infinite or NaN where the data do not allow one.
     pub error: f64,
+}
+
+impl fmt::Display for Estimate {
+    /// With four decimals, or as many as the first two digits of the error need; no error that cannot be told.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { value, error } = *self;
+        if value.is_nan() {
+            return f.write_str("n/a");
+        }
+        if value.is_infinite() {
+            return write!(f, "{value}");
+        }
+        if !error.is_finite() {
+            return write!(f, "{value:.4} (no error can be told)");
+        }
+        let decimals = match error > 0.0 {
+            true => (1.0 - error.log10().floor()).clamp(4.0, 12.0) as usize,
+            false => 4,
+        };
+        write!(f, "{value:.decimals$} +- {error:.decimals$}")
+    }
 }
 
 /// Self-normalised average `sum w A / sum w` over independent samples, with the standard error of the delta method,
@@ -55,6 +78,17 @@ pub fn block_average(values: &[f64], blocks: usize) -> Estimate {
 mod tests {
     use super::*;
     use crate::metric::fixtures::{numbers, table};
+
+    #[test]
+    fn errors_have_the_digits_that_they_need() {
+        let text = |value, error| Estimate { value, error }.to_string();
+        assert_eq!(text(0.431, 0.0123), "0.4310 +- 0.0123");
+        assert_eq!(text(0.0, 0.000_051), "0.000000 +- 0.000051");
+        assert_eq!(text(1.0, f64::INFINITY), "1.0000 (no error can be told)");
+        assert_eq!(text(0.5, f64::NAN), "0.5000 (no error can be told)");
+        assert_eq!(text(f64::NAN, f64::NAN), "n/a");
+        assert_eq!(text(f64::NEG_INFINITY, f64::INFINITY), "-inf");
+    }
 
     #[test]
     fn known_weights() {

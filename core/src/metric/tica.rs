@@ -106,15 +106,19 @@ impl Tica {
     pub fn project(&self, features: &[f64]) -> Vec<f64> {
         let width = self.mean.len();
         assert!(features.len().is_multiple_of(width), "whole rows");
-        let project = |row: &[f64]| -> Vec<f64> {
-            let component = |c: &[f64]| -> f64 {
-                let terms = row.iter().zip(&self.mean).zip(c);
-                terms.map(|((x, mean), c)| (x - mean) * c).sum()
-            };
-            self.components.chunks_exact(width).map(component).collect()
-        };
-        let rows: Vec<Vec<f64>> = features.par_chunks_exact(width).map(project).collect();
-        rows.concat()
+        let k = self.correlations.len().max(1);
+        let mut projections = vec![0.0; features.len() / width * self.correlations.len()];
+        projections
+            .par_chunks_exact_mut(k)
+            .zip(features.par_chunks_exact(width))
+            .for_each(|(projected, row)| {
+                let components = self.components.chunks_exact(width);
+                for (projected, component) in projected.iter_mut().zip(components) {
+                    let terms = row.iter().zip(&self.mean).zip(component);
+                    *projected = terms.map(|((x, mean), c)| (x - mean) * c).sum();
+                }
+            });
+        projections
     }
 }
 

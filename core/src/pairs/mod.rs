@@ -76,7 +76,7 @@ pub enum PairsError {
     },
     /// The frames could not be turned into features.
     #[error("data side of the pairs: {0}")]
-    Data(#[source] Box<crate::train::TrainError>),
+    Data(#[source] Box<crate::dataset::DatasetError>),
     /// The target source failed.
     #[error(transparent)]
     Plugin(#[from] crate::plugin::PluginError),

@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::rows::squared_distance;
 use super::shard::hash;
 use super::{FORMAT_VERSION, PairRows, PairsError, Shard, ShardHeader, given};
+use crate::dataset::Dataset;
 use crate::math::{Purpose, Random, Streams};
 use crate::model::{Model, Prior};
 use crate::plugin::{self, Target, Task};
-use crate::train::Dataset;
 
 /// Most pairs in a shard. Pairs are made shard by shard, and one shard at a time is read back.
 const SHARD: usize = 65_536;

@@ -153,8 +153,8 @@ impl PluginEnergy {
                 .try_for_each(|((positions, energies), forces)| {
                     self.part(positions, energies, Some(forces))
                 }),
-        }?;
-        Ok(())
+        }
+        .map_err(|error| EnergyError::External(Box::new(error)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::TrainOptions;
-use super::dataset::Dataset;
+use crate::dataset::Dataset;
 use crate::math::Fnv;
 use crate::model::Model;
 use crate::pairs::Pairs;

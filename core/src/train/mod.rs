@@ -8,7 +8,6 @@
 //! ```
 
 mod checkpoint;
-mod dataset;
 mod divergence;
 mod fingerprint;
 mod gradient;
@@ -21,13 +20,12 @@ mod recipe;
 mod schedule;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trainer;
 
 use std::path::PathBuf;
 
 pub use checkpoint::Checkpoint;
-pub use dataset::Dataset;
 pub use divergence::Divergence;
 pub use job::{FreshSamples, Input, Job, JobError, SampledPopulation, Trained};
 pub use objectives::{Likelihood, Needs, Objective, PolishOptions, Regression, Regularisation};
@@ -61,16 +59,6 @@ pub enum TrainError {
         objective: &'static str,
         /// What it needs.
         what: &'static str,
-    },
-    /// The trajectory is too short.
-    #[error(
-        "{found} frames are too few to train on: at least {needed} are needed; give a longer trajectory or a smaller stride"
-    )]
-    TooFewFrames {
-        /// Frames given.
-        found: usize,
-        /// Frames needed.
-        needed: usize,
     },
     /// Training diverged for good, before it found anything better than what it began with.
     #[error(
@@ -117,6 +105,9 @@ pub enum TrainError {
         /// Its value in this run.
         found: String,
     },
+    /// The frames do not do.
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::DatasetError),
     /// A file could not be written.
     #[error(transparent)]
     System(#[from] crate::system::SystemError),

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Needs, Objective, Recipe, TrainError};
+use crate::dataset::DatasetOptions;
 
 /// Settings of a training run: its stages, one after the other, and what they share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,11 +19,12 @@ pub struct TrainOptions {
 
 impl Default for TrainOptions {
     fn default() -> Self {
+        let dataset = DatasetOptions::default();
         TrainOptions {
             stages: Recipe::Default.stages(),
-            validation_fraction: 0.1,
-            symmetry: true,
-            seed: 0,
+            validation_fraction: dataset.validation_fraction,
+            symmetry: dataset.symmetry,
+            seed: dataset.seed,
         }
     }
 }
@@ -84,6 +86,15 @@ impl Default for Stage {
 }
 
 impl TrainOptions {
+    /// How the frames are divided and augmented.
+    pub fn dataset(&self) -> DatasetOptions {
+        DatasetOptions {
+            validation_fraction: self.validation_fraction,
+            symmetry: self.symmetry,
+            seed: self.seed,
+        }
+    }
+
     /// A run of a single stage.
     pub fn single(stage: Stage) -> Self {
         TrainOptions {

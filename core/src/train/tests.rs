@@ -11,19 +11,20 @@ use serde_json::json;
 use super::gradient::{flatten, unflatten};
 use super::*;
 use crate::coordinates::{CoordinateKind, CoordinateOptions};
+use crate::dataset::{Dataset, DatasetOptions};
 use crate::energy::{Energy, EnergyError, ForceField};
 use crate::model::Model;
 use crate::system::{ReadOptions, Topology, Trajectory};
 use crate::tensor::Device;
 
-pub(super) struct Case {
+pub(crate) struct Case {
     pub dataset: Dataset,
     pub energy: ForceField,
     pub model: Model,
 }
 
 /// Every 25th of the shipped frames, and a small model whose parameters are off those of the identity.
-pub(super) fn case(seed: u64) -> Case {
+pub(crate) fn case(seed: u64) -> Case {
     case_at(seed, 25, 300.0)
 }
 
@@ -40,7 +41,7 @@ fn case_at(seed: u64, stride: usize, temperature: f64) -> Case {
         .unwrap()
         .read_all()
         .unwrap();
-    let dataset = Dataset::new(frames.positions, &topology, &TrainOptions::default()).unwrap();
+    let dataset = Dataset::new(frames.positions, &topology, &DatasetOptions::default()).unwrap();
     let options = CoordinateOptions {
         circular: true,
         ..CoordinateOptions::default()

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::checkpoint;
-use super::dataset::Dataset;
 use super::divergence::Divergence;
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::gradient::{flatten, loss_and_gradient, unflatten};
@@ -14,6 +13,7 @@ use super::optimiser::AdamW;
 use super::schedule::Schedule;
 use super::state::{Judgement, StageSummary, State};
 use super::{Stage, TrainError, TrainOptions};
+use crate::dataset::Dataset;
 use crate::model::Model;
 
 /// Validations in a stage whose interval is not given.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use regflow::energy::{self, Energy, ForceField};
+use regflow::energy::{Energy, ForceField};
+use regflow::potential;
 use regflow::system::{ReadOptions, Topology, Trajectory};
 use regflow_tests::{dipeptide, engines, report, root, run};
 use tempfile::TempDir;
@@ -123,7 +124,7 @@ fn in_engine_openmm_agrees() {
         "custom-obc2",
     ] {
         let system = root().join("tests/data/energy").join(format!("{case}.xml"));
-        let energy = energy::load(&format!("openmm:{}", text(&system))).unwrap();
+        let energy = potential::load(&format!("openmm:{}", text(&system))).unwrap();
         let native = ForceField::from_system_xml(&system).unwrap();
         assert_eq!(energy.masses(), native.masses());
         let positions = stored_positions(case);
@@ -138,9 +139,9 @@ fn in_engine_openmm_agrees() {
         );
     }
     let (system, frames) = (dipeptide("system.xml"), frames());
-    let reference = energy::load(&format!("openmm:{}", text(&system))).unwrap();
+    let reference = potential::load(&format!("openmm:{}", text(&system))).unwrap();
     divides_batches(reference.as_ref(), &frames);
-    let cpu = energy::load(&format!("openmm:{},platform=CPU", text(&system))).unwrap();
+    let cpu = potential::load(&format!("openmm:{},platform=CPU", text(&system))).unwrap();
     let (by_energy, by_force) = differences(cpu.as_ref(), &system, &frames);
     // Single precision: terms of some 100 kJ/mol add up, forces reach 6000 kJ/(mol nm).
     assert!(
@@ -206,7 +207,8 @@ fn in_engine_lammps_agrees() {
         ] {
             let (system, files) = (folder.join("system.xml"), TempDir::new().unwrap());
             let input = lammps_input(files.path(), &system, &topology, &options);
-            let energy = energy::load(&format!("lammps:{}{plugin_options}", text(&input))).unwrap();
+            let energy =
+                potential::load(&format!("lammps:{}{plugin_options}", text(&input))).unwrap();
             let (by_energy, by_force) = differences(energy.as_ref(), &system, positions);
             told.push(format!("{units}: {by_energy:.1e}"));
             // The input's scale of 1-4 charges has 6 figures, their energies are some 100 kJ/mol.
@@ -218,7 +220,7 @@ fn in_engine_lammps_agrees() {
     }
     let (system, files) = (vacuum.join("system.xml"), TempDir::new().unwrap());
     let input = lammps_input(files.path(), &system, &dipeptide("topology.pdb"), &[]);
-    let energy = energy::load(&format!("lammps:{}", text(&input))).unwrap();
+    let energy = potential::load(&format!("lammps:{}", text(&input))).unwrap();
     divides_batches(energy.as_ref(), &frames);
     let native = ForceField::from_system_xml(&system).unwrap();
     let heavy = |masses: &[f64]| masses.iter().map(|m| (m * 1e3).round()).collect::<Vec<_>>();
@@ -243,7 +245,7 @@ fn in_engine_lammps_agrees() {
     let followed = followed.replace("boundary p p p", "boundary s s s");
     let open = input.with_file_name("open.in");
     std::fs::write(&open, followed).unwrap();
-    let open = energy::load(&format!("lammps:{}", text(&open))).unwrap();
+    let open = potential::load(&format!("lammps:{}", text(&open))).unwrap();
     divides_batches(open.as_ref(), &frames);
     let (by_energy, _) = differences(open.as_ref(), &system, &far);
     assert!(by_energy < 1e-5, "{by_energy}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use regflow::energy;
+use regflow::potential;
 use regflow_tests::{bg_sample, dipeptide};
 use tempfile::TempDir;
 
@@ -134,7 +134,9 @@ fn in_engine_openmm_refuses_what_it_cannot_compute() {
         &["changed.xml", "Illegal particle index", "99"],
     );
     assert_eq!(
-        energy::load(&format!("openmm:{system}")).unwrap().n_atoms(),
+        potential::load(&format!("openmm:{system}"))
+            .unwrap()
+            .n_atoms(),
         22
     );
 }
@@ -187,7 +189,7 @@ fn in_engine_lammps_refuses_what_it_cannot_compute() {
     let restraint = "fix 1 all restrain bond 1 2 500.0 500.0 1.4";
     fails(&with(restraint), &["fix_modify ID energy yes"]);
     let counted = with(&format!("{restraint}\nfix_modify 1 energy yes"));
-    let energy = energy::load(&input(folder.path(), &counted)).unwrap();
+    let energy = potential::load(&input(folder.path(), &counted)).unwrap();
     let (energies, _) = evaluate(energy.as_ref(), &[0.0, 0.0, 0.0, 0.17, 0.0, 0.0]);
     let expected = (300.0 * 0.2f64.powi(2) + 500.0 * 0.3f64.powi(2)) * 4.184;
     assert!(
@@ -220,7 +222,7 @@ fn in_engine_lammps_refuses_what_it_cannot_compute() {
     fails(&variables, &["stiffness"]);
     let file = input(folder.path(), &variables).replace("lammps:", "");
     let source = format!(r#"lammps:{{"file": "{file}", "variables": {{"stiffness": "50"}}}}"#);
-    let energy = energy::load(&source).unwrap();
+    let energy = potential::load(&source).unwrap();
     let (energies, _) = evaluate(energy.as_ref(), &[0.0, 0.0, 0.0, 0.16, 0.0, 0.0]);
     assert!(
         (energies[0] - 50.0 * 0.01 * 4.184).abs() < 1e-9,
@@ -239,7 +241,7 @@ fn in_engine_lammps_goes_on_after_its_errors() {
             "bond_coeff 1 300 1.5",
             "bond_coeff 1 30 2.0 0 0\nspecial_bonds fene",
         );
-    let energy = energy::load(&input(folder.path(), &fene)).unwrap();
+    let energy = potential::load(&input(folder.path(), &fene)).unwrap();
     let lengths = [0.15, 0.41, 0.1, 0.16];
     let positions: Vec<f64> = (0..400)
         .flat_map(|i| [0.0, 0.0, 0.0, lengths[i % 4], 0.0, 0.0])
@@ -263,7 +265,7 @@ fn in_engine_lammps_goes_on_after_its_errors() {
 
     // What a box cannot hold is refused, and counted; its neighbours in the batch have their energies.
     let fixed = DIMER.replace("boundary s s s", "boundary f f f");
-    let energy = energy::load(&input(folder.path(), &fixed)).unwrap();
+    let energy = potential::load(&input(folder.path(), &fixed)).unwrap();
     let inside = [0.0, 0.0, 0.0, 0.15, 0.0, 0.0];
     let outside = [0.0, 0.0, 0.0, 1.5, 0.0, 0.0];
     let (energies, forces) = evaluate(energy.as_ref(), &[inside, outside, inside].concat());
@@ -283,7 +285,7 @@ fn in_engine_lammps_goes_on_after_its_errors() {
             folder.path(),
             &DIMER.replace("boundary s s s", &format!("boundary {boundary}")),
         );
-        let energy = energy::load(&input).unwrap();
+        let energy = potential::load(&input).unwrap();
         let mut positions = [0.0, 0.0, 0.0, 0.15, 0.0, 0.0].repeat(3);
         positions[9] = 1e13;
         let (energies, forces) = evaluate(energy.as_ref(), &positions);
@@ -294,7 +296,7 @@ fn in_engine_lammps_goes_on_after_its_errors() {
         assert_names(&refusals.reason, &["1e13 nm", "1e9 nm"]);
     }
     let far = [-9e8, 0.0, 0.0, 9e8, 0.0, 0.0];
-    let energy = energy::load(&input(folder.path(), DIMER)).unwrap();
+    let energy = potential::load(&input(folder.path(), DIMER)).unwrap();
     let (energies, _) = evaluate(energy.as_ref(), &far);
     let expected = 300.0 * 1.8e10f64.powi(2) * 4.184;
     assert!(
@@ -310,15 +312,15 @@ fn in_engine_many_sources_live_side_by_side() {
     let dimer = input(folder.path(), DIMER);
     let system = molecule("chain4").join("system.xml");
     let chain = format!("openmm:{}", text(&system));
-    let expected = energy::load(&chain).unwrap();
+    let expected = potential::load(&chain).unwrap();
     let positions: Vec<f64> = (0..12).map(|i| 0.15 * (1.3 * i as f64).sin()).collect();
     let expected = evaluate(expected.as_ref(), &positions);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..5 {
-                    let one = energy::load(&chain).unwrap();
-                    let other = energy::load(&dimer).unwrap();
+                    let one = potential::load(&chain).unwrap();
+                    let other = potential::load(&dimer).unwrap();
                     assert_eq!(evaluate(one.as_ref(), &positions), expected);
                     let (energies, _) = evaluate(other.as_ref(), &[0.0, 0.0, 0.0, 0.25, 0.0, 0.0]);
                     assert!((energies[0] - 300.0 * 4.184).abs() < 1e-8, "{energies:?}");

@@ -12,8 +12,9 @@ mod mpi;
 use std::path::{Path, PathBuf};
 
 use build::{c_plugin, rust_plugin};
-use regflow::energy::{self, Energy};
+use regflow::energy::Energy;
 use regflow::plugin::{self, LibraryError, Origin, PluginEnergy, PluginError, check_library};
+use regflow::potential;
 use tempfile::TempDir;
 
 fn text(path: &Path) -> &str {
@@ -40,7 +41,7 @@ fn evaluate(energy: &dyn Energy, positions: &[f64]) -> (Vec<f64>, Vec<f64>) {
 
 /// The message of a potential that cannot be loaded.
 fn load_failure(source: &str) -> String {
-    match energy::load(source) {
+    match potential::load(source) {
         Ok(_) => panic!("{source} loads"),
         Err(error) => error.to_string(),
     }
@@ -78,7 +79,7 @@ fn plugins_in_c_are_energies() {
         format!("{path}:{{\"atoms\": 2, \"k\": 3.0}}"),
         format!("{path}:spring:k=3,atoms=2"),
     ] {
-        let energy = energy::load(&source).unwrap();
+        let energy = potential::load(&source).unwrap();
         assert_eq!(energy.n_atoms(), 2);
         assert!(energy.masses().unwrap().iter().all(|mass| mass.is_nan()));
         let (energies, forces) = with_threads(3, || evaluate(energy.as_ref(), &positions));
@@ -100,7 +101,7 @@ fn plugins_in_c_are_energies() {
         assert_eq!(energy.refusals(), None);
     }
     // Defaults of the schema: one atom, k = 1.
-    let energy = energy::load(path).unwrap();
+    let energy = potential::load(path).unwrap();
     assert_eq!(evaluate(energy.as_ref(), &[1.0, 2.0, 2.0]).0, [4.5]);
     let wrong = energy.energies(&[1.0; 4], &mut [0.0]).unwrap_err();
     assert_names(&wrong.to_string(), &["positions", "3", "4"]);
@@ -157,7 +158,7 @@ fn energies_that_break_the_rules_are_found_out() {
     }
     let empty = load_failure(&build("NO_ATOMS"));
     assert_names(&empty, &["`spring`, create", "at least 1"]);
-    let silent = energy::load(&build("SILENT")).unwrap();
+    let silent = potential::load(&build("SILENT")).unwrap();
     let error = silent.energies(&[0.0; 3], &mut [0.0]).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -169,7 +170,7 @@ fn energies_that_break_the_rules_are_found_out() {
 fn panics_and_refusals_leave_the_source_usable() {
     let folder = TempDir::new().unwrap();
     let library = rust_plugin("regflow-test-panicking", &[], folder.path());
-    let energy = energy::load(text(&library)).unwrap();
+    let energy = potential::load(text(&library)).unwrap();
     let fails = |x: f64| {
         let error = energy.energies(&[x, 0.0, 0.0], &mut [0.0]).unwrap_err();
         error.to_string()
@@ -217,7 +218,7 @@ fn loaded_files_are_known_by_name() {
     let found = plugin::find::<PluginEnergy>("spring").unwrap();
     let path = library.canonicalize().unwrap();
     assert_eq!(found.info().origin, Origin::File(path.clone()));
-    assert_eq!(energy::load("spring:atoms=4").unwrap().n_atoms(), 4);
+    assert_eq!(potential::load("spring:atoms=4").unwrap().n_atoms(), 4);
     let energies = plugin::all()
         .into_iter()
         .filter(|info| info.kind == "energy");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use libloading::Library;
-use regflow::energy;
+use regflow::potential;
 use regflow_tests::{bg_sample, dipeptide, engines, run};
 use tempfile::TempDir;
 
@@ -63,7 +63,7 @@ fn with_mpi_of_one_thread() {
         init(std::ptr::null_mut(), std::ptr::null_mut(), 1, &mut provided)
     };
     assert_eq!((status, provided), (0, 1));
-    let error = energy::load(&format!("lammps:{}", text(&input)))
+    let error = potential::load(&format!("lammps:{}", text(&input)))
         .err()
         .unwrap()
         .to_string();
@@ -73,7 +73,7 @@ fn with_mpi_of_one_thread() {
         type Finalize = unsafe extern "C" fn() -> c_int;
         mpi.get::<Finalize>("MPI_Finalize").unwrap()();
     }
-    let error = energy::load(&format!("lammps:{}", text(&input)))
+    let error = potential::load(&format!("lammps:{}", text(&input)))
         .err()
         .unwrap()
         .to_string();

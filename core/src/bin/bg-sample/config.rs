@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::CommandFactory;
+
 use crate::Outcome;
 
 /// The command line with the options of the configuration file added; those that it gives itself win.
@@ -42,14 +44,21 @@ fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<
         } else {
             format!("--{}", key.replace('_', "-"))
         };
+        let negated = format!("--no-{}", key.replace('_', "-"));
         let is_given = given.iter().any(|argument| {
             let argument = argument.to_str().unwrap_or_default();
-            argument == option || argument.starts_with(&format!("{option}="))
+            argument == option || argument == negated || argument.starts_with(&format!("{option}="))
         });
         if is_given {
             continue;
         }
         match value {
+            // What is true without an option is switched off by one: `symmetry = false` is --no-symmetry.
+            toml::Value::Boolean(on) if is_negated(&negated) => {
+                if !on {
+                    added.push(negated);
+                }
+            }
             toml::Value::Boolean(true) => added.push(option),
             toml::Value::Boolean(false) => {}
             toml::Value::Array(values) => {
@@ -73,6 +82,15 @@ fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<
         }
     }
     Ok(added.into_iter().map(OsString::from).collect())
+}
+
+/// Whether a subcommand has this option.
+fn is_negated(option: &str) -> bool {
+    let program = crate::Arguments::command();
+    program
+        .get_subcommands()
+        .flat_map(|subcommand| subcommand.get_arguments())
+        .any(|argument| argument.get_long() == option.strip_prefix("--"))
 }
 
 fn scalar(path: &Path, key: &str, value: &toml::Value) -> Outcome<String> {
@@ -142,6 +160,14 @@ mod tests {
                 r#"{"objective":"polish","polish":{"data":0.25}}"#
             ]
         );
+    }
+
+    #[test]
+    fn what_is_on_without_an_option_is_switched_off() {
+        let line = ["bg-sample", "train"];
+        assert_eq!(merged("symmetry = false", &line), ["--no-symmetry"]);
+        assert!(merged("symmetry = true", &line).is_empty());
+        assert!(merged("symmetry = true", &["bg-sample", "train", "--no-symmetry"]).is_empty());
     }
 
     #[test]

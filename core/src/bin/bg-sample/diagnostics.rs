@@ -37,10 +37,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         "log_z",
         d.log_z,
         match source {
-            Source::Proposal => estimate(&Estimate {
-                value: d.log_z,
-                error: d.log_z_error,
-            }),
+            Source::Proposal => {
+                let (value, error) = (d.log_z, d.log_z_error);
+                Estimate { value, error }.to_string()
+            }
             // The mean weight over the target's own samples is above Z.
             Source::Frames => format!(
                 "{:.4} (of the frames as if the model had drawn them)",
@@ -73,10 +73,10 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
             d.weighted_reduced_energy,
             format!(
                 "{} (weighted)",
-                estimate(&Estimate {
+                Estimate {
                     value: d.weighted_reduced_energy,
                     error: d.weighted_reduced_energy_error,
-                })
+                }
             ),
         );
         figures.add(
@@ -93,25 +93,6 @@ pub fn add(figures: &mut Figures, d: &Diagnostics, source: Source) {
         d.non_finite_fraction,
         format!("{:.5} (weight 0)", d.non_finite_fraction),
     );
-}
-
-/// A figure and its standard error, with as many digits as the error needs.
-pub fn estimate(Estimate { value, error }: &Estimate) -> String {
-    if value.is_nan() {
-        return "n/a".to_owned();
-    }
-    if value.is_infinite() {
-        return value.to_string();
-    }
-    if !error.is_finite() {
-        return format!("{value:.4} (no error can be told)");
-    }
-    // Two digits of an error that is too small for four decimals.
-    let decimals = match *error > 0.0 {
-        true => (1.0 - error.log10().floor()).clamp(4.0, 12.0) as usize,
-        false => 4,
-    };
-    format!("{value:.decimals$} +- {error:.decimals$}")
 }
 
 /// Blocks of time from which the error of a trajectory's populations comes.
@@ -144,7 +125,7 @@ fn add_populations(figures: &mut Figures, populations: Vec<(&str, Estimate)>, wh
     let mut text = Vec::new();
     for (name, population) in populations {
         object.insert(name.into(), json!(population));
-        text.push(format!("{name} {}", estimate(&population)));
+        text.push(format!("{name} {population}"));
     }
     let text = format!("{} ({what})", text.join(", "));
     figures.add("populations", object, text);

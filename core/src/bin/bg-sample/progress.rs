@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use regflow::metric::Estimate;
 use regflow::model::Model;
 use regflow::train::{Observer, Population, Progress, Retreat, StageSummary};
 use serde_json::Value;
@@ -74,10 +75,9 @@ fn population_changes(summary: &StageSummary) -> Vec<String> {
             let Population {
                 raw, reweighted, ..
             } = population;
-            format!(
-                "{:.4}, reweighted {:.4} +- {:.4}",
-                raw.value, reweighted.value, reweighted.error
-            )
+            let (value, error) = (reweighted.value, reweighted.error);
+            let reweighted = Estimate { value, error };
+            format!("{:.4}, reweighted {reweighted}", raw.value)
         };
         format!(
             "{}: {} -> {} (held-out frames {:.4})",

@@ -92,3 +92,46 @@ fn open(path: &Path, resumed: bool) -> io::Result<(File, Option<PathBuf>)> {
     }
     Ok((file, earlier))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curve.csv");
+        let (mut curve, earlier) = Curve::open(&path, false).unwrap();
+        assert_eq!(earlier, None);
+        let progress = Progress {
+            stage: [0, 1],
+            objective: "likelihood",
+            step: 1,
+            fraction: 0.5,
+            elapsed: 0.25,
+            loss: 3.0,
+            gradient_norm: 2.0,
+            learning_rate: 1e-3,
+            validation: None,
+            ess: None,
+            forward_ess: Some(0.5),
+        };
+        curve.write(&progress).unwrap();
+        // As on a disk that is full.
+        curve.file = File::open(&path).unwrap();
+        let error = curve.write(&progress).unwrap_err().to_string();
+        assert!(error.contains("curve.csv"), "{error}");
+        curve.write(&progress).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text.lines().nth(1),
+            Some("1-likelihood,1,0.250,3,2,0.001,,,0.5")
+        );
+        let columns = |line: &str| line.split(',').count();
+        let found: Vec<usize> = text.lines().map(columns).collect();
+        assert_eq!(found, [9, 9]);
+        // A new run keeps the earlier curve.
+        let (_, earlier) = Curve::open(&path, false).unwrap();
+        assert_eq!(std::fs::read_to_string(earlier.unwrap()).unwrap(), text);
+    }
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::energy::Energy;
 use crate::math::{Purpose, Streams};
-use crate::metric::Populations;
+use crate::metric::{Estimate, Populations};
 use crate::model::Model;
 use crate::sample::WeightedSamples;
 use crate::train::TrainError;
@@ -106,16 +106,16 @@ impl fmt::Display for FreshSamples {
         }
         for (place, p) in self.populations.iter().enumerate() {
             let separator = if place == 0 { "; " } else { ", " };
-            let raw = format!("{:.4} +- {}", p.raw, number(p.raw_error, 4));
+            let estimate = |value, error: Option<f64>| Estimate {
+                value,
+                error: error.unwrap_or(f64::INFINITY),
+            };
+            let (basin, raw) = (&p.basin, estimate(p.raw, p.raw_error));
             match p.weighted {
-                None => write!(f, "{separator}{} {raw}", p.basin)?,
+                None => write!(f, "{separator}{basin} {raw}")?,
                 Some(value) => {
-                    let error = number(p.weighted_error, 4);
-                    let basin = &p.basin;
-                    write!(
-                        f,
-                        "{separator}{basin} {value:.4} +- {error} (unweighted {raw})"
-                    )?;
+                    let weighted = estimate(value, p.weighted_error);
+                    write!(f, "{separator}{basin} {weighted} (unweighted {raw})")?;
                 }
             }
         }

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::terms::{Terms, sum_f64};
 use super::{At, Batch, Context, Needs, Network, Rows, Running, Settings};
+use crate::dataset::Dataset;
 use crate::model::Model;
 use crate::tensor::Tensor;
+use crate::train::TrainError;
 use crate::train::gradient::mean_loss;
 use crate::train::options::Stage;
 use crate::train::state::Judgement;
-use crate::train::{Dataset, TrainError};
 
 /// Settings of maximum likelihood: none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

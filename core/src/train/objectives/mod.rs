@@ -24,11 +24,11 @@ pub use likelihood::Likelihood;
 pub use polish::PolishOptions;
 pub use regression::{Regression, Regularisation};
 
-use super::dataset::Dataset;
 use super::gradient::unflatten;
 use super::options::Stage;
 use super::state::Judgement;
 use super::{TrainError, optimiser::Weights};
+use crate::dataset::Dataset;
 use crate::energy::Energy;
 use crate::model::Model;
 use crate::pairs::Pairs;

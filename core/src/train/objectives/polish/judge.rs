@@ -11,12 +11,12 @@
 use super::PolishOptions;
 use super::buffer::clip;
 use super::score::Target;
+use crate::dataset::Points;
 use crate::math::{Purpose, Streams};
 use crate::metric::{self, Basin};
 use crate::sample::WeightedSamples;
 use crate::system::torsion;
 use crate::train::TrainError;
-use crate::train::dataset::Points;
 use crate::train::gradient::by_chunk;
 use crate::train::objectives::terms::Terms;
 use crate::train::objectives::{Batch, Network};

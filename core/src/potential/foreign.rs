@@ -146,7 +146,7 @@ mod tests {
             ("a.xml", charmm, "CharmmPsfFile"),
             ("cut.psf", "", "CharmmPsfFile"),
         ] {
-            let error = crate::energy::load(write(name, text).to_str().unwrap());
+            let error = crate::potential::load(write(name, text).to_str().unwrap());
             let error = error.err().unwrap().to_string();
             for part in [
                 name,
@@ -164,7 +164,7 @@ mod tests {
             ("s.top", "<?xml version=\"1.0\"?><Sys"),
             ("s.dat", "hello"),
         ] {
-            let error = crate::energy::load(write(name, text).to_str().unwrap());
+            let error = crate::potential::load(write(name, text).to_str().unwrap());
             let error = error.err().unwrap().to_string();
             assert!(
                 !error.contains("XmlSerializer.serialize("),

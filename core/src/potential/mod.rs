@@ -1,13 +1,19 @@
 //! Potentials by the text that names them, as `--energy` of `bg-sample` takes it.
 
+mod error;
+mod foreign;
+
 use std::env::consts::DLL_SUFFIX;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Energy, EnergyError, ForceField, ForeignFormat, Precision, Refusals, system_xml};
+use crate::energy::{self, Energy, EnergyError, ForceField, Precision, Refusals};
 use crate::plugin::{self, PluginEnergy};
 use crate::system::BondTerm;
+
+pub use error::PotentialError;
+pub use foreign::ForeignFormat;
 
 /// The potential that `source` names:
 /// - `system.xml`: an OpenMM System XML, evaluated by [`ForceField`];
@@ -20,7 +26,7 @@ use crate::system::BondTerm;
 ///
 /// # Errors
 /// Whatever keeps the potential from being read, or the plugin from being found and built.
-pub fn load(source: &str) -> Result<Box<dyn Energy>, EnergyError> {
+pub fn load(source: &str) -> Result<Box<dyn Energy>, PotentialError> {
     load_with(source, Precision::Double)
 }
 
@@ -28,11 +34,11 @@ pub fn load(source: &str) -> Result<Box<dyn Energy>, EnergyError> {
 ///
 /// # Errors
 /// As [`load`]; another precision than double for a plugin, which has options of its own.
-pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, EnergyError> {
+pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, PotentialError> {
     let Some((plugin, config)) = plugin_source(source) else {
         let path = Path::new(source);
         if let Some(format) = ForeignFormat::of(path) {
-            return Err(EnergyError::Foreign {
+            return Err(PotentialError::Foreign {
                 path: path.to_owned(),
                 format,
             });
@@ -41,13 +47,13 @@ pub fn load_with(source: &str, precision: Precision) -> Result<Box<dyn Energy>, 
         return Ok(Box::new(force_field.with_precision(precision)));
     };
     if precision != Precision::Double {
-        return Err(EnergyError::PluginPrecision {
+        return Err(PotentialError::Precision {
             source_text: source.into(),
         });
     }
     let config = json_config(config)?;
     let energy = plugin::find::<PluginEnergy>(&plugin)?.build(&config)?;
-    let bonds = file_of(&config).map_or_else(Vec::new, |text| system_xml::bond_terms(&text));
+    let bonds = file_of(&config).map_or_else(Vec::new, |text| energy::bond_terms(&text));
     Ok(Box::new(WithBonds { energy, bonds }))
 }
 
@@ -128,7 +134,7 @@ fn plugin_source(source: &str) -> Option<(String, &str)> {
 }
 
 /// `{...}` as it is, `FILE,OPTION=VALUE,...` as a JSON object.
-fn json_config(text: &str) -> Result<String, EnergyError> {
+fn json_config(text: &str) -> Result<String, PotentialError> {
     if text.is_empty() || text.starts_with('{') {
         return Ok(text.into());
     }
@@ -144,7 +150,7 @@ fn json_config(text: &str) -> Result<String, EnergyError> {
                 config.insert("file".into(), part.into());
             }
             None => {
-                return Err(EnergyError::PluginOption {
+                return Err(PotentialError::Option {
                     text: text.into(),
                     part: part.into(),
                 });

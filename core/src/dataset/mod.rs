@@ -6,9 +6,9 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use super::{TrainError, TrainOptions};
 use crate::coordinates::{
-    ConfigurationSource, CoordinateKind, CoordinateOptions, Coordinates, FrameStore,
+    ConfigurationSource, CoordinateKind, CoordinateOptions, Coordinates, CoordinatesError,
+    FrameStore,
 };
 use crate::math::{Fnv, Purpose, Random, Streams};
 use crate::system::{Rotor, Topology};
@@ -20,6 +20,46 @@ const BLOCKS: usize = 20;
 const FEWEST_FRAMES: usize = 2 * BLOCKS;
 /// Most held-out frames that one validation evaluates.
 const MOST_VALIDATION: usize = 4096;
+
+/// How frames are divided and augmented.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DatasetOptions {
+    /// Part of the frames, in whole blocks of time, held out for validation; 0 to 0.5.
+    pub validation_fraction: f64,
+    /// Whether frames are augmented with permutations of equivalent hydrogens.
+    pub symmetry: bool,
+    /// Seed of the order and of the augmentation.
+    pub seed: u64,
+}
+
+impl Default for DatasetOptions {
+    fn default() -> Self {
+        DatasetOptions {
+            validation_fraction: 0.1,
+            symmetry: true,
+            seed: 0,
+        }
+    }
+}
+
+/// What can go wrong with frames for training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// The trajectory is too short.
+    #[error(
+        "{found} frames are too few to train on: at least {needed} are needed; give a longer trajectory or a smaller stride"
+    )]
+    TooFewFrames {
+        /// Frames given.
+        found: usize,
+        /// Frames needed.
+        needed: usize,
+    },
+    /// The coordinates cannot be fitted to the frames, or do not map them.
+    #[error(transparent)]
+    Coordinates(#[from] CoordinatesError),
+}
 
 /// Frames of one molecule, divided into training and validation frames.
 pub struct Dataset {
@@ -34,7 +74,7 @@ pub struct Dataset {
 }
 
 /// Configurations and their features.
-pub(super) struct Points {
+pub(crate) struct Points {
     /// `[n, N, 3]`, nm.
     pub positions: Vec<f64>,
     /// `[n, D]`.
@@ -49,8 +89,8 @@ impl Dataset {
     pub fn new(
         positions: Vec<f64>,
         topology: &Topology,
-        options: &TrainOptions,
-    ) -> Result<Dataset, TrainError> {
+        options: &DatasetOptions,
+    ) -> Result<Dataset, DatasetError> {
         let mut frames = FrameStore::new(topology.n_atoms());
         frames.extend(&positions);
         drop(positions);
@@ -64,12 +104,12 @@ impl Dataset {
     pub fn from_store(
         frames: FrameStore,
         topology: &Topology,
-        options: &TrainOptions,
-    ) -> Result<Dataset, TrainError> {
+        options: &DatasetOptions,
+    ) -> Result<Dataset, DatasetError> {
         let width = 3 * topology.n_atoms();
         let n = frames.n();
         if n < FEWEST_FRAMES {
-            return Err(TrainError::TooFewFrames {
+            return Err(DatasetError::TooFewFrames {
                 found: n,
                 needed: FEWEST_FRAMES,
             });
@@ -115,7 +155,7 @@ impl Dataset {
         kind: CoordinateKind,
         topology: &Topology,
         options: &CoordinateOptions,
-    ) -> Result<Coordinates, TrainError> {
+    ) -> Result<Coordinates, DatasetError> {
         Ok(Coordinates::fit_to(
             kind,
             topology,
@@ -133,7 +173,7 @@ impl Dataset {
         first: usize,
         count: usize,
         noise: f64,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Vec<f32>, DatasetError> {
         let points = self.training_points(coordinates, first, count)?;
         let mut features: Vec<f32> = points.features.iter().map(|&z| z as f32).collect();
         if noise > 0.0 {
@@ -152,12 +192,12 @@ impl Dataset {
     }
 
     /// The same frames without noise, as features and as configurations.
-    pub(super) fn training_points(
+    pub(crate) fn training_points(
         &self,
         coordinates: &Coordinates,
         first: usize,
         count: usize,
-    ) -> Result<Points, TrainError> {
+    ) -> Result<Points, DatasetError> {
         let n = self.training.len();
         let mut frames = Vec::with_capacity(count);
         for epoch in first / n..=(first + count).saturating_sub(1) / n {
@@ -170,10 +210,10 @@ impl Dataset {
     }
 
     /// Up to 4,096 held-out frames, spread evenly, augmented the same way every time.
-    pub(super) fn validation_points(
+    pub(crate) fn validation_points(
         &self,
         coordinates: &Coordinates,
-    ) -> Result<Points, TrainError> {
+    ) -> Result<Points, DatasetError> {
         let n = self.validation.len();
         let count = n.min(MOST_VALIDATION);
         let frames: Vec<u32> = (0..count).map(|i| self.validation[i * n / count]).collect();
@@ -184,13 +224,13 @@ impl Dataset {
     pub(crate) fn validation_features(
         &self,
         coordinates: &Coordinates,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Vec<f32>, DatasetError> {
         let points = self.validation_points(coordinates)?;
         Ok(points.features.iter().map(|&z| z as f32).collect())
     }
 
     /// A number that changes with the frames and with how they are divided and augmented.
-    pub(super) fn fingerprint(&self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
         let mut hash = Fnv::default();
         for frame in 0..self.frames.n() {
             hash.add(bytemuck::cast_slice(self.frames.configuration(frame)));
@@ -207,7 +247,7 @@ impl Dataset {
         frames: &[u32],
         purpose: Purpose,
         first_draw: usize,
-    ) -> Result<Points, TrainError> {
+    ) -> Result<Points, DatasetError> {
         let mut positions = vec![0.0; frames.len() * self.width];
         positions
             .par_chunks_mut(self.width)
