@@ -64,7 +64,7 @@ impl Settings for PolishOptions {
     fn validate(&self, stage: &Stage) -> Result<(), TrainError> {
         check(
             stage.noise == 0.0,
-            "target-noise",
+            "noise",
             stage.noise,
             "0 in a polish, whose target is exact",
         )?;
