@@ -49,6 +49,7 @@ use gauge::Gauge;
 use internal::Internal;
 
 pub use chirality::ChiralCentres;
+pub(crate) use chirality::describe_mixed;
 pub use error::{CoordinatesError, ZMatrixError};
 pub use frame::Frame;
 pub use internal::ZMatrix;

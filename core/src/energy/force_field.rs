@@ -1,10 +1,11 @@
 //! A molecular-mechanics potential, evaluated in blocks of configurations by all threads of the rayon pool.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::kernels::{self, LANES, Tables, Workspace};
+use super::kernels::{self, LANES, PAIRS_PER_TILE, Tables, Workspace};
 use super::parameters::Parameters;
 use super::{Energy, EnergyError, check_shapes, system_xml};
 use crate::math::Real;
@@ -70,7 +71,7 @@ impl ForceField {
     /// (a constrained system lives in another configuration space, whose volume element this library does not have).
     pub fn from_xml(text: &str) -> Result<Self, EnergyError> {
         let parameters = system_xml::parse(text)?;
-        let engine = Engine::Double(Tables::new(&parameters));
+        let engine = Engine::Double(Tables::new(&parameters, PAIRS_PER_TILE));
         let isa = Isa::best();
         Ok(ForceField {
             parameters,
@@ -83,8 +84,8 @@ impl ForceField {
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.engine = match precision {
-            Precision::Double => Engine::Double(Tables::new(&self.parameters)),
-            Precision::Mixed => Engine::Mixed(Tables::new(&self.parameters)),
+            Precision::Double => Engine::Double(Tables::new(&self.parameters, PAIRS_PER_TILE)),
+            Precision::Mixed => Engine::Mixed(Tables::new(&self.parameters, PAIRS_PER_TILE)),
         };
         self
     }
@@ -100,6 +101,16 @@ impl ForceField {
     /// Instruction set in use, for logs and benchmarks.
     pub fn instruction_set(&self) -> &'static str {
         self.isa.name()
+    }
+
+    /// With at most so many pairs at a time.
+    #[cfg(test)]
+    pub(super) fn with_tiles(mut self, pairs: usize) -> Self {
+        self.engine = match self.engine {
+            Engine::Double(_) => Engine::Double(Tables::new(&self.parameters, pairs)),
+            Engine::Mixed(_) => Engine::Mixed(Tables::new(&self.parameters, pairs)),
+        };
+        self
     }
 
     #[cfg(test)]
@@ -123,7 +134,7 @@ impl ForceField {
     }
 }
 
-/// Cuts a batch into tasks for the thread pool.
+/// Cuts a batch into tasks for the thread pool. Each task borrows a workspace, so that there are never more than threads.
 fn run<R: Real>(
     isa: Isa,
     tables: &Tables<R>,
@@ -133,41 +144,49 @@ fn run<R: Real>(
 ) {
     let width = 3 * tables.n_atoms;
     let task = LANES * BLOCKS_PER_TASK;
+    let idle: Mutex<Vec<Workspace<R, LANES>>> = Mutex::new(Vec::new());
+    let lock = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+    let borrow = |forces: bool| {
+        let free = lock().pop();
+        free.unwrap_or_else(|| Workspace::new(tables, forces))
+    };
     let inputs = positions
         .par_chunks(task * width)
         .zip(energies.par_chunks_mut(task));
     if let Some(forces) = forces {
-        let create = || Workspace::<R, LANES>::new(tables, true);
-        inputs
-            .zip(forces.par_chunks_mut(task * width))
-            .for_each_init(create, |work, ((positions, energies), forces)| {
+        inputs.zip(forces.par_chunks_mut(task * width)).for_each(
+            |((positions, energies), forces)| {
+                let mut work = borrow(true);
                 let blocks = positions
                     .chunks(LANES * width)
                     .zip(energies.chunks_mut(LANES));
                 for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(LANES * width))
                 {
                     work.load(positions);
-                    kernels::evaluate(isa, true, tables, work);
+                    kernels::evaluate(isa, true, tables, &mut work);
                     let results = energies.iter_mut().zip(forces.chunks_mut(width));
                     for (lane, (energy, forces)) in results.enumerate() {
                         *energy = work.energy(lane);
                         work.forces(lane, forces);
                     }
                 }
-            });
+                lock().push(work);
+            },
+        );
     } else {
-        let create = || Workspace::<R, LANES>::new(tables, false);
-        inputs.for_each_init(create, |work, (positions, energies)| {
+        inputs.for_each(|(positions, energies)| {
+            let mut work = borrow(false);
             for (positions, energies) in positions
                 .chunks(LANES * width)
                 .zip(energies.chunks_mut(LANES))
             {
                 work.load(positions);
-                kernels::evaluate(isa, false, tables, work);
+                kernels::evaluate(isa, false, tables, &mut work);
                 for (lane, energy) in energies.iter_mut().enumerate() {
                     *energy = work.energy(lane);
                 }
             }
+            lock().push(work);
         });
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::system_xml::COULOMB;
+
 /// `k/2 (r - length)^2`.
 pub(super) use crate::system::BondTerm as Bond;
 
@@ -89,10 +91,20 @@ pub(super) struct Cutoff {
     pub switch: Option<f64>,
 }
 
+/// A particle of the Lennard-Jones and Coulomb interactions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct NonbondedParticle {
+    /// e
+    pub charge: f64,
+    /// nm
+    pub sigma: f64,
+    /// kJ/mol
+    pub epsilon: f64,
+}
+
 /// A Lennard-Jones and Coulomb interaction of one pair.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct NonbondedPair {
-    pub atoms: [usize; 2],
     /// Coulomb constant times both charges, kJ nm/mol.
     pub charges: f64,
     /// nm
@@ -103,11 +115,35 @@ pub(super) struct NonbondedPair {
     pub exception: bool,
 }
 
-/// All pairs that interact; excluded ones are absent.
+/// Interactions of all pairs of particles. They are told pair by pair and not listed: there may be millions.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Nonbonded {
     pub cutoff: Option<Cutoff>,
-    pub pairs: Vec<NonbondedPair>,
+    pub particles: Vec<NonbondedParticle>,
+    /// For each particle, those of the pairs with a later one that have parameters of their own, by that one, ascending.
+    pub exceptions: Vec<Vec<(usize, NonbondedPair)>>,
+}
+
+impl Nonbonded {
+    /// Calls `found` with all later particles that a particle interacts with, ascending.
+    pub fn row(&self, i: usize, mut found: impl FnMut(usize, NonbondedPair)) {
+        let a = self.particles[i];
+        let mut exceptions = self.exceptions[i].iter().peekable();
+        for (j, b) in self.particles.iter().enumerate().skip(i + 1) {
+            let pair = match exceptions.next_if(|exception| exception.0 == j) {
+                Some(&(_, pair)) => pair,
+                None => NonbondedPair {
+                    charges: COULOMB * a.charge * b.charge,
+                    sigma: 0.5 * (a.sigma + b.sigma),
+                    epsilon: (a.epsilon * b.epsilon).sqrt(),
+                    exception: false,
+                },
+            };
+            if pair.charges != 0.0 || pair.epsilon != 0.0 {
+                found(j, pair);
+            }
+        }
+    }
 }
 
 /// Generalized Born solvation after Onufriev, Bashford and Case, Proteins 55, 383 (2004), with the surface-area term

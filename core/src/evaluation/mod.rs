@@ -8,6 +8,7 @@ mod curve;
 mod data;
 mod error;
 mod geometry;
+mod hands;
 mod reference;
 mod torsion;
 mod warnings;
@@ -124,7 +125,7 @@ pub fn evaluate(
     let mut of_proposal = Looked::default();
     of_proposal.add(&positions, &drawn.energy, kt, &selection, &centres);
     let of_reference = look_at(reference, energy, kt, &selection, &centres)?;
-    let inverted = inverted(&of_reference.inverted, &of_proposal.inverted);
+    let hands = hands::compare(&of_reference.inverted, &of_proposal.inverted);
     let (mut of_reference, mut of_proposal) = (of_reference.sample, of_proposal.sample);
 
     progress("slow components", 0.0);
@@ -153,12 +154,12 @@ pub fn evaluate(
 
     let diagnostics = drawn.diagnostics(options.seed);
     let reference_energy = reference.blocks().average(&of_reference.reduced_energy);
-    let warnings = warnings::warnings(&Findings {
+    let mut warnings = warnings::warnings(&Findings {
         diagnostics: &diagnostics,
         consistency: &consistency,
         faults: Faults {
             non_finite: diagnostics.non_finite_fraction,
-            inverted,
+            inverted: hands.inverted,
             broken: geometry.broken,
         },
         basins: &basins,
@@ -167,6 +168,7 @@ pub fn evaluate(
         tica: tica.as_ref(),
         lag: options.lag,
     });
+    warnings.extend(hands.describe());
     Ok(Evaluation {
         title: String::new(),
         settings: settings(model, reference, options, tica.as_ref()),
@@ -320,15 +322,6 @@ fn relative_weights(log_weights: &[f64]) -> Vec<f64> {
         return Vec::new();
     }
     log_weights.iter().map(|w| (w - largest).exp()).collect()
-}
-
-/// Share of the configurations drawn with another number of D residues than most frames of the reference have.
-fn inverted(reference: &[u16], proposal: &[u16]) -> f64 {
-    let mut usual = reference.to_vec();
-    let middle = usual.len() / 2;
-    let usual = *usual.select_nth_unstable(middle).1;
-    let others = proposal.iter().filter(|&&count| count != usual).count();
-    others as f64 / proposal.len() as f64
 }
 
 /// ESS/N of the first n configurations, n in equal steps of its logarithm.

@@ -38,6 +38,9 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let FrameArguments { trajectory, range } = &arguments.frames;
     range.for_each_chunk(trajectory, &topology, selection, &mut |positions| {
         let done = (energies.len(), forces.len());
+        if done.0 == 0 {
+            range.check(&topology, Some(energy.as_ref()), positions, None)?;
+        }
         energies.resize(done.0 + positions.len() / (3 * topology.n_atoms()), 0.0);
         let energies = &mut energies[done.0..];
         if arguments.forces {

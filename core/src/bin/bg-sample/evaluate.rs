@@ -2,9 +2,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use regflow::coordinates::FrameStore;
+use regflow::coordinates::{ConfigurationSource, FrameStore};
+use regflow::energy::Energy;
 use regflow::evaluation::{self, BasinBox, Curve, Evaluation, Options, Reference};
 use regflow::metric::Estimate;
+use regflow::model::Model;
 use regflow::system::NpzReader;
 use serde_json::{Map, json};
 
@@ -75,6 +77,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         arguments
             .frames
             .store(&arguments.reference, model.topology(), selection)?;
+    arguments.check(&model, energy.as_ref(), &frames)?;
     let reference = match &arguments.series {
         None => Reference::from_runs(frames, &lengths)?,
         Some(path) => arguments.series(path, frames)?,
@@ -129,6 +132,22 @@ impl Arguments {
             torsions: self.torsion.clone(),
             basins,
         })
+    }
+
+    /// Checks that some of the frames, evenly spread, can be a sample of the molecule under its potential.
+    fn check(&self, model: &Model, energy: &dyn Energy, frames: &FrameStore) -> Outcome {
+        const MOST: usize = 500;
+        let width = 3 * model.n_atoms();
+        let n = frames.n().min(MOST);
+        let mut positions = vec![0.0; n * width];
+        for (k, x) in positions.chunks_exact_mut(width).enumerate() {
+            frames.copy(k * frames.n() / n, x);
+        }
+        let mut energies = vec![0.0; n];
+        energy.energies(&positions, &mut energies)?;
+        let energies = Some((energies.as_slice(), model.temperature()));
+        self.frames
+            .check(model.topology(), Some(energy), &positions, energies)
     }
 
     /// The reference as runs, by the entries for the frames that were read.

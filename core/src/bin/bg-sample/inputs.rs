@@ -48,6 +48,9 @@ pub struct FrameRange {
     /// coarse-grained beads, and for configurations that a flow made
     #[arg(long)]
     pub accept_long_bonds: bool,
+    /// Accept frames whose bond lengths, motion of bonds or energies cannot be those of the molecule under its potential
+    #[arg(long)]
+    pub accept_implausible: bool,
 }
 
 impl FrameArguments {
@@ -84,6 +87,29 @@ impl FrameRange {
             eprintln!("warning: {warning}");
         }
         Ok((found.topology, found.selection))
+    }
+
+    /// Compares frames (`[n, N, 3]`, nm) with the molecule and, if there are energies (kJ/mol) at a temperature, with thermal ones;
+    /// unless they are accepted as they are.
+    pub fn check(
+        &self,
+        topology: &Topology,
+        energy: Option<&dyn Energy>,
+        positions: &[f64],
+        energies: Option<(&[f64], f64)>,
+    ) -> Outcome {
+        if self.accept_implausible {
+            return Ok(());
+        }
+        let particles = energy.map(|energy| energy.particles("the energy"));
+        let mut found = topology.check_lengths(particles.as_ref(), positions);
+        if let Some((energies, temperature)) = energies {
+            let kt = system::kt(temperature);
+            let reduced: Vec<f64> = energies.iter().map(|energy| energy / kt).collect();
+            found =
+                found.and_then(|()| system::check_reduced_energies(&reduced, topology.n_atoms()));
+        }
+        found.map_err(|e| format!("{e}; --accept-implausible takes the frames as they are").into())
     }
 
     /// Reads all frames into a store, and how many there are of each file.

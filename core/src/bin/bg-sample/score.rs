@@ -45,9 +45,19 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         selection,
         &mut |positions| {
             model.coordinates().augment(positions, &mut random)?;
+            let is_first = scores.log_q().is_empty();
             let log_q = model.score(positions)?;
             populations.extend(positions);
-            scores.extend(positions, &log_q)
+            scores.extend(positions, &log_q)?;
+            if is_first {
+                let energies = scores.weighted().map(|all| all.energy.as_slice());
+                let energies = energies.map(|energies| (energies, model.temperature()));
+                let energy = energy.as_deref();
+                frames
+                    .range
+                    .check(model.topology(), energy, positions, energies)?;
+            }
+            Ok(())
         },
     )?;
     scores.write(&arguments.out, None)?;

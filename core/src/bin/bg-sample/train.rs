@@ -136,6 +136,7 @@ impl Arguments {
             pairs: self.pairs,
             pairs_dir: self.pairs_dir.clone(),
             accept_long_bonds: self.frames.range.accept_long_bonds,
+            accept_implausible: self.frames.range.accept_implausible,
             out: Some(self.out.clone()),
             curve: self.curve.clone(),
             checkpoint: self.checkpoint.clone(),

@@ -248,6 +248,16 @@ fn handedness_is_kept_and_reported() {
         let chiral = ChiralCentres::find(&fixture.topology);
         assert_eq!(chiral.len(), centres);
         let mirrored: Vec<f64> = fixture.positions.iter().map(|x| -x).collect();
+        let n_atoms = fixture.topology.n_atoms();
+        let mixed =
+            |positions: &[f64]| chiral.mixed(&Configurations { positions, n_atoms }, n_atoms);
+        assert_eq!(mixed(&fixture.positions), None);
+        assert_eq!(mixed(&mirrored), None);
+        let (centre, share) = mixed(&[&fixture.positions[..], &mirrored].concat()).unwrap();
+        assert_eq!(
+            (fixture.topology.atoms[centre].name.as_str(), share),
+            ("CA", 0.5)
+        );
         for (kind, options) in variants() {
             let map = fixture.fit(kind, &options);
             for (positions, inverted) in [(&fixture.positions, 0), (&mirrored, centres)] {

@@ -1,17 +1,18 @@
 //! Pair distances, and gradients from the derivatives with respect to distances.
 
-use super::{Lanes, Tables, Workspace};
+use super::{Lanes, Tables, Tile, Workspace};
 use crate::math::Real;
 
-/// Squared and inverse distances of all pairs.
+/// Squared and inverse distances of the pairs of a tile.
 #[inline(always)]
 pub(super) fn distances<R: Real, const L: usize, const F: bool>(
     tables: &Tables<R>,
+    tile: &Tile<R>,
     work: &mut Workspace<R, L>,
 ) {
     let x = &work.x_pair[..3 * tables.n_atoms];
     let r2 = work.r2.iter_mut().zip(&mut work.inverse_r);
-    for (&[i, j], (r2, inverse_r)) in tables.pairs.iter().zip(r2) {
+    for (&[i, j], (r2, inverse_r)) in tile.pairs.iter().zip(r2) {
         let (a, b) = (
             [x[3 * i], x[3 * i + 1], x[3 * i + 2]],
             [x[3 * j], x[3 * j + 1], x[3 * j + 2]],
@@ -36,11 +37,12 @@ pub(super) fn distances<R: Real, const L: usize, const F: bool>(
 #[inline(always)]
 pub(super) fn pair_gradients<R: Real, const L: usize, const F: bool>(
     tables: &Tables<R>,
+    tile: &Tile<R>,
     work: &mut Workspace<R, L>,
 ) {
     let x = &work.x_pair[..3 * tables.n_atoms];
     let gradient = &mut work.gradient_pair[..3 * tables.n_atoms];
-    let (mut start, pairs) = (0, &tables.pairs);
+    let (mut start, pairs) = (0, &tile.pairs);
     while start < pairs.len() {
         let i = pairs[start][0];
         let end = start + pairs[start..].iter().take_while(|p| p[0] == i).count();

@@ -2,29 +2,8 @@
 //! (Hawkins, Cramer, Truhlar, J. Phys. Chem. 100, 19824, 1996), as OpenMM's GBSAOBCForce and obc1/obc2 CustomGBForce.
 
 use super::tables::SolventTables;
-use super::{Lanes, Tables, Workspace};
+use super::{Lanes, Tables, Tile, Workspace};
 use crate::math::Real;
-
-/// Adds the solvation energy and its derivatives.
-#[inline(always)]
-pub(super) fn solvation<
-    R: Real,
-    const L: usize,
-    const FORCES: bool,
-    const CUTOFF: bool,
-    const F: bool,
->(
-    tables: &Tables<R>,
-    solvent: &SolventTables<R>,
-    work: &mut Workspace<R, L>,
-) {
-    descreening::<R, L, FORCES, CUTOFF, F>(tables, solvent, work);
-    radii::<R, L, FORCES, F>(solvent, work);
-    polarisation::<R, L, FORCES, CUTOFF, F>(tables, solvent, work);
-    if FORCES {
-        chain::<R, L, F>(tables, work);
-    }
-}
 
 /// Geometry of atom i seen by the sphere of atom j.
 #[inline(always)]
@@ -83,8 +62,15 @@ fn integral<R: Real, const FORCES: bool, const F: bool>(
 
 /// Descreening integrals `I_i`, and their derivatives with respect to each distance.
 #[inline(always)]
-fn descreening<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, const F: bool>(
+pub(super) fn descreening<
+    R: Real,
+    const L: usize,
+    const FORCES: bool,
+    const CUTOFF: bool,
+    const F: bool,
+>(
     tables: &Tables<R>,
+    tile: &Tile<R>,
     solvent: &SolventTables<R>,
     work: &mut Workspace<R, L>,
 ) {
@@ -92,7 +78,7 @@ fn descreening<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, 
     let cutoff2 = solvent.cutoff2.unwrap_or(zero);
     let engulfed_term = solvent.engulfed_term;
     let mut start = 0;
-    for i in 0..tables.n_atoms {
+    for i in tile.rows.clone() {
         let (offset_i, inverse_i, scaled_i) = (
             solvent.offset_radii[i],
             solvent.inverse_offset_radii[i],
@@ -152,7 +138,7 @@ fn descreening<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, 
 
 /// Born radii, their derivatives with respect to the integrals, self energies and the surface term.
 #[inline(always)]
-fn radii<R: Real, const L: usize, const FORCES: bool, const F: bool>(
+pub(super) fn radii<R: Real, const L: usize, const FORCES: bool, const F: bool>(
     solvent: &SolventTables<R>,
     work: &mut Workspace<R, L>,
 ) {
@@ -199,15 +185,22 @@ fn radii<R: Real, const L: usize, const FORCES: bool, const F: bool>(
 
 /// Pair energies `prefactor q_i q_j (1/f - shift)`, `f^2 = r^2 + B_i B_j exp(-r^2/(4 B_i B_j))`.
 #[inline(always)]
-fn polarisation<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool, const F: bool>(
+pub(super) fn polarisation<
+    R: Real,
+    const L: usize,
+    const FORCES: bool,
+    const CUTOFF: bool,
+    const F: bool,
+>(
     tables: &Tables<R>,
+    tile: &Tile<R>,
     solvent: &SolventTables<R>,
     work: &mut Workspace<R, L>,
 ) {
     let (zero, one) = (R::of(0.0), R::of(1.0));
     let cutoff2 = solvent.cutoff2.unwrap_or(zero);
     let mut start = 0;
-    for i in 0..tables.n_atoms {
+    for i in tile.rows.clone() {
         let charge = solvent.pair_prefactor * solvent.charges[i];
         let (born_i, inverse_i) = (work.born[i], work.inverse_born[i]);
         let mut gradient_i = work.born_gradient[i];
@@ -258,9 +251,9 @@ fn polarisation<R: Real, const L: usize, const FORCES: bool, const CUTOFF: bool,
     }
 }
 
-/// Carries dU/dB through the integrals to the distances.
+/// dU/dB becomes dU/dI.
 #[inline(always)]
-fn chain<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut Workspace<R, L>) {
+pub(super) fn integral_gradients<R: Real, const L: usize>(work: &mut Workspace<R, L>) {
     for (gradient, slope) in work.born_gradient.iter_mut().zip(&work.born_slope) {
         let (mut product, slope) = (*gradient, *slope);
         for l in 0..L {
@@ -268,8 +261,16 @@ fn chain<R: Real, const L: usize, const F: bool>(tables: &Tables<R>, work: &mut 
         }
         *gradient = product;
     }
+}
+
+/// Carries dU/dI to the distances of a tile.
+#[inline(always)]
+pub(super) fn chain<R: Real, const L: usize, const F: bool>(
+    tile: &Tile<R>,
+    work: &mut Workspace<R, L>,
+) {
     let slopes = work.slope.iter_mut().zip(&work.integral_slope);
-    for (&[i, j], (place, &[slope_i, slope_j])) in tables.pairs.iter().zip(slopes) {
+    for (&[i, j], (place, &[slope_i, slope_j])) in tile.pairs.iter().zip(slopes) {
         let (gi, gj) = (work.born_gradient[i], work.born_gradient[j]);
         let mut slope = *place;
         for l in 0..L {

@@ -1,19 +1,20 @@
 //! Lennard-Jones and Coulomb interactions, as OpenMM's NonbondedForce without periodicity.
 
 use super::tables::PairTerm;
-use super::{Lanes, Tables, Workspace};
+use super::{Lanes, Tables, Tile, Workspace};
 use crate::math::Real;
 
 #[inline(always)]
 pub(super) fn nonbonded<R: Real, const L: usize, const FORCES: bool, const F: bool>(
     tables: &Tables<R>,
+    tile: &Tile<R>,
     work: &mut Workspace<R, L>,
 ) {
-    pair_terms::<R, L, FORCES, false, false, F>(tables, &tables.nonbonded.plain, work);
-    if tables.nonbonded.switch.is_some() {
-        pair_terms::<R, L, FORCES, true, true, F>(tables, &tables.nonbonded.truncated, work);
+    pair_terms::<R, L, FORCES, false, false, F>(tables, &tile.plain, work);
+    if tables.truncation.switch.is_some() {
+        pair_terms::<R, L, FORCES, true, true, F>(tables, &tile.truncated, work);
     } else {
-        pair_terms::<R, L, FORCES, true, false, F>(tables, &tables.nonbonded.truncated, work);
+        pair_terms::<R, L, FORCES, true, false, F>(tables, &tile.truncated, work);
     }
 }
 
@@ -34,9 +35,9 @@ fn pair_terms<
     work: &mut Workspace<R, L>,
 ) {
     let zero = R::of(0.0);
-    let cutoff2 = tables.nonbonded.cutoff2;
+    let cutoff2 = tables.truncation.cutoff2;
     let (start, inverse_width) = tables
-        .nonbonded
+        .truncation
         .switch
         .map_or((zero, zero), |s| (s.start, s.inverse_width));
     for run in terms.chunks(RUN) {

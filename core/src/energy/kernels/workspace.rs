@@ -1,6 +1,6 @@
 //! Memory of one block evaluation, reused from block to block.
 
-use super::{Lanes, Real, Tables};
+use super::{Lanes, Real, Tables, Tile};
 
 /// Positions, energies, gradients and intermediate values of `L` configurations.
 #[derive(Debug)]
@@ -12,11 +12,13 @@ pub(crate) struct Workspace<R, const L: usize> {
     /// dU/dx `[3N]` of bonded terms, and of pairs.
     pub gradient: Vec<Lanes<f64, L>>,
     pub gradient_pair: Vec<Lanes<R, L>>,
-    /// Of each pair: squared distance, inverse distance, and (dU/dr)/r.
+    /// The pairs at hand, where they are not all kept.
+    pub tile: Tile<R>,
+    /// Of each pair of the tile: squared distance, inverse distance, and (dU/dr)/r.
     pub r2: Vec<Lanes<R, L>>,
     pub inverse_r: Vec<Lanes<R, L>>,
     pub slope: Vec<Lanes<R, L>>,
-    /// Of each pair (i, j): (dI_i/dr)/r and (dI_j/dr)/r of the descreening integrals.
+    /// Of each pair (i, j) of the tile: (dI_i/dr)/r and (dI_j/dr)/r of the descreening integrals.
     pub integral_slope: Vec<[Lanes<R, L>; 2]>,
     /// Of each atom: descreening integral I, Born radius B and its inverse, dB/dI, dU/dB (later dU/dI).
     pub integral: Vec<Lanes<R, L>>,
@@ -36,7 +38,7 @@ impl<R: Real, const L: usize> Workspace<R, L> {
         } else {
             0
         };
-        let pairs = tables.pairs.len();
+        let pairs = tables.most_pairs;
         let slopes = if forces { pairs } else { 0 };
         Workspace {
             x: vec![zero64; n],
@@ -44,6 +46,7 @@ impl<R: Real, const L: usize> Workspace<R, L> {
             energy: zero64,
             gradient: vec![zero64; if forces { n } else { 0 }],
             gradient_pair: vec![zero; if forces { n } else { 0 }],
+            tile: Tile::default(),
             r2: vec![zero; pairs],
             inverse_r: vec![zero; pairs],
             slope: vec![zero; slopes],

@@ -13,7 +13,7 @@ use super::parameters::{Parameters, TorsionSeries};
 use crate::system::BondTerm;
 
 /// Vacuum Coulomb constant of OpenMM 8.1 and later, kJ nm/(mol e^2): 1/(4 pi eps0) from CODATA 2018.
-const COULOMB: f64 = 138.935_457_644_381_98;
+pub(super) const COULOMB: f64 = 138.935_457_644_381_98;
 
 const SUPPORTED: &str = "HarmonicBondForce, HarmonicAngleForce, PeriodicTorsionForce, RBTorsionForce, NonbondedForce, \
                          GBSAOBCForce, CustomGBForce (obc1, obc2), and those without energy (thermostats, barostats, ...)";

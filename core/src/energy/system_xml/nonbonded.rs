@@ -3,17 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::error::{EnergyError, Remedy};
-use super::super::parameters::{Cutoff, Nonbonded, NonbondedPair};
+use super::super::parameters::{Cutoff, Nonbonded, NonbondedPair, NonbondedParticle};
 use super::COULOMB;
 use super::element::Element;
 
 const FORCE: &str = "NonbondedForce";
-
-struct Particle {
-    q: f64,
-    sigma: f64,
-    epsilon: f64,
-}
 
 pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> {
     force.refuse_periodic(FORCE, "exceptionsUsePeriodic")?;
@@ -41,41 +35,29 @@ pub(super) fn read(force: &Element, n: usize) -> Result<Nonbonded, EnergyError> 
         Some(distance) => Some(read_cutoff(force, distance)?),
     };
     let particles = read_particles(force, n)?;
-    let mut pairs = BTreeMap::new();
-    for (i, a) in particles.iter().enumerate() {
-        for (j, b) in particles.iter().enumerate().skip(i + 1) {
-            let pair = NonbondedPair {
-                atoms: [i, j],
-                charges: COULOMB * a.q * b.q,
-                sigma: 0.5 * (a.sigma + b.sigma),
-                epsilon: (a.epsilon * b.epsilon).sqrt(),
-                exception: false,
-            };
-            pairs.insert([i, j], pair);
-        }
-    }
+    let mut exceptions: Vec<BTreeMap<usize, NonbondedPair>> = vec![BTreeMap::new(); n];
     for exception in force.child("Exceptions")?.children() {
         let mut atoms: [usize; 2] = exception.particles(n)?;
         atoms.sort_unstable();
         let pair = NonbondedPair {
-            atoms,
             charges: COULOMB * exception.number("q")?,
             sigma: exception.number("sig")?,
             epsilon: exception.number("eps")?,
             exception: true,
         };
-        if pairs
-            .insert(atoms, pair)
-            .is_some_and(|before| before.exception)
-        {
+        let [a, b] = atoms;
+        if exceptions[a].insert(b, pair).is_some() {
             return Err(exception.invalid("p2", "a pair that no other exception names"));
         }
     }
-    let pairs = pairs
-        .into_values()
-        .filter(|p| p.charges != 0.0 || p.epsilon != 0.0)
-        .collect();
-    Ok(Nonbonded { cutoff, pairs })
+    Ok(Nonbonded {
+        cutoff,
+        particles,
+        exceptions: exceptions
+            .into_iter()
+            .map(|row| row.into_iter().collect())
+            .collect(),
+    })
 }
 
 fn read_cutoff(force: &Element, distance: f64) -> Result<Cutoff, EnergyError> {
@@ -100,19 +82,19 @@ fn read_cutoff(force: &Element, distance: f64) -> Result<Cutoff, EnergyError> {
     })
 }
 
-fn read_particles(force: &Element, n: usize) -> Result<Vec<Particle>, EnergyError> {
+fn read_particles(force: &Element, n: usize) -> Result<Vec<NonbondedParticle>, EnergyError> {
     let read = |p: Element| {
         let epsilon = p.number("eps")?;
         if epsilon < 0.0 {
             return Err(p.invalid("eps", "a number of at least 0"));
         }
-        Ok(Particle {
-            q: p.number("q")?,
+        Ok(NonbondedParticle {
+            charge: p.number("q")?,
             sigma: p.number("sig")?,
             epsilon,
         })
     };
-    let particles: Vec<Particle> = force
+    let particles: Vec<NonbondedParticle> = force
         .child("Particles")?
         .children()
         .map(read)

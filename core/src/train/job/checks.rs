@@ -6,7 +6,7 @@ use super::{Job, JobError};
 use crate::coordinates::{ConfigurationSource, FrameStore};
 use crate::energy::{Energy, check_molecule};
 use crate::model::Model;
-use crate::system::{ReadOptions, Topology, check_writable, distance};
+use crate::system::{ReadOptions, Topology, check_reduced_energies, check_writable, distance, kt};
 use crate::train::TrainOptions;
 
 /// Checks that what a run writes can be written, and that it does not lose the work of an earlier one.
@@ -57,6 +57,38 @@ pub(super) fn frames(job: &Job, topology: &Topology, frames: &FrameStore) -> Res
                 });
             }
         }
+    }
+    Ok(())
+}
+
+/// Checks that frames can be a sample of the molecule under its potential.
+pub(super) fn plausible(
+    job: &Job,
+    topology: &Topology,
+    energy: Option<&dyn Energy>,
+    frames: &FrameStore,
+    temperature: f64,
+) -> Result<(), JobError> {
+    /// Frames looked at, evenly spread.
+    const MOST: usize = 2000;
+    if job.accept_implausible {
+        return Ok(());
+    }
+    let width = 3 * topology.n_atoms();
+    let n = frames.n().min(MOST);
+    let mut positions = vec![0.0; n * width];
+    for (k, x) in positions.chunks_exact_mut(width).enumerate() {
+        frames.copy(k * frames.n() / n, x);
+    }
+    let particles = energy.map(|energy| energy.particles("the energy"));
+    topology.check_lengths(particles.as_ref(), &positions)?;
+    topology.check_motion(particles.as_ref(), &positions, temperature)?;
+    if let Some(energy) = energy {
+        let mut energies = vec![0.0; n];
+        energy.energies(&positions, &mut energies)?;
+        let kt = kt(temperature);
+        let reduced: Vec<f64> = energies.iter().map(|energy| energy / kt).collect();
+        check_reduced_energies(&reduced, topology.n_atoms())?;
     }
     Ok(())
 }

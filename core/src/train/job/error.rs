@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crate::energy::EnergyError;
-use crate::system::SystemError;
+use crate::system::{Implausible, SystemError};
 use crate::train::{Recipe, TrainError};
 
 /// Why a training run cannot be begun, or has nothing to give. Fields of a [`Job`](super::Job) stand in backquotes.
@@ -73,6 +73,9 @@ pub enum JobError {
         /// The longest distance that counts as a bond, nm.
         limit: f64,
     },
+    /// Frames that cannot be a sample of the molecule under its potential.
+    #[error("{0}; set `accept_implausible` to train on them as they are")]
+    Implausible(#[from] Implausible),
     /// The model to go on from is for something else.
     #[error("`start_from` {}: {reason}", path.display())]
     StartFrom {

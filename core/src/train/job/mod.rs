@@ -73,6 +73,9 @@ pub struct Job {
     /// Accept bonds longer than 0.35 nm, which else tell of a molecule that is broken over a periodic boundary or of another unit
     /// of length; for coarse-grained beads, and for configurations that a flow made. Default false.
     pub accept_long_bonds: bool,
+    /// Accept frames whose bond lengths, motion of bonds or energies cannot be those of the molecule under its potential. Default
+    /// false.
+    pub accept_implausible: bool,
     /// Model file to write when the run is done.
     pub out: Option<PathBuf>,
     /// File of the training curve (CSV), appended to; that beside `out` without it, none without both.
@@ -107,6 +110,7 @@ impl Default for Job {
             pairs: None,
             pairs_dir: None,
             accept_long_bonds: false,
+            accept_implausible: false,
             out: None,
             curve: None,
             checkpoint: None,

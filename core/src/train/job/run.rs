@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::curve::Curve;
 use super::{ARCHITECTURE, COORDINATES, FreshSamples, Job, JobError, checks};
-use crate::coordinates::{ConfigurationSource, CoordinateOptions, FrameStore};
+use crate::coordinates::{
+    ChiralCentres, ConfigurationSource, CoordinateOptions, FrameStore, describe_mixed,
+};
 use crate::dataset::Dataset;
 use crate::energy::Energy;
 use crate::metric::{Blocks, Populations};
@@ -93,7 +95,14 @@ impl Job {
             let mut first = vec![0.0; 3 * topology.n_atoms()];
             frames.copy(0, &mut first);
             notes = checks::energy(energy, &topology, &options, &first)?;
+            checks::plausible(self, &topology, Some(energy), &frames, temperature)?;
             mean_energy = Some(mean_reduced_energy(energy, &frames, temperature)?);
+        } else {
+            checks::plausible(self, &topology, None, &frames, temperature)?;
+        }
+        let centres = ChiralCentres::find(&topology);
+        if let Some((centre, share)) = centres.mixed(&frames, topology.n_atoms()) {
+            notes.push(describe_mixed(&topology, centre, share));
         }
         let populations = frame_populations(&topology, &frames)?;
         let dataset = Dataset::from_store(frames, &topology, &options.dataset())?;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+mod systems;
+
 use super::{Energy, EnergyError, ForceField, Precision};
 use crate::math::simd::Isa;
 
