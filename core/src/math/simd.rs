@@ -3,6 +3,8 @@
 //! A kernel is a plain loop over slices or fixed-size arrays around branch-free arithmetic ([`super::Real`]), which the
 //! compiler vectorises; what it calls is `#[inline(always)]`. [`vectorised!`] compiles it for each [`Isa`].
 
+use std::sync::OnceLock;
+
 /// Instruction sets with a path of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
@@ -14,7 +16,6 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    #[cfg(test)]
     const ALL: &[Isa] = &[
         Isa::Baseline,
         #[cfg(target_arch = "x86_64")]
@@ -36,20 +37,15 @@ impl Isa {
     /// The fastest that this machine can run.
     #[inline]
     pub fn best() -> Isa {
-        // What is detected is kept by the standard library: this costs a few loads.
-        #[cfg(target_arch = "x86_64")]
-        {
-            if Isa::Avx512.is_available() {
-                return Isa::Avx512;
-            }
-            if Isa::Avx2.is_available() {
-                return Isa::Avx2;
-            }
-        }
-        Isa::Baseline
+        // Some kernels are called for every few numbers: the answer is kept.
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let mut fastest_first = Self::ALL.iter().rev();
+            let best = fastest_first.find(|isa| isa.is_available());
+            best.copied().unwrap_or(Isa::Baseline)
+        })
     }
 
-    #[inline]
     pub fn is_available(self) -> bool {
         match self {
             Isa::Baseline => true,

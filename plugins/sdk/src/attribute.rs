@@ -4,6 +4,17 @@ use crate::abi::{ATTR_FLOAT, ATTR_INTS, Attr};
 use std::marker::PhantomData;
 
 /// A named argument of an operation: a key of [`crate::abi::op::key`] with a number or a list of integers.
+///
+/// It cannot outlive the integers:
+///
+/// ```compile_fail,E0597
+/// use regflow_plugin::{Attribute, abi::op::key};
+/// let attribute = {
+///     let shape = [2, 3];
+///     Attribute::ints(key::SHAPE, &shape)
+/// };
+/// attribute.value();
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub struct Attribute<'a> {

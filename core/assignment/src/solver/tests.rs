@@ -79,7 +79,7 @@ fn equals_brute_force_on_all_small_sizes() {
 #[test]
 fn equals_stored_values_of_pot() {
     let cases: serde_json::Value =
-        serde_json::from_str(include_str!("../../../tests/data/ot/pot.json")).expect("fixture");
+        serde_json::from_str(include_str!("../../../../tests/data/ot/pot.json")).expect("fixture");
     for case in cases.as_array().expect("array") {
         let numbers =
             |key: &str| -> Vec<f64> { serde_json::from_value(case[key].clone()).expect("numbers") };
