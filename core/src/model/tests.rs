@@ -146,10 +146,9 @@ fn directions_that_tell_different_densities_are_found() {
 
     // The larger the parameters, the more such a flow contracts somewhere.
     let worse = (1..40).map(|k| disturbed(0.05 * f64::from(k)));
-    let figures = worse.map(|model| (model.consistency(1000, 3).unwrap(), model));
-    let (found, model) = figures
-        .skip_while(|(found, _)| found.is_sound())
-        .next()
+    let (found, model) = worse
+        .map(|model| (model.consistency(1000, 3).unwrap(), model))
+        .find(|(found, _)| !found.is_sound())
         .unwrap();
     let told = found.warning().unwrap();
     assert!(told.contains(&format!("{:.2} nats", found.error)), "{told}");

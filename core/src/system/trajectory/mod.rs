@@ -389,4 +389,6 @@ impl Iterator for Trajectory {
 }
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Tests on files whose every byte is known.
 
+mod columns;
 mod flips;
+mod make;
 mod programs;
 mod text;
 
@@ -262,5 +264,46 @@ fn files_of_positions_are_no_topologies() {
             error.contains("positions and no atoms") && error.contains(name),
             "{error}"
         );
+    }
+}
+
+/// Coordinates of few and of many bits, and runs of atoms close to one another, as chemfiles compresses them.
+#[test]
+fn xtc_of_any_extent() {
+    let chain = bare(&[6; 40], &(0..39).map(|k| [k, k + 1]).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xtc");
+    let options = ReadOptions {
+        longest_bond: f64::INFINITY,
+        ..ReadOptions::default()
+    };
+    // Fractional parts of multiples of irrational numbers: even, and the same everywhere.
+    let spread = |k: usize, step: f64| (k as f64 * step).fract() - 0.5;
+    for span in [0.01, 1.0, 30.0, 150.0, 2000.0] {
+        for near in [0.0, 1e-4, 0.1, 1.0] {
+            // Groups of four atoms, the groups as far apart as the span.
+            let positions: Vec<f64> = (0..5 * 120)
+                .map(|k| {
+                    span * spread(k / 12, 0.618_034 + (k % 3) as f64 * 0.1)
+                        + near * spread(k, 0.414_214)
+                })
+                .collect();
+            let mut writer = TrajectoryWriter::create(&path, &chain).unwrap();
+            writer.write(&positions).unwrap();
+            writer.finish().unwrap();
+            let found = Trajectory::open(&[&path], &chain, &options)
+                .unwrap()
+                .read_all()
+                .unwrap();
+            // Half a unit of the precision, and f32 before it.
+            let error = 0.51e-5 + (span + near) * 1.2e-7;
+            for (x, y) in found.positions.iter().zip(&positions) {
+                assert!(
+                    (x - y).abs() < error,
+                    "span {span}, near {near}: {x} for {y}"
+                );
+            }
+            assert_eq!(found.len(), 5);
+        }
     }
 }
