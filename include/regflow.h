@@ -604,8 +604,8 @@ regflow_status_t regflow_energy_compute(const regflow_energy_t *energy,
  * function that computes. The first call that computes also sets the environment variable CANDLE_NUM_THREADS to 1, unless it
  * is set, so that the tensor library starts no threads beside these: no other thread may change the environment meanwhile.
  *
- * Errors: `REGFLOW_ERROR_STATE` if another number of threads is running, or in a forked process; `REGFLOW_ERROR_COMPUTE` if the
- * system gives no threads. Safe to call from any thread. Since 1.
+ * Errors: `REGFLOW_ERROR_ARGUMENT` above 4096; `REGFLOW_ERROR_STATE` if another number of threads is running, or in a forked
+ * process; `REGFLOW_ERROR_COMPUTE` if the system gives no threads. Safe to call from any thread. Since 1.
  */
 regflow_status_t regflow_set_threads(size_t n);
 
@@ -1221,6 +1221,7 @@ regflow_status_t regflow_set_last_error(const char *message);
  *      "seed": 0,
  *      "target": "ot", "target_config": {}, "pairs": 10000, "pairs_dir": "pairs",       for regression
  *      "accept_long_bonds": false,     bonds above 0.35 nm: of coarse-grained beads
+ *      "accept_implausible": false,    frames that cannot be the molecule under its potential
  *      "out": "m.safetensors",         model file, written when the run is done
  *      "curve": "m.csv",               training curve; beside "out" without it
  *      "checkpoint": "m.checkpoint",   where the run is saved; beside "out" without it

@@ -284,6 +284,7 @@ impl Failure {
             Self::Threads(ThreadsError::Running { .. } | ThreadsError::Forked { .. }) => {
                 REGFLOW_ERROR_STATE
             }
+            Self::Threads(ThreadsError::TooMany { .. }) => REGFLOW_ERROR_ARGUMENT,
             Self::Threads(_) | Self::Memory { .. } | Self::Compute(_) | Self::Weights(_) => {
                 REGFLOW_ERROR_COMPUTE
             }

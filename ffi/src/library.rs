@@ -111,8 +111,8 @@ pub(crate) mod log {
 /// function that computes. The first call that computes also sets the environment variable CANDLE_NUM_THREADS to 1, unless it
 /// is set, so that the tensor library starts no threads beside these: no other thread may change the environment meanwhile.
 ///
-/// Errors: `REGFLOW_ERROR_STATE` if another number of threads is running, or in a forked process; `REGFLOW_ERROR_COMPUTE` if the
-/// system gives no threads. Safe to call from any thread. Since 1.
+/// Errors: `REGFLOW_ERROR_ARGUMENT` above 4096; `REGFLOW_ERROR_STATE` if another number of threads is running, or in a forked
+/// process; `REGFLOW_ERROR_COMPUTE` if the system gives no threads. Safe to call from any thread. Since 1.
 #[unsafe(no_mangle)]
 pub extern "C" fn regflow_set_threads(n: usize) -> Status {
     guard("regflow_set_threads", || Ok(parallel::set_threads(n)?))

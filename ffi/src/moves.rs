@@ -24,8 +24,9 @@ pub const REGFLOW_PLACEMENT_RANDOM: i32 = 1;
 
 /// Proposals per network call where the caller does not say.
 const BATCH: usize = 1024;
-/// Most proposals per network call.
+/// Most proposals per network call, and most atoms in them: 1.6 GB of positions.
 const MOST_BATCH: usize = 1 << 20;
+const MOST_ATOMS: usize = 1 << 26;
 
 /// What a move moves. Zeros stand for the defaults.
 #[repr(C)]
@@ -190,11 +191,11 @@ unsafe fn core_options(
     }
     check_number("options->reserved", options.reserved, 0..=0, "0")?;
     // The other sizes come with arrays of the caller's; this one would be allocated as it is.
-    if core.batch > MOST_BATCH {
+    if core.batch > MOST_BATCH || core.batch.saturating_mul(n_atoms) > MOST_ATOMS {
         return Err(Failure::Range {
             argument: "options->batch",
-            what: format!("it is {}", core.batch),
-            expected: "at most 1048576",
+            what: format!("it is {} for {n_atoms} atoms", core.batch),
+            expected: "at most 1048576 proposals, with at most 67108864 atoms in all",
         });
     }
     if !options.atoms.is_null() || options.atoms_length != 0 {

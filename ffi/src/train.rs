@@ -186,6 +186,7 @@ impl Observer for Reporter {
 ///      "seed": 0,
 ///      "target": "ot", "target_config": {}, "pairs": 10000, "pairs_dir": "pairs",       for regression
 ///      "accept_long_bonds": false,     bonds above 0.35 nm: of coarse-grained beads
+///      "accept_implausible": false,    frames that cannot be the molecule under its potential
 ///      "out": "m.safetensors",         model file, written when the run is done
 ///      "curve": "m.csv",               training curve; beside "out" without it
 ///      "checkpoint": "m.checkpoint",   where the run is saved; beside "out" without it

@@ -55,7 +55,7 @@ fn a_model_describes_itself() {
     run(Command::new("gcc")
         .args(["-std=c99", "-shared", "-fPIC", "-I"])
         .arg(installed().join("include"))
-        .arg(root().join("tests/plugins/affine.c"))
+        .arg(root().join("examples/plugin/c/affine.c"))
         .arg("-o")
         .arg(&plugin));
     let printed = example("examples/c/inspect.c", &[water(), &plugin]);

@@ -7,8 +7,11 @@ use crate::tensor;
 
 /// Process that started the pool; 0: none has.
 static STARTED_BY: AtomicU32 = AtomicU32::new(0);
-/// Held while the pool is started.
-static STARTING: Mutex<()> = Mutex::new(());
+/// Held while the pool is started; why it could not be.
+static STARTING: Mutex<Option<String>> = Mutex::new(None);
+
+/// More threads than this are a mistake, and would exhaust the system before it refuses them.
+const MOST_THREADS: usize = 4096;
 
 /// Why there are no threads to compute with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +38,12 @@ pub enum ThreadsError {
         /// This process.
         child: u32,
     },
+    /// More threads than can be meant.
+    #[error("{found} threads are too many: expected at most {most}, or 0 for as many as there are processors", most = MOST_THREADS)]
+    TooMany {
+        /// Number asked for.
+        found: usize,
+    },
     /// The operating system gives no threads.
     #[error("the operating system refuses to start threads: {reason}")]
     Refused {
@@ -50,6 +59,9 @@ pub enum ThreadsError {
 /// # Errors
 /// [`ThreadsError`].
 pub fn set_threads(threads: usize) -> Result<(), ThreadsError> {
+    if threads > MOST_THREADS {
+        return Err(ThreadsError::TooMany { found: threads });
+    }
     start_with(threads)?;
     let found = rayon::current_num_threads();
     if threads != 0 && found != threads {
@@ -91,7 +103,13 @@ fn start_with(threads: usize) -> Result<(), ThreadsError> {
     let child = std::process::id();
     let started_by = || STARTED_BY.load(Ordering::Acquire);
     if started_by() == 0 {
-        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = &*refused {
+            // The pool can be started once only.
+            return Err(ThreadsError::Refused {
+                reason: reason.clone(),
+            });
+        }
         if started_by() == 0 {
             tensor::keep_to_one_pool();
             let built = rayon::ThreadPoolBuilder::new()
@@ -102,6 +120,7 @@ fn start_with(threads: usize) -> Result<(), ThreadsError> {
             if let Err(error) = built
                 && std::error::Error::source(&error).is_some()
             {
+                *refused = Some(error.to_string());
                 return Err(ThreadsError::Refused {
                     reason: error.to_string(),
                 });
@@ -133,6 +152,8 @@ mod tests {
                 found: running
             })
         );
+        let found = usize::MAX;
+        assert_eq!(set_threads(found), Err(ThreadsError::TooMany { found }));
         assert_eq!(threads(), Ok(running));
     }
 }

@@ -441,7 +441,8 @@ fn a_polish_may_leave_the_frames_for_another_target() {
         "{stage:?}"
     );
     let [before, after] = [&stage.before, &stage.after];
-    assert!(after.validation > before.validation + 1.0, "{stage:?}");
+    assert_eq!(stage.steps, 200);
+    assert!(after.validation > before.validation, "{stage:?}");
     assert!(after.score < before.score - 0.5, "{stage:?}");
     assert!(after.ess > before.ess, "{stage:?}");
     // Basins before and after, raw and reweighted.

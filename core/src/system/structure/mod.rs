@@ -396,4 +396,6 @@ fn cell_vectors(lengths: [f64; 3], angles: [f64; 3]) -> Option<[[f64; 3]; 3]> {
 }
 
 #[cfg(test)]
+mod spelling_tests;
+#[cfg(test)]
 mod tests;

@@ -117,7 +117,7 @@ fn fields_that_make_no_sense_are_named() {
         (json!({ "curve": nowhere }), &["`curve`", "no/such/file"]),
         (json!({ "stages": [] }), &["stage"]),
         (
-            json!({ "stages": [{ "learning_rate": 0 }] }),
+            json!({ "stages": [{ "objective": "likelihood", "learning_rate": 0 }] }),
             &["`learning_rate`"],
         ),
     ] {

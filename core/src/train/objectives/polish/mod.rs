@@ -64,7 +64,7 @@ impl Settings for PolishOptions {
     fn validate(&self, stage: &Stage) -> Result<(), TrainError> {
         check(
             stage.noise == 0.0,
-            "target-noise",
+            "noise",
             stage.noise,
             "0 in a polish, whose target is exact",
         )?;
@@ -97,15 +97,15 @@ impl Settings for PolishOptions {
         let ok = self.clip_quantile > 0.0 && self.clip_quantile <= 1.0;
         check(
             ok,
-            "polish clip-quantile",
+            "polish clip_quantile",
             self.clip_quantile,
             "above 0, at most 1",
         )?;
         let ok = self.energy_limit >= 0.0;
-        check(ok, "polish energy-limit", self.energy_limit, "0 or more")?;
+        check(ok, "polish energy_limit", self.energy_limit, "0 or more")?;
         check(
             self.validation_samples >= 100,
-            "polish validation-samples",
+            "polish validation_samples",
             self.validation_samples,
             "at least 100",
         )
