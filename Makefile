@@ -37,8 +37,10 @@ demo: tools
 test: tools
 	$(CARGO) test --release --locked --workspace
 
+# One after the other: together, the library would get what the program alone needs (its feature `cli`, which draws).
 build: tools
-	$(CARGO) build --release --locked --package regflow --package regflow-ffi
+	$(CARGO) build --release --locked --package regflow
+	$(CARGO) build --release --locked --package regflow-ffi
 
 # What a static link needs besides: `rustc --print native-static-libs`, less what every compiler adds by itself.
 STATIC_LIBS := -lstdc++ -lutil -lrt -lpthread -lm -ldl

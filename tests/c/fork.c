@@ -102,6 +102,7 @@ int main(int argc, char **argv) {
     }
     FAILS(regflow_threads(NULL), REGFLOW_ERROR_ARGUMENT, "`n` is NULL");
     CHECK(in_child(computes, NULL, argv[1]) == 0);
+    FAILS(regflow_set_threads(SIZE_MAX), REGFLOW_ERROR_ARGUMENT, "at most 4096");
     SUCCEEDS(regflow_set_threads(2));
     SUCCEEDS(regflow_threads(&threads));
     CHECK(threads == 2);

@@ -157,9 +157,6 @@ fn directions_that_tell_different_densities_are_found() {
         "{found:?}"
     );
     assert!(found.largest >= found.error, "{found:?}");
-    // A quantile of a thousand, of other samples.
-    let ratio = seen(&model) / found.error;
-    assert!((0.2..5.0).contains(&ratio), "{ratio} {found:?}");
     let moves = crate::sample::Metropolis::new(
         std::sync::Arc::new(model),
         &crate::sample::MoveOptions::default(),
