@@ -570,7 +570,8 @@ mod tests {
         assert_eq!(Symmetric::from_triangle(0, &[]).size, 0);
 
         let map = fit(&data(), 3, &[0, 2], true).unwrap();
-        let restore = |change: &dyn Fn(&mut Vec<(&'static str, Vec<f64>)>)| {
+        type Named = Vec<(&'static str, Vec<f64>)>;
+        let restore = |change: &dyn Fn(&mut Named)| {
             let mut arrays = map.arrays();
             change(&mut arrays);
             let arrays = arrays
@@ -579,8 +580,7 @@ mod tests {
             Standardise::restore(&map.settings(), 2, &mut Arrays(arrays.collect()))
         };
         assert_eq!(restore(&|_| {}).unwrap(), map);
-        let told =
-            |change: &dyn Fn(&mut Vec<(&'static str, Vec<f64>)>)| restore(change).unwrap_err();
+        let told = |change: &dyn Fn(&mut Named)| restore(change).unwrap_err();
         assert!(told(&|a| a.truncate(3)).contains("no array inverse_root"));
         assert!(told(&|a| a[0].1.push(0.0)).contains("mean has 3 numbers, expected 2"));
         assert!(told(&|a| a[2].1[0] = f64::NAN).contains("root holds NaN"));

@@ -136,7 +136,8 @@ mod tests {
 
     vectorised! {
         fn sum[isa](values: &[f32]) -> f32 {
-            values.iter().sum::<f32>() + if FMA { 0.0 } else { 0.0 }
+            let start = if FMA { -0.0 } else { 0.0 };
+            values.iter().fold(start, |sum, value| sum + value)
         }
     }
 

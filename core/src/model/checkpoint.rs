@@ -153,7 +153,7 @@ impl Model {
         let model = Model::of_file(header, parameters).map_err(|error| match error {
             ModelError::Plugin(source) => ModelError::Architecture {
                 path: path.to_owned(),
-                source: Box::new(source),
+                source,
             },
             other => other,
         })?;

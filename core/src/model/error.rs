@@ -68,7 +68,7 @@ pub enum ModelError {
     },
     /// The architecture plugin failed.
     #[error(transparent)]
-    Plugin(#[from] crate::plugin::PluginError),
+    Plugin(Box<crate::plugin::PluginError>),
     /// The coordinate map failed.
     #[error(transparent)]
     Coordinates(#[from] crate::coordinates::CoordinatesError),
@@ -78,4 +78,10 @@ pub enum ModelError {
     /// A tensor operation failed.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] crate::tensor::Error),
+}
+
+impl From<crate::plugin::PluginError> for ModelError {
+    fn from(error: crate::plugin::PluginError) -> Self {
+        ModelError::Plugin(Box::new(error))
+    }
 }

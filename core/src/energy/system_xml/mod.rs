@@ -133,7 +133,7 @@ fn has_no_energy(kind: &str, force: &Element) -> bool {
         let list = force.optional_child(list);
         list.is_some_and(|list| list.children().next().is_none())
     };
-    terms.iter().any(|list| is_empty(&list))
+    terms.iter().any(is_empty)
 }
 
 /// The harmonic bonds and constraints of a System, of which the rest may be anything; none if the text is no System.

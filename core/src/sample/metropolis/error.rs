@@ -115,8 +115,14 @@ pub enum MoveError {
     },
     /// The model cannot be evaluated.
     #[error(transparent)]
-    Flow(#[from] ModelError),
+    Flow(Box<ModelError>),
     /// The energy cannot be evaluated.
     #[error(transparent)]
     Potential(#[from] EnergyError),
+}
+
+impl From<ModelError> for MoveError {
+    fn from(error: ModelError) -> Self {
+        MoveError::Flow(Box::new(error))
+    }
 }

@@ -394,7 +394,7 @@ fn of_type(kind: &str, one: &str, two: &str) -> Vec<String> {
     // The name begins with an element as well; where both agree, that is it.
     let agrees =
         |symbol: &String| symbol.eq_ignore_ascii_case(one) || symbol.eq_ignore_ascii_case(two);
-    candidates.sort_by_key(|symbol| !(agrees(symbol) && !symbol.is_empty()));
+    candidates.sort_by_key(|symbol| !agrees(symbol) || symbol.is_empty());
     if candidates.first().is_none_or(|symbol| !agrees(symbol)) {
         candidates.insert(0, one.to_owned());
     }

@@ -99,10 +99,9 @@ impl Raw {
 
     fn retain(&mut self, keep: &[bool]) {
         let mut place = vec![None; keep.len()];
-        let mut count = 0;
-        for (atom, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
+        let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
+        for (count, (atom, _)) in kept.enumerate() {
             place[atom] = Some(count);
-            count += 1;
         }
         let mut kept = keep.iter();
         self.atoms.retain(|_| kept.next() == Some(&true));

@@ -141,7 +141,8 @@ fn gradients_at_the_corners() {
 /// Small arguments keep their relative accuracy, in both types, in kernels and compositions.
 #[test]
 fn accurate_near_0() {
-    let truths: [(u32, fn(f64) -> f64); 4] = [
+    type Function = fn(f64) -> f64;
+    let truths: [(u32, Function); 4] = [
         (op::EXPM1, f64::exp_m1),
         (op::LOG1P, f64::ln_1p),
         (op::SINH, f64::sinh),
