@@ -285,7 +285,7 @@ fn stages_that_make_no_sense() {
     );
     assert_names(
         &train(&["--objective", "polish", "--target-noise", "0.1"]),
-        &["`noise` is 0.1", "0 in a polish"],
+        &["--target-noise is 0.1", "0 in a polish"],
     );
     assert_names(
         &train(&["--recipe", "fast", "--checkpoint-every=-1"]),

@@ -206,7 +206,7 @@ fn regression_on_optimal_transport_pairs_trains_realnvp_in_all_coordinates() {
                 "--target",
                 "ot",
                 "--steps",
-                "60",
+                "240",
             ],
         );
         let losses: Vec<f64> = std::fs::read_to_string(out.with_extension("csv"))
@@ -233,7 +233,7 @@ fn a_polish_brings_the_flow_nearer_to_the_target() {
     let path = |name: &str| folder.path().join(name);
     let first = path("first.safetensors");
     let architecture = ["--architecture-config", r#"{"couplings": 4, "hidden": 64}"#];
-    let likelihood = ["--objective", "likelihood", "--steps", "200"];
+    let likelihood = ["--objective", "likelihood", "--steps", "300"];
     let before = train(&first, &[&architecture[..], &likelihood].concat());
     let before = before["validation"].as_f64().unwrap();
     for settings in [
@@ -254,11 +254,8 @@ fn a_polish_brings_the_flow_nearer_to_the_target() {
         // The parameters were chosen by the ESS of fresh samples. The held-out frames, which took no part in that, judge them;
         // over 1,000 frames the difference of two models this near has a standard error of about 0.02.
         let validation = after["validation"].as_f64().unwrap();
-        assert!(
-            validation < before - 0.05,
-            "{settings}: {before} {validation}"
-        );
+        assert!(validation < before - 0.05, "{settings}: {before} {after}");
         let stages = after["stages"].as_array().unwrap();
-        assert!(stages[0]["ess"].as_f64().unwrap() > 0.0, "{after}");
+        assert!(stages[0]["after"]["ess"].as_f64().unwrap() > 0.0, "{after}");
     }
 }

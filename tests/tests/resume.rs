@@ -262,7 +262,7 @@ fn a_folder_that_cannot_be_written_to_is_told_at_once() {
         "{}",
         stderr(&output)
     );
-    assert_eq!(steps(folder.path()), [0usize; 0]);
+    assert!(!folder.path().join("m.csv").exists());
 }
 
 #[test]

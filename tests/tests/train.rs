@@ -269,7 +269,7 @@ fn what_cannot_be_is_told_before_any_work_and_in_the_words_of_the_command_line()
         &["--checkpoint", text(&nowhere)],
         &["--checkpoint", "no/such/file"],
     );
-    told(&["--temperature", "-3"], &["--temperature", "-3", "Kelvin"]);
+    told(&["--temperature=-3"], &["--temperature", "-3", "Kelvin"]);
     told(&["--pairs", "0"], &["--pairs", "at least 1"]);
     told(&["--time-limit", "0"], &["--time-limit", "positive"]);
     told(

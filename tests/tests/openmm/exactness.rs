@@ -61,7 +61,7 @@ fn the_chain_reaches_its_exact_populations_with_any_model() {
         "--torsions",
         "0,1,2,3",
     ];
-    let dynamics = [&dynamics[..], &["--steps", "200000", "--report", "20"]].concat();
+    let dynamics = [&dynamics[..], &["--steps", "1600000", "--report", "20"]].concat();
     let moves = [&dynamics[..], &["--model", &model, "--every", "20"]].concat();
 
     let alone = engine.simulate(&dynamics);
@@ -192,7 +192,7 @@ fn a_solute_among_other_particles_keeps_its_distribution() {
         "--torsions",
         "7,6,5,4",
         "--steps",
-        "300000",
+        "900000",
         "--timestep",
         "2",
         "--every",
