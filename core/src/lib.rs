@@ -1,4 +1,6 @@
 //! RegFlow: Boltzmann generators for molecular dynamics.
+//!
+//! How it is built is told in [`architecture`], its definitions and formulas in [`definitions`].
 
 pub mod coordinates;
 pub mod dataset;
@@ -17,3 +19,9 @@ pub mod sample;
 pub mod system;
 pub mod tensor;
 pub mod train;
+
+#[doc = include_str!("../../ARCHITECTURE.md")]
+pub mod architecture {}
+
+#[doc = include_str!("../../MATH.md")]
+pub mod definitions {}

@@ -206,7 +206,7 @@ fn regression_on_optimal_transport_pairs_trains_realnvp_in_all_coordinates() {
                 "--target",
                 "ot",
                 "--steps",
-                "240",
+                "60",
             ],
         );
         let losses: Vec<f64> = std::fs::read_to_string(out.with_extension("csv"))
@@ -245,7 +245,7 @@ fn a_polish_brings_the_flow_nearer_to_the_target() {
             "--objective",
             "polish",
             "--steps",
-            "60",
+            "240",
             "--objective-config",
             settings,
         ];

@@ -73,7 +73,7 @@ pub struct HostOps {
     ) -> i32,
     /// The message of this thread's last failed call; borrowed until the thread's next call.
     pub last_error: unsafe extern "C" fn(context: *mut HostContext) -> Str,
-    /// Sets this thread's message; a plugin does so before it returns anything but [`STATUS_OK`].
+    /// Sets this thread's message; a plugin does so before it returns anything but [`STATUS_OK`](super::STATUS_OK).
     pub set_error: unsafe extern "C" fn(context: *mut HostContext, message: Str),
 }
 
@@ -90,7 +90,7 @@ unsafe impl Sync for HostOps {}
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct FeatureDescription {
-    /// [`FEATURE_REAL`] or [`FEATURE_CIRCULAR`].
+    /// [`FEATURE_REAL`](super::FEATURE_REAL) or [`FEATURE_CIRCULAR`](super::FEATURE_CIRCULAR).
     pub kind: u32,
     /// The atom that the feature places, as a number in the molecule.
     pub atom: u32,
