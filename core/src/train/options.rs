@@ -62,7 +62,7 @@ pub struct Stage {
     /// Steps between two validations; 0: twenty in a stage.
     pub validation_every: usize,
     /// Validations without improvement after which the stage ends; 0: never. After half of them it goes back to its best state,
-    /// with half the learning rate. The first 100 steps do not count.
+    /// with half the learning rate.
     pub patience: usize,
 }
 

@@ -111,17 +111,13 @@ pub struct StageSummary {
     pub noted: Option<serde_json::Value>,
 }
 
-/// Steps in which a stage may be worse than what it started from without that counting against its patience: an optimiser that knows
-/// no gradient yet takes its first steps by their signs alone.
-pub(super) const SETTLING: usize = 100;
-
 /// The best parameters of a stage so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Best {
     pub judgement: Judgement,
     pub step: usize,
-    /// Validations since, those of the first [`SETTLING`] steps left out.
+    /// Validations since.
     pub age: usize,
     /// Level of the training loss.
     pub level: Option<f64>,
@@ -220,9 +216,7 @@ impl State {
             level: self.position.watch.level(),
         };
         match &mut self.position.best {
-            Some(best) if !found.judgement.is_better_than(&best.judgement) => {
-                best.age += usize::from(found.step > SETTLING);
-            }
+            Some(best) if !found.judgement.is_better_than(&best.judgement) => best.age += 1,
             kept => {
                 *kept = Some(found);
                 self.best.clone_from(&self.weights);

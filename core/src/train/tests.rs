@@ -327,7 +327,7 @@ fn overfitting_ends_a_stage_and_is_no_divergence() {
     let stage = &summary.stages[0];
     assert!(stage.stopped_early && stage.overfitted, "{stage:?}");
     assert_eq!((stage.retreats, &stage.diverged), (0, &None));
-    assert_eq!(stage.steps, stage.best_step.max(state::SETTLING) + 60);
+    assert_eq!(stage.steps, stage.best_step + 60);
     assert!(stage.after.validation < stage.before.validation);
     assert!(summary.warnings()[0].contains("memorised"), "{summary:?}");
 }
