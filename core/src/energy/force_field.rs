@@ -163,7 +163,7 @@ fn run<R: Real>(
                 for ((positions, energies), forces) in blocks.zip(forces.chunks_mut(LANES * width))
                 {
                     work.load(positions);
-                    kernels::evaluate(isa, true, tables, &mut work);
+                    kernels::energies_and_gradients(isa, tables, &mut work);
                     let results = energies.iter_mut().zip(forces.chunks_mut(width));
                     for (lane, (energy, forces)) in results.enumerate() {
                         *energy = work.energy(lane);
@@ -181,7 +181,7 @@ fn run<R: Real>(
                 .zip(energies.chunks_mut(LANES))
             {
                 work.load(positions);
-                kernels::evaluate(isa, false, tables, &mut work);
+                kernels::energies(isa, tables, &mut work);
                 for (lane, energy) in energies.iter_mut().enumerate() {
                     *energy = work.energy(lane);
                 }

@@ -49,7 +49,7 @@ pub struct Progress {
 /// A stage diverged and went back to its best state.
 #[derive(Clone, Debug)]
 pub struct Retreat {
-    /// Loss, the loss of recent steps, or norm of the gradient.
+    /// Loss, norm of the gradient, or the median of either over the last steps.
     pub what: String,
     /// Its value.
     pub value: String,

@@ -59,7 +59,7 @@ pub struct Stage {
     pub clip: f64,
     /// Decay of the exponential moving average of the parameters, which is what the model keeps.
     pub ema: f64,
-    /// Steps between two validations; 0: twenty in a stage.
+    /// Steps between two validations; 0: twenty in a stage, but no less than 16 steps.
     pub validation_every: usize,
     /// Validations without improvement after which the stage ends; 0: never. After half of them it goes back to its best state,
     /// with half the learning rate.

@@ -138,8 +138,10 @@ pub(super) struct Position {
     pub seconds_before: f64,
     /// Rows taken from the endless sequence of data or pairs, over all stages.
     pub rows: usize,
-    /// Validations of the stage, the first of which is that before its first step.
+    /// Validations that were due in the stage by how far it is; the first is that before its first step.
     pub validations: usize,
+    /// Step of the last one.
+    pub validated: usize,
     pub best: Option<Best>,
     /// The first validation of the stage.
     pub start: Option<Judgement>,

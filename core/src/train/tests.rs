@@ -332,6 +332,38 @@ fn overfitting_ends_a_stage_and_is_no_divergence() {
     assert!(summary.warnings()[0].contains("memorised"), "{summary:?}");
 }
 
+#[test]
+fn a_short_stage_is_not_validated_at_every_step() {
+    let stage = |steps, validation_every| Stage {
+        validation_every,
+        ..likelihood_stage(steps)
+    };
+    for (stage, expected) in [
+        (stage(40, 0), vec![16, 32, 40]),
+        (stage(40, 15), vec![15, 30, 40]),
+        (stage(10, 0), vec![10]),
+    ] {
+        let Case {
+            dataset, mut model, ..
+        } = case_at(3, 200, 300.0);
+        let mut validated = Vec::new();
+        let mut observer = |progress: &Progress| {
+            validated.extend(progress.validation.map(|_| progress.step));
+            ControlFlow::Continue(())
+        };
+        let options = TrainOptions::single(stage);
+        train(
+            &mut model,
+            &dataset,
+            Resources::default(),
+            &options,
+            &mut observer,
+        )
+        .unwrap();
+        assert_eq!(validated, expected);
+    }
+}
+
 /// An energy that fails from the `n`-th call on, or has no forces.
 struct Failing {
     force_field: ForceField,

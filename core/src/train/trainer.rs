@@ -18,6 +18,9 @@ use crate::model::Model;
 
 /// Validations in a stage whose interval is not given.
 const VALIDATIONS: usize = 20;
+/// Fewest steps between two of them. The first steps of an optimiser that knows no gradient yet follow signs alone and may do harm: the
+/// patience of a short stage must outlast them, nor should its validations take more time than its steps.
+const FEWEST_STEPS: usize = 16;
 /// Times that a stage may diverge and go back to its best state.
 const MOST_RETREATS: usize = 5;
 
@@ -251,7 +254,11 @@ impl<'a> Run<'a> {
             // Rounding must not put off the last validation. The first one was that before the first step.
             let reached = 1 + (fraction * VALIDATIONS as f64 + 1e-9) as usize;
             let due = match stage.validation_every {
-                0 => reached > self.state.position.validations,
+                0 => {
+                    let position = &self.state.position;
+                    reached > position.validations
+                        && (step >= position.validated + FEWEST_STEPS || fraction >= 1.0)
+                }
                 every => step.is_multiple_of(every) || fraction >= 1.0,
             };
             let judged = match outcome {
@@ -259,11 +266,8 @@ impl<'a> Run<'a> {
                 _ => None,
             };
             if due {
-                let validations = &mut self.state.position.validations;
-                *validations = match stage.validation_every {
-                    0 => reached,
-                    _ => *validations + 1,
-                };
+                self.state.position.validations = reached;
+                self.state.position.validated = step;
             }
             self.state.position.seconds = current.schedule.elapsed();
             let mut flow = ControlFlow::Continue(());
@@ -350,6 +354,13 @@ impl<'a> Run<'a> {
             return Ok(Outcome::Diverged {
                 what: "norm of the gradient",
                 value: gradient_norm,
+            });
+        }
+        let clip = current.stage.clip;
+        if let Some(value) = position.watch.observe_gradient(gradient_norm, clip) {
+            return Ok(Outcome::Diverged {
+                what: "median norm of the gradient of the last steps",
+                value,
             });
         }
         unflatten(self.model, &weights.parameters)?;

@@ -54,7 +54,7 @@ pub struct StageArguments {
     /// Decay of the moving average of the parameters [default: 0.995]
     #[arg(long, requires = "objective")]
     ema: Option<f64>,
-    /// Steps between validations; 0: twenty in a stage [default: 0]
+    /// Steps between validations; 0: twenty in a stage, 16 steps apart or more [default: 0]
     #[arg(long, requires = "objective")]
     validation_every: Option<usize>,
     /// Stop after so many validations without improvement; 0: never [default: 6]

@@ -42,13 +42,16 @@ impl<R: Real, const L: usize> Lanes<R, L> {
 }
 
 vectorised! {
-    /// Computes energies (`work.energy`) and, if `forces`, gradients of the configurations loaded into `work`.
-    pub(super) fn evaluate[isa]<R: Real>(forces: bool, tables: &Tables<R>, work: &mut Workspace<R, LANES>) {
-        if forces {
-            block::<R, LANES, true, FMA>(tables, work);
-        } else {
-            block::<R, LANES, false, FMA>(tables, work);
-        }
+    /// Computes energies (`work.energy`) of the configurations loaded into `work`.
+    pub(super) fn energies[isa]<R: Real>(tables: &Tables<R>, work: &mut Workspace<R, LANES>) {
+        block::<R, LANES, false, FMA>(tables, work);
+    }
+}
+
+vectorised! {
+    /// Computes energies and gradients. A function of its own, since in one with the energies alone the optimiser does less well.
+    pub(super) fn energies_and_gradients[isa]<R: Real>(tables: &Tables<R>, work: &mut Workspace<R, LANES>) {
+        block::<R, LANES, true, FMA>(tables, work);
     }
 }
 
