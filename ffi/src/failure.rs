@@ -249,6 +249,11 @@ fn evaluation(error: &EnergyError) -> Status {
 }
 
 impl Failure {
+    /// A model could not compute.
+    pub fn compute(error: impl Into<ModelError>) -> Self {
+        Failure::Compute(Box::new(error.into()))
+    }
+
     pub(crate) fn status(&self) -> Status {
         match self {
             Self::Null { .. }

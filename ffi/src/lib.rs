@@ -9,6 +9,7 @@ compile_error!("libregflow turns panics into error codes: build it with panic = 
 use std::ffi::{CStr, c_char};
 
 mod arguments;
+mod density;
 mod energy;
 mod failure;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! For samplers of the caller's own: the gradient of the log density, and the maps between positions, features and prior.
+//! For samplers of the caller's own: the maps between positions, features and prior.
 
 use std::ops::Range;
 
@@ -8,95 +8,13 @@ use regflow_core::model::{Mapped, Model, ModelError};
 use crate::arguments::{BLOCK, blocks, check_length, output, results, values, zeros};
 use crate::failure::{Failure, Status};
 use crate::handle::shared;
-use crate::model::{Content, ModelHandle, finite_rows};
+use crate::model::ModelHandle;
 use crate::status::{compute, guard};
 
 /// Kind of a feature: any real number. Its prior is the standard normal distribution.
 pub const REGFLOW_FEATURE_REAL: i32 = 0;
 /// Kind of a feature: an angle, modulo 2 pi. Its prior is uniform on the circle.
 pub const REGFLOW_FEATURE_CIRCULAR: i32 = 1;
-
-/// Computes the logarithm of the model's density at `n` given configurations, and its gradient by their positions.
-///
-/// `positions`, `[n][n_atoms][3]`, and `log_q`, `[n]`, as in `regflow_model_log_density`; `gradient` becomes
-/// `[n][n_atoms][3]`, the derivatives of `log_q` by each coordinate, in 1 / length, all in the caller's units and atom order. A
-/// sampler moves along a path of log densities such as (1 - t) log_q - t U / kT, whose gradient is
-/// (1 - t) gradient + t forces / kT. In `internal` and `gauge` coordinates a gradient has no net force and no net torque.
-///
-/// A configuration with a coordinate that is infinite or not a number has a `log_q` of minus infinity and a gradient of zeros.
-/// Networks compute in single precision: a gradient is good to some 1e-5 of its largest component.
-///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`,
-/// among others if atoms of a configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call
-/// from several threads with the same model. Since 1.
-///
-/// # Safety
-/// `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regflow_model_log_density_gradient(
-    model: *const ModelHandle,
-    n: usize,
-    positions: *const f64,
-    positions_length: usize,
-    log_q: *mut f64,
-    log_q_length: usize,
-    gradient: *mut f64,
-    gradient_length: usize,
-) -> Status {
-    compute("regflow_model_log_density_gradient", || {
-        // SAFETY: the caller vouches for the model.
-        let content = unsafe { shared("model", model) }?;
-        let width = 3 * content.model.n_atoms();
-        check_length("positions_length", positions_length, n, width)?;
-        check_length("log_q_length", log_q_length, n, 1)?;
-        check_length("gradient_length", gradient_length, n, width)?;
-        // SAFETY: the caller vouches for the arrays.
-        let (positions, log_q, gradient) = unsafe {
-            (
-                values("positions", positions, positions_length)?,
-                results("log_q", log_q, log_q_length)?,
-                results("gradient", gradient, gradient_length)?,
-            )
-        };
-        for block in blocks(n) {
-            let rows = block.start * width..block.end * width;
-            score(
-                content,
-                &positions[rows.clone()],
-                &mut log_q[block],
-                &mut gradient[rows],
-            )?;
-        }
-        Ok(())
-    })
-}
-
-fn score(
-    content: &Content,
-    positions: &[f64],
-    log_q: &mut [f64],
-    gradient: &mut [f64],
-) -> Result<(), Failure> {
-    let positions = content.to_model_order(positions);
-    let width = 3 * content.model.n_atoms();
-    let (rows, usable) = finite_rows(&positions, width);
-    let scores = content
-        .model
-        .log_density_gradient(&usable)
-        .map_err(failure)?;
-    let shift = content.log_density_shift();
-    log_q.fill(f64::NEG_INFINITY);
-    let mut all = zeros(gradient.len())?;
-    let found = scores.log_q.iter().zip(scores.gradient.chunks_exact(width));
-    for (row, (value, found)) in rows.zip(found) {
-        if !value.is_nan() {
-            log_q[row] = value + shift;
-            all[row * width..(row + 1) * width].copy_from_slice(found);
-        }
-    }
-    content.scatter(&all, gradient, content.units.length);
-    Ok(())
-}
 
 /// Writes the number of features of the model, D, to `*n_features`: 3 n_atoms - 6 where the coordinates leave out the rigid motion
 /// (`internal`, `gauge`), 3 n_atoms otherwise.
@@ -201,7 +119,7 @@ pub unsafe extern "C" fn regflow_model_to_features(
                 .model
                 .coordinates()
                 .to_features(&content.to_model_order(positions), features, log_volume)
-                .map_err(|error| failure(error.into()))?;
+                .map_err(Failure::compute)?;
             log_volume.iter_mut().for_each(|volume| *volume -= shift);
         }
         Ok(())
@@ -254,7 +172,7 @@ pub unsafe extern "C" fn regflow_model_to_positions(
                 .model
                 .coordinates()
                 .to_positions(features, &mut found, log_volume)
-                .map_err(|error| failure(error.into()))?;
+                .map_err(Failure::compute)?;
             content.to_caller_order(&found, positions);
             log_volume.iter_mut().for_each(|volume| *volume -= shift);
         }
@@ -322,7 +240,7 @@ pub unsafe extern "C" fn regflow_model_pull_back(
                 .model
                 .coordinates()
                 .pull_back(&features[rows.clone()], &from, &mut to[rows])
-                .map_err(|error| failure(error.into()))?;
+                .map_err(Failure::compute)?;
         }
         Ok(())
     })
@@ -430,7 +348,7 @@ unsafe fn flow(
     };
     for block in blocks(n) {
         let rows = times(&block, d);
-        let mapped = map(model, &from[rows.clone()]).map_err(failure)?;
+        let mapped = map(model, &from[rows.clone()]).map_err(Failure::compute)?;
         to[rows].copy_from_slice(&mapped.features);
         log_det[block].copy_from_slice(&mapped.log_det);
     }
@@ -444,10 +362,6 @@ fn widths(model: &Model) -> [usize; 2] {
 
 fn times(block: &Range<usize>, width: usize) -> Range<usize> {
     block.start * width..block.end * width
-}
-
-fn failure(error: ModelError) -> Failure {
-    Failure::Compute(Box::new(error))
 }
 
 const _: () = assert!(BLOCK.is_multiple_of(256), "whole network calls");

@@ -1,4 +1,4 @@
-//! Models: loading, describing, sampling, densities.
+//! Models: loading, describing, the caller's units and order of atoms.
 
 use std::borrow::Cow;
 use std::ffi::c_char;
@@ -7,12 +7,12 @@ use std::mem::offset_of;
 use std::path::Path;
 use std::sync::Arc;
 
-use regflow_core::model::{Model, ModelError};
+use regflow_core::model::Model;
 use regflow_core::tensor::Device;
 use serde_json::json;
 
 use crate::arguments::{
-    Struct, blocks, check_length, device, output, results, structure, text, values, write_text,
+    Struct, check_length, device, output, results, structure, text, values, write_text,
 };
 use crate::failure::{Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
@@ -459,144 +459,4 @@ pub unsafe extern "C" fn regflow_model_set_atom_order(
         model.order = Some(order.to_vec());
         Ok(())
     })
-}
-
-/// Draws `n` configurations from the model, with the logarithm of the density that each was drawn from.
-///
-/// The samples are those of the given `seed` with the indices `first_index` to `first_index + n - 1`: a sample depends on
-/// its seed and index, not on the size of a call or the number of threads (but for the rounding of single-precision
-/// arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates, `[n][n_atoms][3]`, in
-/// the frame of the model, and `log_q` the log densities, `[n]`, all in the caller's units and atom order.
-/// `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
-///
-/// With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
-/// molecule (a bond of negative length, say) has a `log_q` of plus infinity, hence weight zero.
-///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`, `REGFLOW_ERROR_COMPUTE`. Safe to call from several threads
-/// with the same model. Since 1.
-///
-/// # Safety
-/// `model` is a model that was not freed; `positions` and `log_q` do not overlap and may be written to for their lengths.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regflow_model_sample(
-    model: *const ModelHandle,
-    n: usize,
-    seed: u64,
-    first_index: u64,
-    positions: *mut f64,
-    positions_length: usize,
-    log_q: *mut f64,
-    log_q_length: usize,
-) -> Status {
-    compute("regflow_model_sample", || {
-        // SAFETY: the caller vouches for the model.
-        let content = unsafe { shared("model", model) }?;
-        let model = &content.model;
-        check_length("positions_length", positions_length, n, 3 * model.n_atoms())?;
-        check_length("log_q_length", log_q_length, n, 1)?;
-        // SAFETY: the caller vouches for both arrays.
-        let (positions, log_q) = unsafe {
-            (
-                results("positions", positions, positions_length)?,
-                results("log_q", log_q, log_q_length)?,
-            )
-        };
-        if n == 0 {
-            return Ok(());
-        }
-        if first_index.checked_add(n as u64 - 1).is_none() {
-            return Err(Failure::IndexOverflow { first_index, n });
-        }
-        let (width, shift) = (3 * model.n_atoms(), content.log_density_shift());
-        for block in blocks(n) {
-            let first = first_index + block.start as u64;
-            let samples = model
-                .sample(block.len(), seed, first)
-                .map_err(|error| Failure::Compute(Box::new(error)))?;
-            let positions = &mut positions[block.start * width..block.end * width];
-            content.to_caller_order(&samples.positions, positions);
-            for (to, from) in log_q[block].iter_mut().zip(&samples.log_q) {
-                *to = from + shift;
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Computes the logarithm of the model's density at `n` given configurations.
-///
-/// `positions` holds coordinates, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q` receives `[n]`
-/// numbers, all in the caller's units and atom order. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be
-/// `n`.
-///
-/// A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
-/// infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
-///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE`, among others if atoms of a
-/// configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call from several threads
-/// with the same model. Since 1.
-///
-/// # Safety
-/// `model` is a model that was not freed; `positions` may be read and `log_q` written to for their lengths, without overlap.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn regflow_model_log_density(
-    model: *const ModelHandle,
-    n: usize,
-    positions: *const f64,
-    positions_length: usize,
-    log_q: *mut f64,
-    log_q_length: usize,
-) -> Status {
-    compute("regflow_model_log_density", || {
-        // SAFETY: the caller vouches for the model.
-        let content = unsafe { shared("model", model) }?;
-        let width = 3 * content.model.n_atoms();
-        check_length("positions_length", positions_length, n, width)?;
-        check_length("log_q_length", log_q_length, n, 1)?;
-        // SAFETY: the caller vouches for both arrays.
-        let (positions, log_q) = unsafe {
-            (
-                values("positions", positions, positions_length)?,
-                results("log_q", log_q, log_q_length)?,
-            )
-        };
-        let shift = content.log_density_shift();
-        for block in blocks(n) {
-            let positions = &positions[block.start * width..block.end * width];
-            let computed = log_density(&content.model, &content.to_model_order(positions))
-                .map_err(|error| Failure::Compute(Box::new(error)))?;
-            for (to, from) in log_q[block].iter_mut().zip(computed) {
-                *to = from + shift;
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Log densities, minus infinity where there is none.
-fn log_density(model: &Model, positions: &[f64]) -> Result<Vec<f64>, ModelError> {
-    let width = 3 * model.n_atoms();
-    let (rows, usable) = finite_rows(positions, width);
-    let mut log_q = vec![f64::NEG_INFINITY; positions.len() / width];
-    for (row, value) in rows.zip(model.log_density(&usable)?) {
-        if !value.is_nan() {
-            log_q[row] = value;
-        }
-    }
-    Ok(log_q)
-}
-
-/// Indices of the rows that are finite, and these rows.
-pub(crate) fn finite_rows(
-    positions: &[f64],
-    width: usize,
-) -> (impl Iterator<Item = usize>, Cow<'_, [f64]>) {
-    let all: Vec<&[f64]> = positions.chunks_exact(width).collect();
-    let is_finite = |x: &&[f64]| x.iter().all(|x| x.is_finite());
-    let finite: Vec<usize> = (0..all.len()).filter(|&i| is_finite(&all[i])).collect();
-    let usable = match finite.len() == all.len() {
-        true => Cow::Borrowed(positions),
-        false => Cow::Owned(finite.iter().flat_map(|&i| all[i]).copied().collect()),
-    };
-    (finite.into_iter(), usable)
 }
