@@ -460,7 +460,7 @@ fn a_polish_may_leave_the_frames_for_another_target() {
             ..PolishOptions::default()
         }),
         batch: 256,
-        learning_rate: 2e-3,
+        learning_rate: 5e-4,
         patience: 0,
         ..likelihood_stage(200)
     };
