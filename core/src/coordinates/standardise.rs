@@ -23,6 +23,10 @@ const SMALLEST_EIGENVALUE: f64 = 1e-10;
 /// How far `root inverse_root v` of a stored whitening may be from `v`, relatively. The condition number is 1e5 at most.
 const INVERSE_TOLERANCE: f64 = 1e-6;
 
+/// How far a stored log-determinant may be from that of scale and root, per feature. Rounding is a thousand times less, an error in
+/// every density of the model is what it keeps away.
+const LOG_DET_TOLERANCE: f64 = 1e-6;
+
 /// Most features that are whitened with each other. More are divided into blocks of neighbours along the molecule, which are what is
 /// correlated most: 1,500 atoms make five blocks, 32 MB of matrices instead of 162 MB, and half a minute of eigendecompositions instead
 /// of half an hour.
@@ -204,6 +208,17 @@ impl Standardise {
         if !whitening.iter().flatten().all(Whitening::is_consistent) {
             return Err("root and inverse_root are not inverse to each other".to_owned());
         }
+        let mut log_det: f64 = scale.iter().map(|scale| scale.ln()).sum();
+        for block in whitening.iter().flatten() {
+            let of_root = block.root.log_det();
+            log_det += of_root.ok_or("the root is not that of a correlation matrix")?;
+        }
+        if !((log_det - settings.log_det).abs() <= LOG_DET_TOLERANCE * (1.0 + features as f64)) {
+            let stored = settings.log_det;
+            return Err(format!(
+                "log_det is {stored}, but scale and root make {log_det}"
+            ));
+        }
         Ok(Self {
             mean,
             scale,
@@ -325,6 +340,13 @@ impl Symmetric {
             size,
             rows: rows.collect(),
         }
+    }
+
+    /// Logarithm of the determinant; `None` if the matrix is not positive definite.
+    fn log_det(&self) -> Option<f64> {
+        let matrix = DMatrix::from_row_slice(self.size, self.size, &self.rows);
+        let factor = matrix.cholesky()?.unpack_dirty();
+        Some(2.0 * factor.diagonal().iter().map(|x| x.ln()).sum::<f64>())
     }
 
     /// `out = self v`. Runs along rows (which are columns), so that it vectorises without reordering sums.
@@ -586,5 +608,22 @@ mod tests {
         assert!(told(&|a| a[2].1[0] = f64::NAN).contains("root holds NaN"));
         assert!(told(&|a| a[1].1[0] = 0.0).contains("a scale is 0"));
         assert!(told(&|a| a[2].1[0] *= 1.001).contains("not inverse"));
+        // Both matrices of the other sign are inverse to each other, but no roots.
+        let negated = |a: &mut Named| {
+            a[2..]
+                .iter_mut()
+                .for_each(|(_, m)| m.iter_mut().for_each(|x| *x = -*x))
+        };
+        assert!(told(&negated).contains("not that of a correlation matrix"));
+        // Densities that are wrong by a constant.
+        assert!(told(&|a| a[1].1[0] *= 1.001).contains("log_det is"));
+        let mut settings = map.settings();
+        settings.log_det = f64::NAN;
+        let arrays = map.arrays().into_iter();
+        let arrays = arrays
+            .map(|(name, values)| (name.to_owned(), values))
+            .collect();
+        let error = Standardise::restore(&settings, 2, &mut Arrays(arrays)).unwrap_err();
+        assert!(error.contains("log_det is NaN"), "{error}");
     }
 }
