@@ -153,7 +153,8 @@ pub fn evaluate(
     progress("basins and geometry", 0.0);
     let basins = sets.basins()?;
     let free_energy_differences = sets.free_energy_differences(kt)?;
-    let weights = relative_weights(&drawn.log_weight);
+    let weights = metric::relative_weights(&drawn.log_weight);
+    let weights = weights.map_or_else(Vec::new, |(weights, _)| weights);
     let geometry = geometry::compare(topology, reference, &positions, &weights);
     progress("both directions of the flow", 0.0);
     let consistency = model.consistency(options.n.min(MOST_COMPARED), options.seed)?;
@@ -307,18 +308,6 @@ fn slow_components(
     let width = 2 * selection.compared;
     let tica = Tica::fit(&features, width, reference.segments(), lag, 2)?;
     Ok(Some(tica))
-}
-
-/// Weights relative to the largest; empty if all are zero.
-fn relative_weights(log_weights: &[f64]) -> Vec<f64> {
-    let largest = log_weights
-        .iter()
-        .copied()
-        .fold(f64::NEG_INFINITY, f64::max);
-    if largest == f64::NEG_INFINITY {
-        return Vec::new();
-    }
-    log_weights.iter().map(|w| (w - largest).exp()).collect()
 }
 
 /// ESS/N of the first n configurations, n in equal steps of its logarithm.
