@@ -4,9 +4,9 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::shard::{read_f32, read_f64};
 use super::{PairRows, PairsError};
 use crate::system::NpzReader;
+use crate::system::tensor_file::{f32s, f64s};
 
 /// Reads the arrays `x0` and `x1`, both `[n, D]` with `D = dimension`, and where they are there `log_q` and `log_det`, both
 /// `[n]` (see [`PairRows`]), from an `.npz` (f32 or f64) or `.safetensors` (F32 or F64) file.
@@ -143,8 +143,8 @@ fn read_safetensors(path: &Path) -> Result<Arrays, PairsError> {
             .tensor(name)
             .map_err(|e| wrong(name, e.to_string()))?;
         let values = match view.dtype() {
-            Dtype::F32 => read_f32(view.data()).into_iter().map(f64::from).collect(),
-            Dtype::F64 => read_f64(view.data()),
+            Dtype::F32 => f32s(view.data()).into_iter().map(f64::from).collect(),
+            Dtype::F64 => f64s(view.data()),
             other => return Err(wrong(name, format!("{other:?}"))),
         };
         arrays[place] = Some((view.shape().to_vec(), values));
