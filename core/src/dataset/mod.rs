@@ -381,7 +381,7 @@ mod tests {
         };
         let frames = |ranges: &[Range<u32>]| ranges.iter().cloned().flatten().collect::<Vec<_>>();
         assert_eq!(held_out(&[200], 0.1), frames(&[50..60, 150..160]));
-        assert_eq!(held_out(&[200], 1e-9), frames(&[100..110]));
+        assert_eq!(held_out(&[200], 1e-9), (100..110).collect::<Vec<_>>());
         let half: Vec<Range<u32>> = (0..10).map(|k| 20 * k + 10..20 * k + 20).collect();
         assert_eq!(held_out(&[200], 0.5), frames(&half));
         // Runs of 95 and 105 frames: the end of the first is the end of a block. Blocks of all frames together would straddle it.
