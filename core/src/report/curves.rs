@@ -468,6 +468,32 @@ mod tests {
     }
 
     #[test]
+    fn a_training_shows_its_stages_and_both_sample_sizes() {
+        let curve = |forward_ess: [Option<f64>; 4]| evaluation::Curve {
+            stage: ["1-likelihood", "1-likelihood", "2-polish", "2-polish"]
+                .map(str::to_owned)
+                .to_vec(),
+            step: vec![1.0, 2.0, 3.0, 4.0],
+            loss: vec![4.0, 3.0, 2.0, 1.0],
+            ess: vec![None, None, Some(0.25), Some(0.5)],
+            forward_ess: forward_ess.to_vec(),
+            ..Default::default()
+        };
+        let with = training(&curve([None, None, Some(0.25), Some(0.125)])).unwrap();
+        let headings: Vec<&str> = with.iter().map(|panel| panel.heading.as_str()).collect();
+        let expected = [
+            "Loss",
+            "Loss, stage 1-likelihood",
+            "Loss, stage 2-polish",
+            "ESS/N",
+        ];
+        assert_eq!(headings, expected);
+        let without = training(&curve([None; 4])).unwrap();
+        let lines = |panels: &[Panel]| panels[3].svg.matches(&REWEIGHTED.hex()).count();
+        assert!(lines(&with) > lines(&without));
+    }
+
+    #[test]
     fn long_curves_are_thinned_to_their_medians() {
         let points: Vec<(f64, f64)> = (0..3000)
             .map(|i| {
