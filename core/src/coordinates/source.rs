@@ -97,10 +97,14 @@ impl FrameStore {
         Ok(())
     }
 
-    /// As [`FrameStore::try_extend`], where memory is no question.
-    #[cfg(test)]
-    pub(crate) fn extend(&mut self, positions: &[f64]) {
-        self.try_extend(positions).unwrap();
+    /// As [`FrameStore::try_extend`], for a program that has nothing else to do without memory.
+    ///
+    /// # Panics
+    /// There is no memory for more.
+    pub fn extend(&mut self, positions: &[f64]) {
+        if let Err(error) = self.try_extend(positions) {
+            panic!("{error}");
+        }
     }
 
     /// Atoms of each configuration.

@@ -121,7 +121,7 @@ impl FrameRange {
     ) -> Outcome<(FrameStore, Vec<usize>)> {
         let mut store = FrameStore::new(topology.n_atoms());
         let lengths = self.for_each_chunk(files, topology, selection, &mut |positions| {
-            store.try_extend(positions)?;
+            store.extend(positions);
             Ok(())
         })?;
         Ok((store, lengths))
