@@ -75,6 +75,9 @@ pub enum DatasetError {
     /// The coordinates cannot be fitted to the frames, or do not map them.
     #[error(transparent)]
     Coordinates(#[from] CoordinatesError),
+    /// The frames do not fit into memory.
+    #[error("the frames do not fit into memory: {0}; take fewer, with a stride")]
+    Memory(#[from] std::collections::TryReserveError),
 }
 
 /// Frames of one molecule, divided into training and validation frames.
@@ -101,14 +104,14 @@ impl Dataset {
     /// [`Dataset::from_store`] of `positions` (`[n, N, 3]`, nm, in the order of time), which are one run.
     ///
     /// # Errors
-    /// As there.
+    /// As there, or more frames than there is memory for.
     pub fn new(
         positions: Vec<f64>,
         topology: &Topology,
         options: &DatasetOptions,
     ) -> Result<Dataset, DatasetError> {
         let mut frames = FrameStore::new(topology.n_atoms());
-        frames.extend(&positions);
+        frames.try_extend(&positions)?;
         drop(positions);
         let runs = [frames.n()];
         Dataset::from_store(frames, &runs, topology, options)
