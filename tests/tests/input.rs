@@ -127,3 +127,17 @@ fn text_that_is_no_frame() {
         "{message}"
     );
 }
+
+#[test]
+fn what_a_command_reads_is_not_written_over() {
+    let folder = TempDir::new().unwrap();
+    let frames = folder.path().join("frames.dcd");
+    std::fs::copy(programs("openmm.dcd"), &frames).unwrap();
+    let before = std::fs::read(&frames).unwrap();
+    // By another name of the same file.
+    let out = folder.path().join("link.dcd");
+    std::os::unix::fs::symlink(&frames, &out).unwrap();
+    let message = failure(bg_sample().args(energy(&frames, &out)));
+    assert!(message.contains("is read by the same command"), "{message}");
+    assert_eq!(std::fs::read(&frames).unwrap(), before);
+}
