@@ -137,7 +137,8 @@ fn what_a_command_reads_is_not_written_over() {
     // By another name of the same file.
     let out = folder.path().join("link.dcd");
     std::os::unix::fs::symlink(&frames, &out).unwrap();
-    let message = failure(bg_sample().args(energy(&frames, &out)));
+    let line = energy(&frames, &out);
+    let message = failure(&line.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(message.contains("is read by the same command"), "{message}");
     assert_eq!(std::fs::read(&frames).unwrap(), before);
 }
