@@ -158,3 +158,18 @@ fn a_later_file_in_another_unit() {
     run(bg_sample().args([&arguments[..], &["--accept-implausible"]].concat()));
     assert!(out.exists());
 }
+
+#[test]
+fn what_a_command_reads_is_not_written_over() {
+    let folder = TempDir::new().unwrap();
+    let frames = folder.path().join("frames.dcd");
+    std::fs::copy(programs("openmm.dcd"), &frames).unwrap();
+    let before = std::fs::read(&frames).unwrap();
+    // By another name of the same file.
+    let out = folder.path().join("link.dcd");
+    std::os::unix::fs::symlink(&frames, &out).unwrap();
+    let line = energy(&frames, &out);
+    let message = failure(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(message.contains("is read by the same command"), "{message}");
+    assert_eq!(std::fs::read(&frames).unwrap(), before);
+}
