@@ -118,16 +118,22 @@ pub(super) fn kind_of(path: &Path) -> Result<Kind, SystemError> {
     if let Some(format) = own(path) {
         return Ok(Kind::Own(format, Packing::Plain));
     }
-    let packed = own(Path::new(path.file_stem().unwrap_or_default())).filter(|own| own.is_text());
-    if let Some(format) = packed {
-        match extension(path).as_deref() {
-            Some("gz") => return Ok(Kind::Own(format, Packing::Gzip)),
-            Some("bz2") => return Ok(Kind::Own(format, Packing::Bzip2)),
-            Some(other @ ("xz" | "zst" | "zip" | "lzma")) => {
+    if let Some(format) = own(Path::new(path.file_stem().unwrap_or_default())) {
+        match (extension(path).as_deref(), format.is_text()) {
+            (Some("gz"), true) => return Ok(Kind::Own(format, Packing::Gzip)),
+            (Some("bz2"), true) => return Ok(Kind::Own(format, Packing::Bzip2)),
+            (Some(other @ ("gz" | "bz2" | "xz" | "zst" | "zip" | "lzma")), is_text) => {
+                let known = match is_text {
+                    true => "any, plain or packed as .gz or .bz2",
+                    false => "any, and text formats packed as .gz or .bz2",
+                };
                 return Err(SystemError::UnknownFormat {
                     path: path.to_owned(),
-                    reason: format!("{other} files are not unpacked here: unpack it first"),
-                    known: "any, plain or packed as .gz or .bz2".to_owned(),
+                    reason: format!(
+                        "{} in {other} files is not unpacked here: unpack it first",
+                        format.name()
+                    ),
+                    known: known.to_owned(),
                 });
             }
             _ => {}
