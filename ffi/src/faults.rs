@@ -6,7 +6,7 @@ use std::ptr::{null, null_mut};
 
 use crate::failure::{REGFLOW_ERROR_INTERNAL, Status};
 use crate::status::{fault, regflow_last_error};
-use crate::{energy, library, maps, model, moves, status, train, units, weights};
+use crate::{density, energy, library, maps, model, moves, status, train, units, weights};
 
 type Call = (&'static str, fn() -> Status);
 
@@ -82,13 +82,13 @@ fn calls() -> Vec<Call> {
             model::regflow_model_set_atom_order(null_mut(), null(), 0)
         }),
         ("regflow_model_sample", || unsafe {
-            model::regflow_model_sample(null(), 0, 0, 0, null_mut(), 0, null_mut(), 0)
+            density::regflow_model_sample(null(), 0, 0, 0, null_mut(), 0, null_mut(), 0)
         }),
         ("regflow_model_log_density", || unsafe {
-            model::regflow_model_log_density(null(), 0, null(), 0, null_mut(), 0)
+            density::regflow_model_log_density(null(), 0, null(), 0, null_mut(), 0)
         }),
         ("regflow_model_log_density_gradient", || unsafe {
-            maps::regflow_model_log_density_gradient(
+            density::regflow_model_log_density_gradient(
                 null(),
                 0,
                 null(),

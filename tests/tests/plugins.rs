@@ -567,22 +567,12 @@ fn c_header_has_the_numbers_of_the_rust_interface() -> TestResult {
         let name = format!("REGFLOW_OP_{}", op::name(code).ok_or("unnamed")?);
         assert_eq!(value(&name)?, format!("{code}u"));
     }
-    for (name, code) in regflow_plugin_kinds() {
-        assert_eq!(value(name)?, format!("{code}u"));
+    for kind in regflow_plugin::KINDS {
+        let name = format!("REGFLOW_KIND_{}", kind.name.to_uppercase());
+        assert_eq!(value(&name)?, format!("{}u", kind.code));
     }
     assert_eq!(value("REGFLOW_PLUGIN_ABI_MAJOR")?, format!("{ABI_MAJOR}u"));
     assert_eq!(value("REGFLOW_PLUGIN_ABI_MINOR")?, format!("{ABI_MINOR}u"));
     assert_eq!(value("REGFLOW_PLUGIN_MAGIC")?, format!("{MAGIC:#x}ull"));
     Ok(())
-}
-
-fn regflow_plugin_kinds() -> [(&'static str, u32); 4] {
-    use regflow_plugin::abi::Table;
-    use regflow_plugin::{energy, field, flow, target};
-    [
-        ("REGFLOW_KIND_FLOW", flow::FlowTable::KIND),
-        ("REGFLOW_KIND_FIELD", field::FieldTable::KIND),
-        ("REGFLOW_KIND_TARGET", target::TargetTable::KIND),
-        ("REGFLOW_KIND_ENERGY", energy::EnergyTable::KIND),
-    ]
 }

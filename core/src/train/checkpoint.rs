@@ -16,7 +16,7 @@ use super::state::{Position, State};
 use crate::system::write_atomically;
 
 /// Version of the checkpoint that this program reads and writes.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 /// Key of the JSON header in the file's metadata.
 const HEADER_KEY: &str = "regflow_checkpoint";
 /// Before the names of the best weights' arrays.

@@ -26,7 +26,7 @@ pub struct Divergence {
     pub what: String,
     /// Its value, in words: it need not be a number.
     pub value: String,
-    /// Step of the stage.
+    /// Step, over all stages.
     pub step: usize,
     /// Learning rate of the step.
     pub learning_rate: f64,

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::TrainError;
-use super::objectives::{Batch, Network, Rows, Running};
+use super::objectives::{Batch, Network, Rows, Running, Sums};
 use crate::model::Model;
 use crate::tensor::{Gradients, Tensor};
 
@@ -15,23 +15,24 @@ const LANES: usize = 8;
 /// Parameters whose gradients one task adds up.
 const PARAMETERS: usize = 1 << 14;
 
-/// Mean loss of the batch, and the gradient of what it minimises by the flat parameters, in the order of [`flatten`].
+/// What is told of the batch, means over its rows, and the gradient of what it minimises by the flat parameters, in the order of
+/// [`flatten`].
 pub(super) fn loss_and_gradient(
     model: &Model,
     objective: &dyn Running,
     batch: &Batch,
-) -> Result<(f64, Vec<f32>), TrainError> {
+) -> Result<(Sums, Vec<f32>), TrainError> {
     let chunks = Chunks::new(model, batch);
     let parameters = model.parameters().iter().map(|(_, var)| var.as_tensor());
     let zeros = Gradients::new(parameters);
     let lanes = (0..chunks.count().min(LANES))
         .into_par_iter()
         .map(|lane| {
-            let (mut total, mut gradients) = (0.0, zeros.zeros());
+            let (mut total, mut gradients) = (Sums::default(), zeros.zeros());
             for chunk in (lane..chunks.count()).step_by(LANES) {
-                let (sum, value) = objective.differentiable(model, &chunks.get(chunk))?;
+                let (sum, told) = objective.differentiable(model, &chunks.get(chunk))?;
                 gradients = gradients.add(&sum)?;
-                total += value;
+                total = total.plus(told);
             }
             Ok((total, gradients.into_sums()))
         })
@@ -41,7 +42,7 @@ pub(super) fn loss_and_gradient(
     let (mut total, mut gradient) = lanes.next().unwrap_or_default();
     let rest: Vec<Vec<f32>> = lanes
         .map(|(part, sums)| {
-            total += part;
+            total = total.plus(part);
             sums
         })
         .collect();
@@ -58,7 +59,21 @@ pub(super) fn loss_and_gradient(
                 *g *= scale as f32;
             }
         });
-    Ok((total * scale, gradient))
+    let Sums { loss, slope } = total;
+    let means = Sums {
+        loss: loss * scale,
+        slope: slope * scale,
+    };
+    Ok((means, gradient))
+}
+
+impl Sums {
+    fn plus(self, other: Sums) -> Sums {
+        Sums {
+            loss: self.loss + other.loss,
+            slope: self.slope + other.slope,
+        }
+    }
 }
 
 /// Mean loss of a set of points.

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 pub use checkpoint::Checkpoint;
 pub use divergence::Divergence;
 pub use job::{FreshSamples, Input, Job, JobError, SampledPopulation, Trained};
-pub use objectives::{Likelihood, Needs, Objective, PolishOptions, Regression, Regularisation};
+pub use objectives::*;
 pub use observer::{Observer, Progress, Resources, Retreat, Summary};
 pub use options::{Stage, TrainOptions};
 pub use recipe::Recipe;
@@ -126,17 +126,6 @@ pub enum TrainError {
     /// The pairs failed.
     #[error(transparent)]
     Target(Box<crate::pairs::PairsError>),
-}
-
-impl TrainError {
-    /// Whether it is about the file in which the run is kept, and not about the run.
-    fn is_of_checkpoint(&self) -> bool {
-        use TrainError::{Checkpoint, OtherRun, ReadCheckpoint, System};
-        matches!(
-            self,
-            System(_) | ReadCheckpoint { .. } | Checkpoint { .. } | OtherRun { .. }
-        )
-    }
 }
 
 impl From<crate::model::ModelError> for TrainError {

@@ -41,7 +41,7 @@ pub struct Stage {
     pub objective: Objective,
     /// Optimiser steps.
     pub steps: usize,
-    /// Wall time after which the stage ends, in seconds; the learning rate then follows the time instead of the steps, so
+    /// Wall time after which the stage ends, in seconds, beside what stages before it left of theirs; the learning rate then follows the time instead of the steps, so
     /// that the run is not reproducible to the last bit.
     pub time_limit: Option<f64>,
     /// Configurations (or pairs) per step.
@@ -103,7 +103,8 @@ impl TrainOptions {
         }
     }
 
-    /// Bounds the whole run by `seconds` of wall time, divided among the stages by the rows that their steps would take.
+    /// Bounds the whole run by `seconds` of wall time, divided among the stages by the rows that their steps would take. What a stage
+    /// that ends early leaves of its part goes to the next.
     pub fn limit_time(&mut self, seconds: f64) {
         let rows = |stage: &Stage| stage.steps as f64 * stage.batch as f64;
         let total: f64 = self.stages.iter().map(rows).sum();

@@ -16,13 +16,13 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// A stage of which `before` seconds are done.
-    pub fn new(stage: &Stage, before: f64) -> Self {
+    /// A stage of which `before` seconds are done, with `spare` seconds beyond its own limit.
+    pub fn new(stage: &Stage, before: f64, spare: f64) -> Self {
         Schedule {
             start: Instant::now(),
             before,
             steps: stage.steps,
-            time_limit: stage.time_limit,
+            time_limit: stage.time_limit.map(|limit| limit + spare),
             warm_up: stage.warm_up,
             peak: stage.learning_rate,
         }
@@ -68,7 +68,7 @@ mod tests {
             learning_rate: 2.0,
             ..Stage::default()
         };
-        let schedule = Schedule::new(&stage, 0.0);
+        let schedule = Schedule::new(&stage, 0.0, 0.0);
         let rate = |step| schedule.learning_rate(schedule.fraction(step));
         assert_eq!(rate(0), 2e-3);
         assert!((rate(5) - 1.0).abs() < 1e-12);
@@ -83,8 +83,9 @@ mod tests {
             time_limit: Some(10.0),
             ..Stage::default()
         };
-        let schedule = Schedule::new(&stage, 5.0);
-        let fraction = schedule.fraction(1);
+        let fraction = Schedule::new(&stage, 5.0, 0.0).fraction(1);
         assert!((0.5..0.6).contains(&fraction), "{fraction}");
+        let fraction = Schedule::new(&stage, 5.0, 10.0).fraction(1);
+        assert!((0.25..0.3).contains(&fraction), "{fraction}");
     }
 }

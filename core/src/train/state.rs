@@ -133,6 +133,8 @@ pub(super) struct Position {
     pub step: usize,
     /// Seconds of the stage.
     pub seconds: f64,
+    /// Seconds that the stages before left of their limits: the next one has them.
+    pub spare: f64,
     /// Steps and seconds of the stages before.
     pub steps_before: usize,
     pub seconds_before: f64,
@@ -182,13 +184,16 @@ impl State {
         }
     }
 
-    /// Ends the stage: the next one starts from its best parameters.
-    pub fn advance(&mut self, summary: StageSummary) {
+    /// Ends the stage, which had so many seconds at the most: the next one starts from its best parameters.
+    pub fn advance(&mut self, summary: StageSummary, limit: Option<f64>) {
         let mut next = State::new(std::mem::take(&mut self.best.average));
         let position = &self.position;
         next.position.stage = position.stage + 1;
         next.position.steps_before = position.steps_before + position.step;
         next.position.seconds_before = position.seconds_before + position.seconds;
+        next.position.spare = limit.map_or(position.spare, |limit| {
+            (position.spare + limit - position.seconds).max(0.0)
+        });
         next.position.rows = position.rows;
         next.position.done = position.done.clone();
         next.position.done.push(summary);
@@ -235,6 +240,38 @@ fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stage_has_the_time_that_those_before_it_left() {
+        let mut state = State::new(vec![0.0]);
+        let mut spare = |seconds, limit| {
+            state.position.seconds = seconds;
+            let summary = StageSummary {
+                objective: "likelihood".into(),
+                steps: 1,
+                seconds,
+                loss: 0.0,
+                before: Judgement::by_loss(1.0),
+                after: Judgement::by_loss(0.0),
+                best_step: 1,
+                stopped_early: true,
+                overfitted: false,
+                returns: 0,
+                retreats: 0,
+                diverged: None,
+                clipped: None,
+                noted: None,
+            };
+            state.advance(summary, limit);
+            state.position.spare
+        };
+        assert_eq!(spare(20.0, Some(30.0)), 10.0);
+        // One that is bounded by steps takes none of it.
+        assert_eq!(spare(5.0, None), 10.0);
+        assert_eq!(spare(15.0, Some(7.0)), 2.0);
+        // The last step may take longer than was left.
+        assert_eq!(spare(9.5, Some(7.0)), 0.0);
+    }
 
     #[test]
     fn a_score_that_is_no_number_never_wins() {

@@ -7,7 +7,7 @@ use super::checkpoint;
 use super::divergence::Divergence;
 use super::fingerprint::{Fingerprint, fingerprint};
 use super::gradient::{flatten, loss_and_gradient, unflatten};
-use super::objectives::{Arrays, At, Context, Running};
+use super::objectives::{Arrays, At, Context, Running, Sums};
 use super::observer::{Observer, Progress, Resources, Retreat, Summary};
 use super::optimiser::AdamW;
 use super::schedule::Schedule;
@@ -31,7 +31,8 @@ const MOST_RETREATS: usize = 5;
 /// for good, or fails, ends the run, and the summary says so.
 ///
 /// # Errors
-/// An option is out of its range, a stage lacks what it needs, a checkpoint cannot be written or belongs to another run; or
+/// An option is out of its range, a stage lacks what it needs, the checkpoint cannot be written at the beginning or belongs to another
+/// run; or
 /// training diverges for good, or a stage fails, before there are better parameters than those at the beginning. The model then
 /// keeps the parameters it had.
 pub fn train(
@@ -58,6 +59,8 @@ struct Run<'a> {
     options: &'a TrainOptions,
     fingerprint: Fingerprint,
     saved: Instant,
+    /// Whether that failed the last time.
+    unsaved: bool,
     state: State,
 }
 
@@ -103,6 +106,7 @@ impl<'a> Run<'a> {
             resources,
             options,
             saved: Instant::now(),
+            unsaved: false,
             state: State::new(initial.to_vec()),
         };
         for stage in &options.stages {
@@ -142,10 +146,9 @@ impl<'a> Run<'a> {
                     break;
                 }
                 Ok(ControlFlow::Break(_)) => break,
-                // The work of a run whose state cannot be kept goes on from its last checkpoint, when the place has been mended.
-                Err(error) if error.is_of_checkpoint() || !self.state.has_gained() => {
-                    return Err(error);
-                }
+                // A checkpoint that does not fit is no beginning.
+                Err(error @ TrainError::Checkpoint { .. }) => return Err(error),
+                Err(error) if !self.state.has_gained() => return Err(error),
                 Err(error) => {
                     failure = Some(error.to_string());
                     break;
@@ -197,8 +200,8 @@ impl<'a> Run<'a> {
         }
         unflatten(self.model, &self.state.best.average)?;
         summary.noted = observer.stage_ended(self.model, &summary);
-        self.state.advance(summary);
-        self.save()?;
+        self.state.advance(summary, stage.time_limit);
+        self.keep(observer);
         Ok(match (end, flow) {
             (End::Diverged(found), _) => ControlFlow::Break(End::Diverged(found)),
             (_, ControlFlow::Break(())) => ControlFlow::Break(End::Interrupted),
@@ -225,7 +228,11 @@ impl<'a> Run<'a> {
             stage,
             objective,
             optimiser: AdamW::new(stage),
-            schedule: Schedule::new(stage, self.state.position.seconds),
+            schedule: Schedule::new(
+                stage,
+                self.state.position.seconds,
+                self.state.position.spare,
+            ),
         };
         if self.state.position.start.is_none() {
             let start = self.judge(&mut current)?;
@@ -276,7 +283,7 @@ impl<'a> Run<'a> {
                     let found = Divergence {
                         what: what.to_owned(),
                         value: value.to_string(),
-                        step,
+                        step: self.state.position.steps_before + step,
                         learning_rate,
                     };
                     if self.state.position.retreats == MOST_RETREATS {
@@ -311,12 +318,12 @@ impl<'a> Run<'a> {
                 return Ok((End::Done, flow));
             }
             if flow.is_break() {
-                self.save_within(current)?;
+                self.keep_within(current, observer);
                 return Ok((End::Interrupted, flow));
             }
             let checkpoint = self.resources.checkpoint;
             if checkpoint.is_some_and(|c| self.saved.elapsed().as_secs_f64() >= c.every) {
-                self.save_within(current)?;
+                self.keep_within(current, observer);
             }
         }
     }
@@ -335,7 +342,7 @@ impl<'a> Run<'a> {
         let batch = current.objective.batch(&at)?;
         position.rows += batch.taken;
         let objective = current.objective.as_ref();
-        let (loss, gradient) = loss_and_gradient(self.model, objective, &batch)?;
+        let (Sums { loss, slope }, gradient) = loss_and_gradient(self.model, objective, &batch)?;
         if !loss.is_finite() {
             return Ok(Outcome::Diverged {
                 what: "loss",
@@ -356,7 +363,8 @@ impl<'a> Run<'a> {
                 value: gradient_norm,
             });
         }
-        let clip = current.stage.clip;
+        // Whoever does not cut gradients is not without a watch.
+        let clip = current.stage.clip.min(Stage::default().clip);
         if let Some(value) = position.watch.observe_gradient(gradient_norm, clip) {
             return Ok(Outcome::Diverged {
                 what: "median norm of the gradient of the last steps",
@@ -364,6 +372,7 @@ impl<'a> Run<'a> {
             });
         }
         unflatten(self.model, &weights.parameters)?;
+        current.objective.stepped(slope);
         position.loss = loss;
         Ok(Outcome::Sound {
             loss,
@@ -456,18 +465,28 @@ impl<'a> Run<'a> {
     fn save(&mut self) -> Result<(), TrainError> {
         if let Some(checkpoint) = self.resources.checkpoint {
             checkpoint::save(&checkpoint.path, &self.fingerprint, &self.state)?;
-            self.saved = Instant::now();
         }
         Ok(())
     }
 
     /// Saves the run in the middle of a stage, with the state of its objective.
-    fn save_within(&mut self, current: &Current) -> Result<(), TrainError> {
+    fn keep_within(&mut self, current: &Current, observer: &mut dyn Observer) {
         if self.resources.checkpoint.is_some() {
             self.state.objective = current.objective.state();
-            self.save()?;
+            self.keep(observer);
             self.state.objective = Arrays::new();
         }
-        Ok(())
+    }
+
+    /// Saves the run if that can be done. A place that is no longer there, or full, must not take the work of this process with it.
+    fn keep(&mut self, observer: &mut dyn Observer) {
+        let saved = self.save();
+        if let Err(error) = &saved
+            && !self.unsaved
+        {
+            observer.warned(&format!("{error}; training goes on without"));
+        }
+        self.unsaved = saved.is_err();
+        self.saved = Instant::now();
     }
 }

@@ -26,20 +26,52 @@ pub mod target;
 mod tensor;
 
 pub use attribute::{Attribute, Value};
-pub use energy::{Batch, Configuration, EnergySource};
+pub use energy::{Batch, Configuration};
 pub use error::{Error, Result};
 pub use feature::{Feature, FeatureKind, Molecule};
-pub use field::Field;
-pub use flow::Flow;
 pub use host::Host;
 pub use ops::{Activation, SplineSpec};
 pub use parameters::{Init, ParameterBuilder};
-pub use target::{Budget, PairedPoints, Pairing, Points, Progress, TargetSource};
+pub use target::{Budget, PairedPoints, Pairing, Points, Progress};
 pub use tensor::{DType, Element, Tensor};
 
-/// What the macros need; not for use by hand. The lists of [`plugin!`] are named here.
-#[doc(hidden)]
-pub mod __private {
-    pub use crate::export::private::*;
-    pub use crate::{energy as energies, field as fields, flow as flows, target as targets};
+/// What is known of a kind without its types.
+#[derive(Clone, Copy, Debug)]
+pub struct KindInfo {
+    /// Its name in messages; in C, that of its table is `regflow_NAME_table_t`.
+    pub name: &'static str,
+    /// Its number.
+    pub code: u32,
+    /// Size of its table.
+    pub size: usize,
+    /// Functions of its table that are not optional, with their places.
+    pub functions: &'static [(&'static str, usize)],
+}
+
+macro_rules! kinds {
+    ($($module:ident::$author:ident, $list:ident;)*) => {
+        $(pub use $module::$author;)*
+
+        /// All kinds, in the order of their numbers.
+        pub const KINDS: &[KindInfo] = &[$(KindInfo {
+            name: <$module::Table as abi::Table>::NAME,
+            code: <$module::Table as abi::Table>::KIND,
+            size: size_of::<$module::Table>(),
+            functions: <$module::Table as abi::Table>::FUNCTIONS,
+        }),*];
+
+        /// What the macros need; not for use by hand. The lists of [`plugin!`] are named here.
+        #[doc(hidden)]
+        pub mod __private {
+            pub use crate::export::private::*;
+            $(pub use crate::$module as $list;)*
+        }
+    };
+}
+
+kinds! {
+    flow::Flow, flows;
+    field::Field, fields;
+    target::TargetSource, targets;
+    energy::EnergySource, energies;
 }

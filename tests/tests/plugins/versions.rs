@@ -190,7 +190,7 @@ macro_rules! layout {
 
 #[test]
 fn c_header_has_the_layout_of_the_rust_interface() -> TestResult {
-    let expected = layout! {
+    let mut expected = layout! {
         Str, "regflow_str_t": [ptr, len];
         Attr, "regflow_attr_t": [key, kind, float = "float_value", ints, len];
         HostOps, "regflow_host_ops_t": [
@@ -216,6 +216,17 @@ fn c_header_has_the_layout_of_the_rust_interface() -> TestResult {
             magic, struct_size, abi_major, abi_minor, name, version, kinds, n_kinds,
         ];
     };
+    for kind in regflow_plugin::KINDS {
+        let table = format!("regflow_{}_table_t", kind.name);
+        expected.push((format!("sizeof({table})"), kind.size));
+        for (function, place) in kind.functions {
+            let field = match *function {
+                "create" | "destroy" => format!("head.{function}"),
+                own => own.to_owned(),
+            };
+            expected.push((format!("offsetof({table}, {field})"), *place));
+        }
+    }
     let mut source = String::from(
         "#include \"regflow_plugin.h\"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n",
     );

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use tempfile::TempPath;
+
+use super::kind::Packing;
 use super::{Fault, Label, RawFrame, Reader};
 use crate::system::{NM_PER_ANGSTROM, SystemError, chem};
 
@@ -14,26 +17,38 @@ pub(super) struct Foreign {
     next: usize,
     n_frames: usize,
     warnings: Vec<String>,
+    /// Keeps a file that was unpacked for chemfiles.
+    _unpacked: Option<TempPath>,
 }
 
 impl Foreign {
-    pub(super) fn open(path: &Path, format: &str, n_atoms: usize) -> Result<Self, SystemError> {
+    pub(super) fn open(
+        path: &Path,
+        format: &str,
+        packing: Packing,
+        n_atoms: usize,
+    ) -> Result<Self, SystemError> {
         let refused = |reason| SystemError::Format {
             path: path.to_owned(),
             format: format.to_owned(),
             reason,
         };
+        let failed = |source| SystemError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        // The readers of chemfiles do not notice the end of a packed file that was cut off.
+        let unpacked = packing.unpack(path).map_err(failed)?;
+        let file = unpacked.as_deref().unwrap_or(path);
         let mut warnings = Vec::new();
         let (trajectory, n_frames) = chem::call(&mut warnings, || {
-            let mut trajectory = chemfiles::Trajectory::open(path, 'r')?;
+            let mut trajectory = chemfiles::Trajectory::open_with_format(file, 'r', format)?;
             let n_frames = trajectory.nsteps();
             Ok((trajectory, n_frames))
         })
         .map_err(refused)?;
-        if let Some(expected) = molecules(path, format).map_err(|source| SystemError::Read {
-            path: path.to_owned(),
-            source,
-        })? && expected != n_frames
+        if let Some(expected) = molecules(file, format).map_err(failed)?
+            && expected != n_frames
         {
             return Err(refused(format!(
                 "it holds {expected} molecules, of which chemfiles finds {n_frames}; a blank line may be in the way"
@@ -48,6 +63,7 @@ impl Foreign {
             next: 0,
             n_frames,
             warnings,
+            _unpacked: unpacked,
         })
     }
 }
@@ -59,7 +75,7 @@ fn molecules(path: &Path, format: &str) -> std::io::Result<Option<usize>> {
         "SDF" => "$$$$",
         _ => return Ok(None),
     };
-    let mut lines = super::text::Lines::open(path, super::kind::Packing::Plain)?;
+    let mut lines = super::text::Lines::open(path, Packing::Plain)?;
     let mut count = 0;
     loop {
         match lines.advance() {

@@ -1,6 +1,10 @@
 //! Which reader a file needs, by its name.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
 
 use super::super::{SystemError, chem};
 
@@ -20,9 +24,9 @@ pub(super) enum Format {
     Restart,
 }
 
-/// How the bytes of a text file are packed.
+/// How the bytes of a file are packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Packing {
+pub(in crate::system) enum Packing {
     Plain,
     Gzip,
     Bzip2,
@@ -33,7 +37,7 @@ pub(super) enum Packing {
 pub(super) enum Kind {
     Own(Format, Packing),
     /// chemfiles, under the name it has for the format.
-    Foreign(String),
+    Foreign(String, Packing),
 }
 
 impl Format {
@@ -72,7 +76,7 @@ impl Kind {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Own(format, _) => format.name(),
-            Self::Foreign(format) => format.clone(),
+            Self::Foreign(format, _) => format.clone(),
         }
     }
 }
@@ -103,50 +107,76 @@ const EXTENSIONS: [(&str, Format); 22] = [
     ("inpcrd", Format::Restart),
 ];
 
+/// A file's name without what says how it is packed, and how that is.
+pub(in crate::system) fn unpacked_name(path: &Path) -> Result<(PathBuf, Packing), SystemError> {
+    let packing = match extension(path).as_deref() {
+        Some("gz") => Packing::Gzip,
+        Some("bz2") => Packing::Bzip2,
+        Some(other @ ("xz" | "zst" | "zip" | "lzma")) => {
+            return Err(SystemError::UnknownFormat {
+                path: path.to_owned(),
+                reason: format!("{other} files are not unpacked here: unpack it first"),
+                known: "any, plain, or text packed as .gz or .bz2".to_owned(),
+            });
+        }
+        _ => return Ok((path.to_owned(), Packing::Plain)),
+    };
+    Ok((path.with_extension(""), packing))
+}
+
+fn extension(path: &Path) -> Option<String> {
+    path.extension()?.to_str().map(str::to_ascii_lowercase)
+}
+
+impl Packing {
+    /// The bytes of a file as they were before it was packed.
+    pub(in crate::system) fn open(self, path: &Path) -> io::Result<Box<dyn BufRead>> {
+        let file = BufReader::with_capacity(1 << 16, File::open(path)?);
+        Ok(match self {
+            Self::Plain => Box::new(file),
+            Self::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))),
+            Self::Bzip2 => Box::new(BufReader::new(bzip2::bufread::MultiBzDecoder::new(file))),
+        })
+    }
+
+    /// The same in a temporary file of the name's last part, for a reader that takes files only; `None` of a plain one.
+    pub(in crate::system) fn unpack(self, path: &Path) -> io::Result<Option<TempPath>> {
+        if self == Self::Plain {
+            return Ok(None);
+        }
+        let name = path.file_stem().unwrap_or_default();
+        let mut file = tempfile::Builder::new()
+            .suffix(&format!(".{}", name.display()))
+            .tempfile()?;
+        io::copy(&mut self.open(path)?, &mut file)?;
+        Ok(Some(file.into_temp_path()))
+    }
+}
+
 /// The reader for a file of this name.
 pub(super) fn kind_of(path: &Path) -> Result<Kind, SystemError> {
-    let extension = |path: &Path| {
-        path.extension()
-            .and_then(|extension| extension.to_str())
-            .map(str::to_ascii_lowercase)
-    };
-    let own = |path: &Path| {
-        let name = extension(path)?;
-        let found = EXTENSIONS.iter().find(|(known, _)| *known == name)?;
-        Some(found.1)
-    };
-    if let Some(format) = own(path) {
-        return Ok(Kind::Own(format, Packing::Plain));
-    }
-    if let Some(format) = own(Path::new(path.file_stem().unwrap_or_default())) {
-        match (extension(path).as_deref(), format.is_text()) {
-            (Some("gz"), true) => return Ok(Kind::Own(format, Packing::Gzip)),
-            (Some("bz2"), true) => return Ok(Kind::Own(format, Packing::Bzip2)),
-            (Some(other @ ("gz" | "bz2" | "xz" | "zst" | "zip" | "lzma")), is_text) => {
-                let known = match is_text {
-                    true => "any, plain or packed as .gz or .bz2",
-                    false => "any, and text formats packed as .gz or .bz2",
-                };
-                return Err(SystemError::UnknownFormat {
-                    path: path.to_owned(),
-                    reason: format!(
-                        "{} in {other} files is not unpacked here: unpack it first",
-                        format.name()
-                    ),
-                    known: known.to_owned(),
-                });
-            }
-            _ => {}
+    let (bare, packing) = unpacked_name(path)?;
+    let name = extension(&bare);
+    let own = EXTENSIONS
+        .iter()
+        .find(|(known, _)| Some(*known) == name.as_deref());
+    if let Some(&(_, format)) = own {
+        if packing != Packing::Plain && !format.is_text() {
+            return Err(SystemError::UnknownFormat {
+                path: path.to_owned(),
+                reason: format!(
+                    "{} files are not unpacked here: unpack it first",
+                    format.name()
+                ),
+                known: "any, plain, or text packed as .gz or .bz2".to_owned(),
+            });
         }
+        return Ok(Kind::Own(format, packing));
     }
-    chem::format_of(path)
-        .map(Kind::Foreign)
+    chem::format_of(&bare)
+        .map(|format| Kind::Foreign(format, packing))
         .map_err(|error| match error {
-            SystemError::UnknownFormat {
-                path,
-                reason,
-                known,
-            } => {
+            SystemError::UnknownFormat { reason, known, .. } => {
                 let mut all: Vec<&str> = known
                     .split(' ')
                     .map(|name| name.trim_start_matches('.'))
@@ -160,7 +190,7 @@ pub(super) fn kind_of(path: &Path) -> Result<Kind, SystemError> {
                     .collect::<Vec<_>>()
                     .join(" ");
                 SystemError::UnknownFormat {
-                    path,
+                    path: path.to_owned(),
                     reason,
                     known,
                 }

@@ -28,6 +28,7 @@ use std::path::Path;
 
 use super::{SystemError, chem, printable};
 use crate::math::vector::Vector;
+pub(super) use kind::unpacked_name;
 use kind::{Format, Kind};
 
 /// What a frame says of an atom.
@@ -112,8 +113,9 @@ pub(super) fn format_of(path: &Path) -> Result<String, SystemError> {
 pub(super) fn open(path: &Path, n_atoms: usize) -> Result<Box<dyn Reader>, SystemError> {
     chem::check_readable(path)?;
     let (kind, packing) = match kind::kind_of(path)? {
-        Kind::Foreign(format) => {
-            return Ok(Box::new(foreign::Foreign::open(path, &format, n_atoms)?));
+        Kind::Foreign(format, packing) => {
+            let reader = foreign::Foreign::open(path, &format, packing, n_atoms)?;
+            return Ok(Box::new(reader));
         }
         Kind::Own(kind, packing) => (kind, packing),
     };

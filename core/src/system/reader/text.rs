@@ -1,7 +1,6 @@
 //! Lines of text files, with their numbers for messages.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use super::Fault;
@@ -25,12 +24,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn open(path: &Path, packing: Packing) -> io::Result<Self> {
-        let file = BufReader::with_capacity(1 << 16, File::open(path)?);
-        Ok(Self::new(match packing {
-            Packing::Plain => Box::new(file),
-            Packing::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))),
-            Packing::Bzip2 => Box::new(BufReader::new(bzip2::bufread::MultiBzDecoder::new(file))),
-        }))
+        Ok(Self::new(packing.open(path)?))
     }
 
     pub(super) fn new(input: Box<dyn BufRead>) -> Self {

@@ -8,13 +8,16 @@ mod mol2;
 mod pdb;
 mod raw;
 
+use std::io::Read;
 use std::path::Path;
 
 use self::bonds::{by_distances, by_names, sorted};
 use self::raw::Raw;
 use super::elements::most_bonds;
 use super::particles::{connects, parts};
-use super::{Atom, AtomSelection, Particles, Residue, SystemError, Topology, chem, printable};
+use super::{
+    Atom, AtomSelection, Particles, Residue, SystemError, Topology, chem, printable, reader,
+};
 
 /// How a structure file is read.
 #[derive(Clone, Copy, Default, Debug)]
@@ -144,20 +147,24 @@ const FORMATS_OF_SYMBOLS: [&str; 7] = ["XYZ", "SDF", "CML", "MMTF", "CIF", "Mold
 /// The atoms of a file, of its first frame or model.
 fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError> {
     chem::check_readable(path)?;
-    let is_cif = path
+    let (bare, packing) = reader::unpacked_name(path)?;
+    let is_cif = bare
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("cif"));
-    let format = chem::format_of(path)?;
+    let format = reader::format_of(path)?;
     let refused = |reason: String| SystemError::Format {
         path: path.to_owned(),
         format: format.clone(),
         reason: printable(&reason).into_owned(),
     };
+    let failed = |source| SystemError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let text = || -> Result<String, SystemError> {
-        let bytes = std::fs::read(path).map_err(|source| SystemError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let mut bytes = Vec::new();
+        let mut file = packing.open(path).map_err(failed)?;
+        file.read_to_end(&mut bytes).map_err(failed)?;
         // Remarks in other encodings do no harm.
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
@@ -179,7 +186,7 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
             ));
         }
         // Nor are their readers in chemfiles fit for damaged files.
-        "XTC" | "TRR" | "DCD" | "Amber NetCDF" | "Amber Restart" => {
+        "XTC" | "TRR" | "DCD" | "Amber NetCDF" | "Amber restart" | "Amber mdcrd" => {
             return Err(refused(
                 "it holds positions and no atoms; give a structure with the atoms' names (PDB, GRO, mmCIF, MOL2)"
                     .to_owned(),
@@ -188,10 +195,13 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
         _ => {
             let symbols =
                 FORMATS_OF_SYMBOLS.contains(&format.split(' ').next().unwrap_or_default());
+            let unpacked = packing.unpack(path).map_err(failed)?;
+            let file = unpacked.as_deref().unwrap_or(path);
             let mut told = Vec::new();
             let raw = chem::call(&mut told, || {
                 let mut frame = chemfiles::Frame::new();
-                chemfiles::Trajectory::open(path, 'r')?.read(&mut frame)?;
+                chemfiles::Trajectory::open_with_format(file, 'r', format.as_str())?
+                    .read(&mut frame)?;
                 Ok(Raw::from_frame(&frame, symbols))
             })
             .map_err(refused)?;

@@ -233,3 +233,44 @@ fn reference_topologies_agree_with_their_force_fields() {
         assert_eq!(found.bonds, expected);
     }
 }
+
+#[test]
+fn packed_files_and_other_names_are_read_as_the_plain_one() {
+    use std::io::Write;
+
+    let plain = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples/data/alanine-dipeptide/topology.pdb");
+    let expected = Topology::read(&plain).unwrap();
+    let text = std::fs::read(&plain).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&text).unwrap();
+    let mut bzip = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    bzip.write_all(&text).unwrap();
+    let (gzip, bzip) = (gzip.finish().unwrap(), bzip.finish().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Topology::read(&path)
+    };
+    for (name, bytes) in [
+        ("a.pdb.gz", &gzip),
+        ("a.PDB.BZ2", &bzip),
+        ("A.PDB", &text),
+        ("a.ent", &text),
+    ] {
+        assert_eq!(read(name, bytes).unwrap(), expected, "{name}");
+    }
+    // Cut off, they end in an error.
+    for (name, bytes) in [
+        ("b.pdb.gz", &gzip),
+        ("b.pdb.bz2", &bzip),
+        ("b.sdf.gz", &gzip),
+        ("b.sdf.bz2", &bzip),
+    ] {
+        let error = read(name, &bytes[..bytes.len() / 2]).unwrap_err();
+        assert!(matches!(error, SystemError::Read { .. }), "{name}: {error}");
+    }
+    let error = read("a.pdb.xz", &text).unwrap_err().to_string();
+    assert!(error.contains("unpack it first"), "{error}");
+}

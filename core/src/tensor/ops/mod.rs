@@ -30,67 +30,43 @@ use super::call::Call;
 /// What an operation returns: its outputs.
 type Outputs = Result<Vec<Tensor>, TensorError>;
 
-/// Runs the operation of a checked call.
-pub(super) fn run(call: &Call) -> Outputs {
-    match call.code {
-        op::ADD | op::SUB | op::MUL | op::DIV | op::MAXIMUM | op::MINIMUM => {
-            arithmetic::apply(call)
+macro_rules! folders {
+    ($($folder:ident: $($code:ident)|+;)*) => {
+        /// Runs the operation of a checked call.
+        pub(super) fn run(call: &Call) -> Outputs {
+            match call.code {
+                $($(op::$code)|+ => $folder::apply(call),)*
+                // Functions of one variable are a table of their own.
+                _ => unary::apply(call),
+            }
         }
-        op::EQ | op::NE | op::LT | op::LE | op::GT | op::GE => comparison::apply(call),
-        op::WHERE => selection::apply(call),
-        op::SIGN | op::FLOOR => step::apply(call),
-        op::SUM | op::MEAN => sum::apply(call),
-        op::MAX | op::MIN => extremum::apply(call),
-        op::CUMSUM => cumulative_sum::apply(call),
-        op::LOGSUMEXP | op::SOFTMAX | op::LOG_SOFTMAX => softmax::apply(call),
-        op::LAYER_NORM => layer_norm::apply(call),
-        op::MATMUL => matmul::apply(call),
-        op::DENSE => dense::apply(call),
-        op::RESHAPE
-        | op::TRANSPOSE
-        | op::PERMUTE
-        | op::NARROW
-        | op::BROADCAST_TO
-        | op::DETACH
-        | op::CAST => shape::apply(call),
-        op::CAT => cat::apply(call),
-        op::GATHER => gather::apply(call),
-        op::INDEX_SELECT => index_select::apply(call),
-        op::FULL => full::apply(call),
-        op::SCATTER_ADD => scatter_add::apply(call),
-        op::AFFINE_COUPLING => affine_coupling::apply(call),
-        op::RQ_SPLINE => spline::apply(call),
-        // Functions of one variable are a table of their own.
-        _ => unary::apply(call),
-    }
+
+        /// Every operation's cases for the tests of all of them.
+        #[cfg(test)]
+        pub(super) fn cases() -> Vec<super::tests::Case> {
+            [$($folder::tests::cases(),)* unary::tests::cases()].into_iter().flatten().collect()
+        }
+    };
 }
 
-/// Every operation's cases for the tests of all of them.
-#[cfg(test)]
-pub(super) fn cases() -> Vec<super::tests::Case> {
-    [
-        affine_coupling::tests::cases(),
-        arithmetic::tests::cases(),
-        cat::tests::cases(),
-        comparison::tests::cases(),
-        cumulative_sum::tests::cases(),
-        dense::tests::cases(),
-        extremum::tests::cases(),
-        full::tests::cases(),
-        gather::tests::cases(),
-        index_select::tests::cases(),
-        layer_norm::tests::cases(),
-        matmul::tests::cases(),
-        scatter_add::tests::cases(),
-        selection::tests::cases(),
-        shape::tests::cases(),
-        softmax::tests::cases(),
-        spline::tests::cases(),
-        step::tests::cases(),
-        sum::tests::cases(),
-        unary::tests::cases(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+folders! {
+    affine_coupling: AFFINE_COUPLING;
+    arithmetic: ADD | SUB | MUL | DIV | MAXIMUM | MINIMUM;
+    cat: CAT;
+    comparison: EQ | NE | LT | LE | GT | GE;
+    cumulative_sum: CUMSUM;
+    dense: DENSE;
+    extremum: MAX | MIN;
+    full: FULL;
+    gather: GATHER;
+    index_select: INDEX_SELECT;
+    layer_norm: LAYER_NORM;
+    matmul: MATMUL;
+    scatter_add: SCATTER_ADD;
+    selection: WHERE;
+    shape: RESHAPE | TRANSPOSE | PERMUTE | NARROW | BROADCAST_TO | DETACH | CAST;
+    softmax: LOGSUMEXP | SOFTMAX | LOG_SOFTMAX;
+    spline: RQ_SPLINE;
+    step: SIGN | FLOOR;
+    sum: SUM | MEAN;
 }

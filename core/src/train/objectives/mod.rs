@@ -84,12 +84,15 @@ pub(super) trait Running: Sync {
     /// Sum of the losses of all rows, `[]` in f64: sums of parts of a batch add up to that of the whole.
     fn loss(&self, network: Network, rows: &Rows) -> Result<Tensor, TrainError>;
 
-    /// What a step differentiates by the parameters, and the loss: the same for most.
-    fn differentiable(&self, model: &Model, rows: &Rows) -> Result<(Tensor, f64), TrainError> {
+    /// What a step differentiates by the parameters, and the sums to be told: the loss itself for most.
+    fn differentiable(&self, model: &Model, rows: &Rows) -> Result<(Tensor, Sums), TrainError> {
         let sum = self.loss(Network::training(model), rows)?;
-        let value = sum.to_scalar::<f64>()?;
-        Ok((sum, value))
+        let loss = sum.to_scalar::<f64>()?;
+        Ok((sum, Sums { loss, slope: 0.0 }))
     }
+
+    /// Hears after a step what its mean slope was.
+    fn stepped(&mut self, _slope: f64) {}
 
     /// What the model as it is, with averaged parameters, is worth.
     fn judge(&mut self) -> Result<Judgement, TrainError>;
@@ -111,6 +114,15 @@ pub(super) trait Running: Sync {
     fn clipped(&self) -> Option<f64> {
         None
     }
+}
+
+/// What is told of rows, summed over them, or their mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sums {
+    /// The loss.
+    pub loss: f64,
+    /// Square of the slope along the path, per feature, of an objective that follows it.
+    pub slope: f64,
 }
 
 /// State of an objective, by names of its own choice.

@@ -5,12 +5,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use super::judge::Weights;
+use super::running::SHARE;
 use super::*;
 use crate::coordinates::FeatureKind;
 use crate::model::Model;
 use crate::tensor::{DType, Device, Tensor, Var};
 use crate::train::gradient::{flatten, loss_and_gradient, unflatten};
-use crate::train::objectives::{Batch, Objective};
+use crate::train::objectives::{At, Batch, Objective, Running};
+use crate::train::optimiser;
 use crate::train::tests::{Case, case, disturb};
 
 #[test]
@@ -205,6 +207,30 @@ fn polish_stage() -> Stage {
     }
 }
 
+#[test]
+fn the_steeper_the_slopes_the_less_goes_along_the_path() {
+    let (case, stage) = (case(3), polish_stage());
+    let weights = optimiser::Weights::new(flatten(&case.model).unwrap());
+    let share = |objective: &mut dyn Running| {
+        let at = At::new(&case.model, &weights, [0, 64, 0]);
+        objective.batch(&at).unwrap().rows(0..1).column(SHARE)[0]
+    };
+    let mut objective = polish(&case, &stage);
+    // Nothing is known yet.
+    assert_eq!(share(objective.as_mut()), 0.0);
+    objective.stepped(10.0);
+    assert_eq!(share(objective.as_mut()), 0.25);
+    (0..100).for_each(|_| objective.stepped(1000.0));
+    let steep = share(objective.as_mut());
+    assert!((steep / (0.5 / 101.0) - 1.0).abs() < 1e-3, "{steep}");
+    // A run that is resumed knows it.
+    let mut resumed = polish(&case, &stage);
+    resumed.restore(objective.state()).unwrap();
+    assert_eq!(share(resumed.as_mut()), steep);
+    (0..200).for_each(|_| objective.stepped(0.0));
+    assert!((share(objective.as_mut()) - 0.5).abs() < 1e-3);
+}
+
 /// Rows of which this share goes along the path, and that count in the loss that is told, or do not.
 fn rows(features: Vec<f32>, scores: Vec<f32>, n: usize, [share, told]: [f32; 2]) -> Batch {
     Batch::new(n, vec![features, scores, vec![share; n], vec![told; n]])
@@ -318,7 +344,7 @@ fn plain_samples_have_the_whole_gradient_of_the_reverse_divergence() {
         loss_and_gradient(&case.model, objective.as_ref(), &batch).unwrap()
     };
     let (told, direction) = gradient(99);
-    assert_eq!(told, 0.0);
+    assert_eq!((told.loss, told.slope), (0.0, 0.0));
     let length = dot(&direction, &direction).sqrt() as f32;
     let direction: Vec<f32> = direction.iter().map(|g| g / length).collect();
     let divergence = |step: f32, part: u64| -> f64 {
