@@ -505,6 +505,84 @@ uint32_t regflow_api_version(void);
 const char *regflow_version(void);
 
 /**
+ * Draws `n` configurations from the model, with the logarithm of the density that each was drawn from.
+ *
+ * The samples are those of the given `seed` with the indices `first_index` to `first_index + n - 1`: a sample depends on
+ * its seed and index, not on the size of a call or the number of threads (but for the rounding of single-precision
+ * arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates, `[n][n_atoms][3]`, in
+ * the frame of the model, and `log_q` the log densities, `[n]`, all in the caller's units and atom order.
+ * `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
+ *
+ * With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
+ * molecule (a bond of negative length, say) has a `log_q` of plus infinity, hence weight zero.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe
+ * to call from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; `positions` and `log_q` do not overlap and may be written to for their lengths.
+ */
+regflow_status_t regflow_model_sample(const regflow_model_t *model,
+                                      size_t n,
+                                      uint64_t seed,
+                                      uint64_t first_index,
+                                      double *positions,
+                                      size_t positions_length,
+                                      double *log_q,
+                                      size_t log_q_length);
+
+/**
+ * Computes the logarithm of the model's density at `n` given configurations.
+ *
+ * `positions` holds coordinates, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q` receives `[n]`
+ * numbers, all in the caller's units and atom order. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be
+ * `n`.
+ *
+ * A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
+ * infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`,
+ * among others if atoms of a configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call
+ * from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; `positions` may be read and `log_q` written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_log_density(const regflow_model_t *model,
+                                           size_t n,
+                                           const double *positions,
+                                           size_t positions_length,
+                                           double *log_q,
+                                           size_t log_q_length);
+
+/**
+ * Computes the logarithm of the model's density at `n` given configurations, and its gradient by their positions.
+ *
+ * `positions`, `[n][n_atoms][3]`, and `log_q`, `[n]`, as in `regflow_model_log_density`; `gradient` becomes
+ * `[n][n_atoms][3]`, the derivatives of `log_q` by each coordinate, in 1 / length, all in the caller's units and atom order. A
+ * sampler moves along a path of log densities such as (1 - t) log_q - t U / kT, whose gradient is
+ * (1 - t) gradient + t forces / kT. In `internal` and `gauge` coordinates a gradient has no net force and no net torque.
+ *
+ * A configuration with a coordinate that is infinite or not a number has a `log_q` of minus infinity and a gradient of zeros.
+ * Networks compute in single precision: a gradient is good to some 1e-5 of its largest component.
+ *
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`,
+ * among others if atoms of a configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call
+ * from several threads with the same model. Since 1.
+ *
+ * # Safety
+ * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
+ */
+regflow_status_t regflow_model_log_density_gradient(const regflow_model_t *model,
+                                                    size_t n,
+                                                    const double *positions,
+                                                    size_t positions_length,
+                                                    double *log_q,
+                                                    size_t log_q_length,
+                                                    double *gradient,
+                                                    size_t gradient_length);
+
+/**
  * Loads an energy.
  *
  * `source` is what `--energy` of `bg-sample` takes: "system.xml" (an OpenMM System, evaluated by the library's own force
@@ -512,7 +590,7 @@ const char *regflow_version(void);
  * success `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if a file cannot be read; `REGFLOW_ERROR_PLUGIN` if a plugin or the
- * library of an engine is missing or fails. Safe to call from any thread. Since 1.
+ * library of an engine is missing or fails; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `source` is a NUL-terminated string, and `energy` may be written to.
@@ -573,7 +651,8 @@ regflow_status_t regflow_energy_set_units(regflow_energy_t *energy,
  *
  * `positions` is `[n][n_atoms][3]`, `energies` becomes `[n]`, `forces` (NULL with a length of 0: none) `[n][n_atoms][3]`, in the
  * energy's units (forces in energy per length). A configuration with a coordinate that is infinite or not a number gets an
- * energy that is not finite, and those beside it are computed as ever.
+ * energy that is not finite, and those beside it are computed as ever; so does one that the engine behind the energy cannot
+ * evaluate, of which the log has a warning.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_CALLBACK`; `REGFLOW_ERROR_COMPUTE`, among others for
  * the forces of a callback without them; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several threads. Since 1.
@@ -672,33 +751,6 @@ regflow_status_t regflow_plugins(char *text,
  * `log` is NULL or may be read for its `struct_size`, and its function may be called as documented.
  */
 regflow_status_t regflow_set_log(const regflow_log_t *log);
-
-/**
- * Computes the logarithm of the model's density at `n` given configurations, and its gradient by their positions.
- *
- * `positions`, `[n][n_atoms][3]`, and `log_q`, `[n]`, as in `regflow_model_log_density`; `gradient` becomes
- * `[n][n_atoms][3]`, the derivatives of `log_q` by each coordinate, in 1 / length, all in the caller's units and atom order. A
- * sampler moves along a path of log densities such as (1 - t) log_q - t U / kT, whose gradient is
- * (1 - t) gradient + t forces / kT. In `internal` and `gauge` coordinates a gradient has no net force and no net torque.
- *
- * A configuration with a coordinate that is infinite or not a number has a `log_q` of minus infinity and a gradient of zeros.
- * Networks compute in single precision: a gradient is good to some 1e-5 of its largest component.
- *
- * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`,
- * among others if atoms of a configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call
- * from several threads with the same model. Since 1.
- *
- * # Safety
- * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
- */
-regflow_status_t regflow_model_log_density_gradient(const regflow_model_t *model,
-                                                    size_t n,
-                                                    const double *positions,
-                                                    size_t positions_length,
-                                                    double *log_q,
-                                                    size_t log_q_length,
-                                                    double *gradient,
-                                                    size_t gradient_length);
 
 /**
  * Writes the number of features of the model, D, to `*n_features`: 3 n_atoms - 6 where the coordinates leave out the rigid motion
@@ -849,8 +901,8 @@ regflow_status_t regflow_model_inverse(const regflow_model_t *model,
  * new model that the caller ends with `regflow_model_free`; on failure it is NULL.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
- * damaged, no model or too new; `REGFLOW_ERROR_PLUGIN` if its architecture is missing; `REGFLOW_ERROR_DEVICE`. Safe to call
- * from any thread. Since 1.
+ * damaged, no model or too new; `REGFLOW_ERROR_PLUGIN` if its architecture is missing; `REGFLOW_ERROR_DEVICE`;
+ * `REGFLOW_ERROR_STATE` in a forked process. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `path` is a NUL-terminated string, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
@@ -862,8 +914,8 @@ regflow_status_t regflow_model_load(const char *path,
 /**
  * Loads a model from the contents of a model file, `length` bytes at `bytes`, which may be given up after the call.
  *
- * Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_PLUGIN`,
- * `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
+ * Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_MODEL`; `REGFLOW_ERROR_PLUGIN`;
+ * `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `bytes` may be read for `length` bytes, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
@@ -992,64 +1044,14 @@ regflow_status_t regflow_model_set_atom_order(regflow_model_t *model,
                                               size_t order_length);
 
 /**
- * Draws `n` configurations from the model, with the logarithm of the density that each was drawn from.
- *
- * The samples are those of the given `seed` with the indices `first_index` to `first_index + n - 1`: a sample depends on
- * its seed and index, not on the size of a call or the number of threads (but for the rounding of single-precision
- * arithmetic), so the work of a long series can be split at will. `positions` receives the coordinates, `[n][n_atoms][3]`, in
- * the frame of the model, and `log_q` the log densities, `[n]`, all in the caller's units and atom order.
- * `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be `n`.
- *
- * With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
- * molecule (a bond of negative length, say) has a `log_q` of plus infinity, hence weight zero.
- *
- * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`, `REGFLOW_ERROR_COMPUTE`. Safe to call from several threads
- * with the same model. Since 1.
- *
- * # Safety
- * `model` is a model that was not freed; `positions` and `log_q` do not overlap and may be written to for their lengths.
- */
-regflow_status_t regflow_model_sample(const regflow_model_t *model,
-                                      size_t n,
-                                      uint64_t seed,
-                                      uint64_t first_index,
-                                      double *positions,
-                                      size_t positions_length,
-                                      double *log_q,
-                                      size_t log_q_length);
-
-/**
- * Computes the logarithm of the model's density at `n` given configurations.
- *
- * `positions` holds coordinates, `[n][n_atoms][3]`, molecules whole and in any place and orientation; `log_q` receives `[n]`
- * numbers, all in the caller's units and atom order. `positions_length` must be `n * n_atoms * 3` and `log_q_length` must be
- * `n`.
- *
- * A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
- * infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
- *
- * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE`, among others if atoms of a
- * configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call from several threads
- * with the same model. Since 1.
- *
- * # Safety
- * `model` is a model that was not freed; `positions` may be read and `log_q` written to for their lengths, without overlap.
- */
-regflow_status_t regflow_model_log_density(const regflow_model_t *model,
-                                           size_t n,
-                                           const double *positions,
-                                           size_t positions_length,
-                                           double *log_q,
-                                           size_t log_q_length);
-
-/**
  * Makes a move with a model.
  *
  * `options` may be NULL: one walker, a system of the model's atoms alone, seed 0. Units and atom order are those that the model
  * has now; the model may be freed afterwards. Models in `cartesian` coordinates, whose density is not one of shapes, are refused. On success
  * `*move` is a new move that the caller ends with `regflow_move_free`; on failure it is NULL.
  *
- * Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads with the same model. Since 1.
+ * Errors: `REGFLOW_ERROR_ARGUMENT`, among others for a model that cannot make exact moves; `REGFLOW_ERROR_COMPUTE`;
+ * `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several threads with the same model. Since 1.
  *
  * # Safety
  * `model` is a model that was not freed, `options` is NULL or may be read for its `struct_size` and has arrays of the stated
@@ -1079,7 +1081,7 @@ regflow_status_t regflow_move_free(regflow_move_t *move);
  * that moves are exact whatever happened since the last one. A proposal that is not decided on does not count.
  *
  * Errors: `REGFLOW_ERROR_ARGUMENT`, among others for a position that is not finite; `REGFLOW_ERROR_LENGTH`;
- * `REGFLOW_ERROR_STATE`; `REGFLOW_ERROR_COMPUTE`. One thread at a time. Since 1.
+ * `REGFLOW_ERROR_STATE` in a forked process or beside another call; `REGFLOW_ERROR_COMPUTE`. One thread at a time. Since 1.
  *
  * # Safety
  * `move` is a move that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -1100,8 +1102,8 @@ regflow_status_t regflow_move_propose(regflow_move_t *move,
  * infinite or not a number is rejected; a current configuration of infinite energy is left for any other. After an accepted
  * move, the velocities of the atoms that moved must be drawn anew.
  *
- * Errors: `REGFLOW_ERROR_STATE` if nothing was proposed; `REGFLOW_ERROR_ARGUMENT`, among others for a current energy that is not
- * a number; `REGFLOW_ERROR_LENGTH`. The proposal can be decided on again after an error. One thread at a time. Since 1.
+ * Errors: `REGFLOW_ERROR_STATE` if nothing was proposed, and in a forked process; `REGFLOW_ERROR_ARGUMENT`, among others for a
+ * current energy that is not a number; `REGFLOW_ERROR_LENGTH`. The proposal can be decided on again after an error. One thread at a time. Since 1.
  *
  * # Safety
  * `move` is a move that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -1122,7 +1124,8 @@ regflow_status_t regflow_move_decide(regflow_move_t *move,
  * those of the last configurations. `n_accepted` (`[n_walkers]`, or NULL with a length of 0) becomes the number of accepted
  * attempts of each walker. Lengths and energies are in the units of the move, whatever those of `energy`.
  *
- * Errors: as `regflow_move_propose` and `regflow_move_decide`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
+ * Errors: as `regflow_move_propose` and `regflow_move_decide`, `REGFLOW_ERROR_STATE` among them; `REGFLOW_ERROR_ARGUMENT` if masses of the energy show that the
+ * system has other atoms where the model's should be; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
  * nothing is written then, and the attempts do not count. One thread at a time. Since 1.
  *
  * # Safety
@@ -1241,7 +1244,7 @@ regflow_status_t regflow_set_last_error(const char *message);
  * Errors: `REGFLOW_ERROR_ARGUMENT`, among others for frames or an energy that do not fit the topology; `REGFLOW_ERROR_LENGTH`;
  * `REGFLOW_ERROR_IO` if a file cannot be read or written; `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing
  * or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the
- * energy was freed; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
+ * energy was freed, and in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its
@@ -1274,7 +1277,8 @@ regflow_status_t regflow_units_named(const char *name,
  * `energies`, `log_q` and `log_weights` are `[n]`. A weight whose energy or density is not finite is zero: its logarithm is
  * minus infinity.
  *
- * Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from several threads. Since 1.
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several
+ * threads. Since 1.
  *
  * # Safety
  * `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -1291,8 +1295,8 @@ regflow_status_t regflow_weights_log(const regflow_model_t *model,
 /**
  * Judges log weights, `[n]`, and writes the figures to `*diagnostics`. `seed` is that of the bootstrap.
  *
- * `diagnostics->struct_size` must be set. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from any
- * thread. Since 1.
+ * `diagnostics->struct_size` must be set. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a
+ * forked process. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `log_weights` may be read for its length, and `diagnostics` may be written to.
@@ -1309,8 +1313,8 @@ regflow_status_t regflow_weights_diagnose(size_t n,
  * `method` is `REGFLOW_RESAMPLE_SYSTEMATIC` or `REGFLOW_RESAMPLE_MULTINOMIAL`; `log_weights` is `[n]`, and those that are not
  * finite are never drawn.
  *
- * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE` if all weights are zero. Safe to call from
- * any thread. Since 1.
+ * Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE` if
+ * all weights are zero. Safe to call from any thread. Since 1.
  *
  * # Safety
  * `log_weights` may be read and `indices` written to for their lengths.

@@ -168,7 +168,7 @@ inline std::string version() { return regflow_version(); }
 /// The devices that a model may be loaded on, a JSON array: `["cpu","cuda:0"]`.
 inline std::string devices() { return detail::text(regflow_devices); }
 
-/// Loads a plugin library, whose flows, targets and energies are then known by name.
+/// Loads a plugin library, whose flows, fields, targets and energies are then known by name.
 inline void load_plugin(const std::string &path) { detail::check(regflow_plugin_load(path.c_str())); }
 
 /// What there is by way of plugins, a JSON array of objects.

@@ -8,8 +8,10 @@
  *
  * Version 1 is frozen: what stands in these types stays where it is. The interface grows by operation codes, whose presence and
  * revision op_supported tells; by kinds, since a host passes over those that it does not know; and at the end of types that
- * begin with their struct_size. Never read beyond the size that the maker of a value stated: what lies there is absent. A plugin
- * therefore checks that the host's sizes are at least (not exactly) those that it knows, and states the sizes of its own.
+ * begin with their struct_size. Never read beyond the size that the maker of a value stated: what lies there is absent. Every
+ * host has what version 1.0 has; before a plugin uses a field that came later, it checks that the host's size reaches as far
+ * (offsetof and sizeof of that field, not sizeof of the type: with a newer header that refuses hosts that have all it needs).
+ * It states the sizes of its own as sizeof says.
  *
  * Rules for every function:
  * - It returns REGFLOW_STATUS_OK or another status; before that a plugin calls set_error, and after a failed call of the

@@ -21,8 +21,8 @@ use crate::status::compute;
 /// With the energy U of a configuration, `-U / kT - log_q` is the logarithm of its importance weight. A proposal that is no
 /// molecule (a bond of negative length, say) has a `log_q` of plus infinity, hence weight zero.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`, `REGFLOW_ERROR_COMPUTE`. Safe to call from several threads
-/// with the same model. Since 1.
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe
+/// to call from several threads with the same model. Since 1.
 ///
 /// # Safety
 /// `model` is a model that was not freed; `positions` and `log_q` do not overlap and may be written to for their lengths.
@@ -81,9 +81,9 @@ pub unsafe extern "C" fn regflow_model_sample(
 /// A configuration with a coordinate that is infinite or not a number is no error: it has no density, its `log_q` is minus
 /// infinity, and those beside it are computed as ever. `log_q` is never not-a-number.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE`, among others if atoms of a
-/// configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call from several threads
-/// with the same model. Since 1.
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE`,
+/// among others if atoms of a configuration coincide or lie on a line where the model's coordinates need an angle. Safe to call
+/// from several threads with the same model. Since 1.
 ///
 /// # Safety
 /// `model` is a model that was not freed; `positions` may be read and `log_q` written to for their lengths, without overlap.
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn regflow_model_log_density(
         let shift = content.log_density_shift();
         for block in blocks(n) {
             let positions = &positions[block.start * width..block.end * width];
-            let computed = log_density(&content.model, &content.to_model_order(positions))
+            let computed = log_density(&content.model, &content.to_model_order(positions)?)
                 .map_err(Failure::compute)?;
             for (to, from) in log_q[block].iter_mut().zip(computed) {
                 *to = from + shift;
@@ -197,7 +197,7 @@ fn score(
     log_q: &mut [f64],
     gradient: &mut [f64],
 ) -> Result<(), Failure> {
-    let positions = content.to_model_order(positions);
+    let positions = content.to_model_order(positions)?;
     let width = 3 * content.model.n_atoms();
     let (rows, usable) = finite_rows(&positions, width);
     let scores = content

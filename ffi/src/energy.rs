@@ -13,6 +13,7 @@ use crate::arguments::{
 };
 use crate::failure::{CallbackError, Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
+use crate::library::log;
 use crate::status::{call_back, compute, guard};
 use crate::units::Units;
 
@@ -199,6 +200,21 @@ impl Content {
     }
 }
 
+/// Calls `body`, which evaluates `energy`, and tells the log of configurations that the engine behind it could not evaluate
+/// meanwhile: a caller sees no more of them than energies that are not numbers.
+pub(crate) fn watched(
+    energy: &dyn Energy,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let before = energy.refusals().map_or(0, |refusals| refusals.count);
+    let result = body();
+    let after = energy.refusals();
+    if let Some(refusals) = after.filter(|refusals| refusals.count > before) {
+        log::warning(&refusals.to_string());
+    }
+    result
+}
+
 /// A potential energy, made by `regflow_energy_load` or `regflow_energy_from_callback`, and ended by `regflow_energy_free`.
 ///
 /// Functions that take it as const may be called with the same energy from any number of threads at the same time.
@@ -219,7 +235,7 @@ impl Handle for EnergyHandle {
 /// success `*energy` is a new energy that the caller ends with `regflow_energy_free`; on failure it is NULL.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if a file cannot be read; `REGFLOW_ERROR_PLUGIN` if a plugin or the
-/// library of an engine is missing or fails. Safe to call from any thread. Since 1.
+/// library of an engine is missing or fails; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `source` is a NUL-terminated string, and `energy` may be written to.
@@ -347,7 +363,8 @@ pub unsafe extern "C" fn regflow_energy_set_units(
 ///
 /// `positions` is `[n][n_atoms][3]`, `energies` becomes `[n]`, `forces` (NULL with a length of 0: none) `[n][n_atoms][3]`, in the
 /// energy's units (forces in energy per length). A configuration with a coordinate that is infinite or not a number gets an
-/// energy that is not finite, and those beside it are computed as ever.
+/// energy that is not finite, and those beside it are computed as ever; so does one that the engine behind the energy cannot
+/// evaluate, of which the log has a warning.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_CALLBACK`; `REGFLOW_ERROR_COMPUTE`, among others for
 /// the forces of a callback without them; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several threads. Since 1.
@@ -384,31 +401,124 @@ pub unsafe extern "C" fn regflow_energy_compute(
             )
         };
         let unit = units.energy / units.length;
-        for block in blocks(n) {
-            let rows = block.start * width..block.end * width;
-            let positions = converted(&positions[rows.clone()], |x| x * units.length)?;
-            let mut computed = zeros(block.len())?;
-            match forces.is_empty() {
-                true => energy.energies(&positions, &mut computed),
-                false => {
-                    let forces = &mut forces[rows];
-                    let mut found = zeros(forces.len())?;
-                    let done = energy.energies_and_forces(&positions, &mut computed, &mut found);
-                    if done.is_ok() {
-                        forces
-                            .iter_mut()
-                            .zip(found)
-                            .for_each(|(to, from)| *to = from / unit);
+        watched(energy.as_ref(), || {
+            for block in blocks(n) {
+                let rows = block.start * width..block.end * width;
+                let positions = converted(&positions[rows.clone()], |x| x * units.length)?;
+                let mut computed = zeros(block.len())?;
+                match forces.is_empty() {
+                    true => energy.energies(&positions, &mut computed),
+                    false => {
+                        let forces = &mut forces[rows];
+                        let mut found = zeros(forces.len())?;
+                        let done =
+                            energy.energies_and_forces(&positions, &mut computed, &mut found);
+                        if done.is_ok() {
+                            forces
+                                .iter_mut()
+                                .zip(found)
+                                .for_each(|(to, from)| *to = from / unit);
+                        }
+                        done
                     }
-                    done
                 }
+                .map_err(|error| Failure::Energy(Box::new(error)))?;
+                energies[block]
+                    .iter_mut()
+                    .zip(computed)
+                    .for_each(|(to, from)| *to = from / units.energy);
             }
-            .map_err(|error| Failure::Energy(Box::new(error)))?;
-            energies[block]
-                .iter_mut()
-                .zip(computed)
-                .for_each(|(to, from)| *to = from / units.energy);
-        }
-        Ok(())
+            Ok(())
+        })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::null_mut;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use regflow_core::energy::Refusals;
+
+    use super::*;
+    use crate::failure::REGFLOW_SUCCESS;
+
+    /// An engine that cannot evaluate anything.
+    struct Refusing(AtomicU64);
+
+    impl Energy for Refusing {
+        fn n_atoms(&self) -> usize {
+            1
+        }
+
+        fn refusals(&self) -> Option<Refusals> {
+            Some(Refusals {
+                count: self.0.load(Ordering::Relaxed),
+                reason: "no power".into(),
+            })
+        }
+
+        fn energies(&self, _: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+            energies.fill(f64::NAN);
+            self.0.fetch_add(energies.len() as u64, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn energies_and_forces(
+            &self,
+            positions: &[f64],
+            energies: &mut [f64],
+            forces: &mut [f64],
+        ) -> Result<(), EnergyError> {
+            forces.fill(f64::NAN);
+            self.energies(positions, energies)
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_to_the_log() {
+        static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        unsafe extern "C" fn write(_: *mut c_void, _: i32, line: *const c_char) {
+            // SAFETY: the library passes a terminated text.
+            let line = unsafe { std::ffi::CStr::from_ptr(line) };
+            LINES.lock().unwrap().push(line.to_string_lossy().into());
+        }
+        let sink = log::Log {
+            struct_size: size_of::<log::Log>(),
+            user_data: null_mut(),
+            write: Some(write),
+        };
+        let energy = create(Content {
+            source: Source::Loaded(Arc::new(Refusing(AtomicU64::new(5)))),
+            units: Units::MD,
+        });
+        let (positions, mut energies) = ([0.0; 6], [0.0; 2]);
+        // SAFETY: arrays of the lengths stated, and a live handle.
+        unsafe {
+            assert_eq!(log::regflow_set_log(&sink), REGFLOW_SUCCESS);
+            for n in [2, 0] {
+                let status = regflow_energy_compute(
+                    energy,
+                    n,
+                    positions.as_ptr(),
+                    3 * n,
+                    energies.as_mut_ptr(),
+                    n,
+                    null_mut(),
+                    0,
+                );
+                assert_eq!(status, REGFLOW_SUCCESS);
+            }
+            log::regflow_set_log(std::ptr::null());
+            regflow_energy_free(energy);
+        }
+        // Once: the second call refused nothing.
+        let lines = LINES.lock().unwrap();
+        let told = lines.iter().filter(|line| line.contains("no power"));
+        let told: Vec<_> = told.collect();
+        assert!(
+            matches!(told[..], [line] if line.contains(": 7;")),
+            "{lines:?}"
+        );
+    }
 }

@@ -118,7 +118,7 @@ pub unsafe extern "C" fn regflow_model_to_features(
             content
                 .model
                 .coordinates()
-                .to_features(&content.to_model_order(positions), features, log_volume)
+                .to_features(&content.to_model_order(positions)?, features, log_volume)
                 .map_err(Failure::compute)?;
             log_volume.iter_mut().for_each(|volume| *volume -= shift);
         }
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn regflow_model_pull_back(
         };
         for block in blocks(n) {
             let rows = times(&block, d);
-            let from = content.gather(&from[times(&block, width)], 1.0 / content.units.length);
+            let from = content.gather(&from[times(&block, width)], 1.0 / content.units.length)?;
             content
                 .model
                 .coordinates()

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regflow_core::model::Model;
-use regflow_core::tensor::Device;
+use regflow_core::tensor::{Device, device_name};
 use serde_json::json;
 
 use crate::arguments::{
-    Struct, check_length, device, output, results, structure, text, values, write_text,
+    Struct, check_length, device, output, results, structure, text, values, write_text, zeros,
 };
 use crate::failure::{Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
@@ -70,17 +70,21 @@ impl Content {
     }
 
     /// Configurations of the model, in nm, from those of the caller.
-    pub(crate) fn to_model_order<'a>(&self, caller: &'a [f64]) -> Cow<'a, [f64]> {
+    pub(crate) fn to_model_order<'a>(&self, caller: &'a [f64]) -> Result<Cow<'a, [f64]>, Failure> {
         self.gather(caller, self.units.length)
     }
 
     /// The reverse of [`Content::scatter`].
-    pub(crate) fn gather<'a>(&self, caller: &'a [f64], factor: f64) -> Cow<'a, [f64]> {
+    pub(crate) fn gather<'a>(
+        &self,
+        caller: &'a [f64],
+        factor: f64,
+    ) -> Result<Cow<'a, [f64]>, Failure> {
         if self.order.is_none() && factor == 1.0 {
-            return Cow::Borrowed(caller);
+            return Ok(Cow::Borrowed(caller));
         }
         let width = 3 * self.model.n_atoms();
-        let mut model = vec![0.0; caller.len()];
+        let mut model = zeros(caller.len())?;
         for (model, caller) in model
             .chunks_exact_mut(width)
             .zip(caller.chunks_exact(width))
@@ -90,7 +94,7 @@ impl Content {
                 (0..3).for_each(|k| x[k] = caller[at + k] * factor);
             }
         }
-        Cow::Owned(model)
+        Ok(Cow::Owned(model))
     }
 
     /// The caller's index of an atom of the model.
@@ -152,8 +156,8 @@ pub(crate) unsafe fn device_named(
 /// new model that the caller ends with `regflow_model_free`; on failure it is NULL.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_IO` if the file cannot be opened; `REGFLOW_ERROR_MODEL` if it is
-/// damaged, no model or too new; `REGFLOW_ERROR_PLUGIN` if its architecture is missing; `REGFLOW_ERROR_DEVICE`. Safe to call
-/// from any thread. Since 1.
+/// damaged, no model or too new; `REGFLOW_ERROR_PLUGIN` if its architecture is missing; `REGFLOW_ERROR_DEVICE`;
+/// `REGFLOW_ERROR_STATE` in a forked process. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `path` is a NUL-terminated string, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
@@ -198,8 +202,8 @@ fn load(path: &Path, device: &Device) -> Result<Model, Failure> {
 
 /// Loads a model from the contents of a model file, `length` bytes at `bytes`, which may be given up after the call.
 ///
-/// Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_MODEL`, `REGFLOW_ERROR_PLUGIN`,
-/// `REGFLOW_ERROR_DEVICE`. Safe to call from any thread. Since 1.
+/// Otherwise as `regflow_model_load`. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_MODEL`; `REGFLOW_ERROR_PLUGIN`;
+/// `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `bytes` may be read for `length` bytes, `options` is NULL or may be read for its `struct_size`, and `model` may be written to.
@@ -321,7 +325,7 @@ pub unsafe extern "C" fn regflow_model_describe(
             "features": model.coordinates().n_features(),
             "temperature": header.temperature,
             "topology": header.topology,
-            "device": if model.device().is_cpu() { "cpu" } else { "cuda" },
+            "device": device_name(model.device()),
             "training": header.training,
         });
         // SAFETY: the caller vouches for the memory.
@@ -446,7 +450,7 @@ pub unsafe extern "C" fn regflow_model_set_atom_order(
         }
         let n_atoms = model.model.n_atoms();
         check_length("order_length", order_length, n_atoms, 1)?;
-        let mut seen = vec![false; n_atoms];
+        let mut seen = zeros::<bool>(n_atoms)?;
         for (atom, &at) in order.iter().enumerate() {
             if at >= n_atoms || std::mem::replace(&mut seen[at], true) {
                 return Err(Failure::Range {

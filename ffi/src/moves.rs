@@ -9,7 +9,7 @@ use crate::arguments::{
     Struct, check, check_length, check_number, converted, output, output_struct, results,
     structure, values, write_bytes, zeros,
 };
-use crate::energy::EnergyHandle;
+use crate::energy::{EnergyHandle, watched};
 use crate::failure::{Failure, Status};
 use crate::handle::{Handle, create, exclusive, free, shared};
 use crate::model::{Content as Model, ModelHandle};
@@ -130,7 +130,8 @@ impl Content {
 /// has now; the model may be freed afterwards. Models in `cartesian` coordinates, whose density is not one of shapes, are refused. On success
 /// `*move` is a new move that the caller ends with `regflow_move_free`; on failure it is NULL.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`. Safe to call from several threads with the same model. Since 1.
+/// Errors: `REGFLOW_ERROR_ARGUMENT`, among others for a model that cannot make exact moves; `REGFLOW_ERROR_COMPUTE`;
+/// `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several threads with the same model. Since 1.
 ///
 /// # Safety
 /// `model` is a model that was not freed, `options` is NULL or may be read for its `struct_size` and has arrays of the stated
@@ -257,7 +258,7 @@ pub unsafe extern "C" fn regflow_move_free(r#move: *mut MoveHandle) -> Status {
 /// that moves are exact whatever happened since the last one. A proposal that is not decided on does not count.
 ///
 /// Errors: `REGFLOW_ERROR_ARGUMENT`, among others for a position that is not finite; `REGFLOW_ERROR_LENGTH`;
-/// `REGFLOW_ERROR_STATE`; `REGFLOW_ERROR_COMPUTE`. One thread at a time. Since 1.
+/// `REGFLOW_ERROR_STATE` in a forked process or beside another call; `REGFLOW_ERROR_COMPUTE`. One thread at a time. Since 1.
 ///
 /// # Safety
 /// `move` is a move that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -300,8 +301,8 @@ pub unsafe extern "C" fn regflow_move_propose(
 /// infinite or not a number is rejected; a current configuration of infinite energy is left for any other. After an accepted
 /// move, the velocities of the atoms that moved must be drawn anew.
 ///
-/// Errors: `REGFLOW_ERROR_STATE` if nothing was proposed; `REGFLOW_ERROR_ARGUMENT`, among others for a current energy that is not
-/// a number; `REGFLOW_ERROR_LENGTH`. The proposal can be decided on again after an error. One thread at a time. Since 1.
+/// Errors: `REGFLOW_ERROR_STATE` if nothing was proposed, and in a forked process; `REGFLOW_ERROR_ARGUMENT`, among others for a
+/// current energy that is not a number; `REGFLOW_ERROR_LENGTH`. The proposal can be decided on again after an error. One thread at a time. Since 1.
 ///
 /// # Safety
 /// `move` is a move that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -348,7 +349,8 @@ pub unsafe extern "C" fn regflow_move_decide(
 /// those of the last configurations. `n_accepted` (`[n_walkers]`, or NULL with a length of 0) becomes the number of accepted
 /// attempts of each walker. Lengths and energies are in the units of the move, whatever those of `energy`.
 ///
-/// Errors: as `regflow_move_propose` and `regflow_move_decide`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
+/// Errors: as `regflow_move_propose` and `regflow_move_decide`, `REGFLOW_ERROR_STATE` among them; `REGFLOW_ERROR_ARGUMENT` if masses of the energy show that the
+/// system has other atoms where the model's should be; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails;
 /// nothing is written then, and the attempts do not count. One thread at a time. Since 1.
 ///
 /// # Safety
@@ -390,10 +392,12 @@ pub unsafe extern "C" fn regflow_move_run(
         let before = content.to_core(positions)?;
         let mut after = converted(&before, |x| x)?;
         let mut computed = zeros(n_walkers)?;
-        let accepted =
-            content
-                .metropolis
-                .run(energy.as_ref(), n_attempts, &mut after, &mut computed)?;
+        let mut accepted = Vec::new();
+        watched(energy.as_ref(), || {
+            let moves = &mut content.metropolis;
+            accepted = moves.run(energy.as_ref(), n_attempts, &mut after, &mut computed)?;
+            Ok(())
+        })?;
         let given = converted(positions, |x| x)?;
         content.to_caller(&before, &after, &given, positions);
         let unit = content.units.energy;

@@ -12,7 +12,7 @@ use regflow_core::tensor::Device;
 use regflow_core::train::{Input, Job, Observer, Progress as Step, Retreat, StageSummary};
 use serde_json::{Value, json};
 
-use crate::arguments::{Struct, check_length, output, structure, text, values};
+use crate::arguments::{Struct, check_length, converted, output, structure, text, values};
 use crate::energy::EnergyHandle;
 use crate::failure::{Failure, Status};
 use crate::handle::{create, shared};
@@ -206,7 +206,7 @@ impl Observer for Reporter {
 /// Errors: `REGFLOW_ERROR_ARGUMENT`, among others for frames or an energy that do not fit the topology; `REGFLOW_ERROR_LENGTH`;
 /// `REGFLOW_ERROR_IO` if a file cannot be read or written; `REGFLOW_ERROR_PLUGIN` if the architecture or the target is missing
 /// or fails; `REGFLOW_ERROR_DEVICE`; `REGFLOW_ERROR_CALLBACK` if the energy is a callback and fails; `REGFLOW_ERROR_STATE` if the
-/// energy was freed; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
+/// energy was freed, and in a forked process; `REGFLOW_ERROR_COMPUTE`. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `topology` and what it points to may be read as documented there; `config` is NUL-terminated; `frames` may be read for its
@@ -244,8 +244,10 @@ pub unsafe extern "C" fn regflow_train(
         )?;
         let mut store = FrameStore::new(topology.n_atoms());
         for frame in frames.chunks_exact(3 * topology.n_atoms()) {
-            let frame: Vec<f64> = frame.iter().map(|x| x * given.units.length).collect();
-            store.extend(&frame);
+            let frame = converted(frame, |x| x * given.units.length)?;
+            store.try_extend(&frame).map_err(|_| Failure::Memory {
+                bytes: frames.len().saturating_mul(size_of::<f32>()),
+            })?;
         }
         let input = Input {
             topology,

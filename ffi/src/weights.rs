@@ -49,7 +49,8 @@ unsafe impl Struct for Diagnostics {
 /// `energies`, `log_q` and `log_weights` are `[n]`. A weight whose energy or density is not finite is zero: its logarithm is
 /// minus infinity.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from several threads. Since 1.
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process. Safe to call from several
+/// threads. Since 1.
 ///
 /// # Safety
 /// `model` is a model that was not freed; the arrays may be read and written to for their lengths, without overlap.
@@ -92,8 +93,8 @@ pub unsafe extern "C" fn regflow_weights_log(
 
 /// Judges log weights, `[n]`, and writes the figures to `*diagnostics`. `seed` is that of the bootstrap.
 ///
-/// `diagnostics->struct_size` must be set. Errors: `REGFLOW_ERROR_ARGUMENT`, `REGFLOW_ERROR_LENGTH`. Safe to call from any
-/// thread. Since 1.
+/// `diagnostics->struct_size` must be set. Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a
+/// forked process. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `log_weights` may be read for its length, and `diagnostics` may be written to.
@@ -134,8 +135,8 @@ pub unsafe extern "C" fn regflow_weights_diagnose(
 /// `method` is `REGFLOW_RESAMPLE_SYSTEMATIC` or `REGFLOW_RESAMPLE_MULTINOMIAL`; `log_weights` is `[n]`, and those that are not
 /// finite are never drawn.
 ///
-/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_COMPUTE` if all weights are zero. Safe to call from
-/// any thread. Since 1.
+/// Errors: `REGFLOW_ERROR_ARGUMENT`; `REGFLOW_ERROR_LENGTH`; `REGFLOW_ERROR_STATE` in a forked process; `REGFLOW_ERROR_COMPUTE` if
+/// all weights are zero. Safe to call from any thread. Since 1.
 ///
 /// # Safety
 /// `log_weights` may be read and `indices` written to for their lengths.

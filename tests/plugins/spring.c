@@ -73,10 +73,6 @@ static int32_t compute(const regflow_instance_t *instance, const regflow_energy_
     (void)width;
     return 7;
 #endif
-    if (request->struct_size < sizeof *request) {
-        spring->host->set_error(spring->host->context, text("the host is older than this plugin"));
-        return REGFLOW_STATUS_ERROR;
-    }
     for (uint64_t i = 0; i < request->n; ++i) {
         const double *x = request->positions + i * width;
         double sum = 0;

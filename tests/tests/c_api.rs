@@ -295,8 +295,6 @@ fn no_message_names_an_option_of_the_program() {
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"))
         {
-            // That of cargo, with which a library is built.
-            let line = line.replace("--features cuda", "");
             let mut words =
                 line.split(|letter: char| letter.is_whitespace() || "\"'`(".contains(letter));
             assert!(!words.any(is_option), "{}: {line}", file.display());

@@ -57,6 +57,29 @@ fn operations_of_the_plugin_header_are_those_of_the_table() {
     );
 }
 
+/// Functions that compute need the threads, which a forked process does not have: all of them say so.
+#[test]
+fn functions_that_compute_tell_of_forks() {
+    let header = generate();
+    let mut found = 0;
+    for file in std::fs::read_dir(root().join("ffi/src")).expect("the sources are there") {
+        let source = std::fs::read_to_string(file.expect("a file").path()).expect("a source");
+        for call in source.split(" compute(\"").skip(1) {
+            let name = call.split('"').next().unwrap_or_default();
+            let (before, _) = header
+                .split_once(&format!(" {name}("))
+                .expect("its declaration");
+            let comment = before.rsplit("/**").next().unwrap_or_default();
+            assert!(
+                comment.contains("`REGFLOW_ERROR_STATE`"),
+                "{name}: {comment}"
+            );
+            found += 1;
+        }
+    }
+    assert!(found > 15, "{found}");
+}
+
 /// Each function says which version brought it and what threads may do with it.
 #[test]
 fn every_function_is_documented() {

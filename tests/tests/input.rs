@@ -127,3 +127,18 @@ fn text_that_is_no_frame() {
         "{message}"
     );
 }
+
+#[test]
+fn what_a_command_reads_is_not_written_over() {
+    let folder = TempDir::new().unwrap();
+    let frames = folder.path().join("frames.dcd");
+    std::fs::copy(programs("openmm.dcd"), &frames).unwrap();
+    let before = std::fs::read(&frames).unwrap();
+    // By another name of the same file.
+    let out = folder.path().join("link.dcd");
+    std::os::unix::fs::symlink(&frames, &out).unwrap();
+    let line = energy(&frames, &out);
+    let message = failure(&line.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(message.contains("is read by the same command"), "{message}");
+    assert_eq!(std::fs::read(&frames).unwrap(), before);
+}

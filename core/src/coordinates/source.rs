@@ -1,5 +1,7 @@
 //! Configurations that a map is fitted to, read in pieces: memory does not grow with their number.
 
+use std::collections::TryReserveError;
+
 use rayon::prelude::*;
 
 use super::CoordinatesError;
@@ -45,6 +47,8 @@ pub struct FrameStore {
     n_atoms: usize,
     /// Whole configurations, in pieces that are never moved: growing needs no second copy.
     pieces: Vec<Vec<f32>>,
+    /// Configurations of each piece but the last.
+    per_piece: usize,
     n: usize,
 }
 
@@ -58,16 +62,23 @@ impl FrameStore {
         Self {
             n_atoms,
             pieces: Vec::new(),
+            per_piece: (PIECE_NUMBERS / (3 * n_atoms)).clamp(1, PIECE),
             n: 0,
         }
     }
 
     /// Adds configurations, `[n, N, 3]` in nm; a last one that is not whole is left out.
-    pub fn extend(&mut self, positions: &[f64]) {
+    ///
+    /// # Errors
+    /// There is no memory for more. Those before are kept.
+    pub fn try_extend(&mut self, positions: &[f64]) -> Result<(), TryReserveError> {
         let width = 3 * self.n_atoms;
         for x in positions.chunks_exact(width) {
-            if self.n.is_multiple_of(PIECE) {
-                self.pieces.push(Vec::with_capacity(PIECE * width));
+            if self.n.is_multiple_of(self.per_piece) {
+                let mut piece = Vec::new();
+                piece.try_reserve_exact(self.per_piece * width)?;
+                self.pieces.try_reserve(1)?;
+                self.pieces.push(piece);
             }
             let mut centre = [0.0; 3];
             for atom in x.chunks_exact(3) {
@@ -82,6 +93,17 @@ impl FrameStore {
                 piece.extend(centred);
             }
             self.n += 1;
+        }
+        Ok(())
+    }
+
+    /// As [`FrameStore::try_extend`], for a program that has nothing else to do without memory.
+    ///
+    /// # Panics
+    /// There is no memory for more.
+    pub fn extend(&mut self, positions: &[f64]) {
+        if let Err(error) = self.try_extend(positions) {
+            panic!("{error}");
         }
     }
 
@@ -101,7 +123,7 @@ impl FrameStore {
     /// If there is no such configuration.
     pub fn configuration(&self, index: usize) -> &[f32] {
         let width = 3 * self.n_atoms;
-        &self.pieces[index / PIECE][index % PIECE * width..][..width]
+        &self.pieces[index / self.per_piece][index % self.per_piece * width..][..width]
     }
 }
 
@@ -173,6 +195,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A piece of 2048 of these would be 1.6 TB.
+    #[test]
+    fn large_configurations_take_no_more_than_they_need() {
+        assert_eq!(FrameStore::new(1 << 26).per_piece, 1);
+        let mut store = FrameStore::new(2);
+        store.per_piece = usize::MAX / 12;
+        assert!(store.try_extend(&[0.0; 6]).is_err());
+        assert!(store.is_empty());
+    }
 
     #[test]
     fn stored_configurations_are_the_same_shapes() {

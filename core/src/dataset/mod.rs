@@ -59,6 +59,9 @@ pub enum DatasetError {
     /// The coordinates cannot be fitted to the frames, or do not map them.
     #[error(transparent)]
     Coordinates(#[from] CoordinatesError),
+    /// The frames do not fit into memory.
+    #[error("the frames do not fit into memory: {0}; take fewer, with a stride")]
+    Memory(#[from] std::collections::TryReserveError),
 }
 
 /// Frames of one molecule, divided into training and validation frames.
@@ -85,14 +88,14 @@ impl Dataset {
     /// [`Dataset::from_store`] of `positions` (`[n, N, 3]`, nm, in the order of time).
     ///
     /// # Errors
-    /// Fewer than 40 frames.
+    /// Fewer than 40 frames, or more than there is memory for.
     pub fn new(
         positions: Vec<f64>,
         topology: &Topology,
         options: &DatasetOptions,
     ) -> Result<Dataset, DatasetError> {
         let mut frames = FrameStore::new(topology.n_atoms());
-        frames.extend(&positions);
+        frames.try_extend(&positions)?;
         drop(positions);
         Dataset::from_store(frames, topology, options)
     }

@@ -1,7 +1,8 @@
-//! Numbers: elementary functions, loops over lanes, vectors and angles, hashing and random streams, each in one place.
+//! Numbers: elementary functions, loops over lanes, vectors and angles, hashing, random streams and the memory there is, each in one place.
 
 pub mod angle;
 mod hash;
+pub(crate) mod memory;
 mod random;
 mod real;
 pub(crate) mod simd;

@@ -109,8 +109,13 @@ impl PluginEnergy {
         &self,
         positions: &[f64],
         energies: &mut [f64],
-        forces: Option<&mut [f64]>,
+        mut forces: Option<&mut [f64]>,
     ) -> Result<(), PluginError> {
+        // What the plugin does not write is no energy, whatever the caller's memory held.
+        energies.fill(f64::NAN);
+        if let Some(forces) = &mut forces {
+            forces.fill(f64::NAN);
+        }
         let request = EnergyRequest {
             struct_size: size_of::<EnergyRequest>() as u64,
             positions: positions.as_ptr(),
@@ -123,8 +128,11 @@ impl PluginEnergy {
             unsafe { (self.instance.table().compute)(energy, &request) }
         })?;
         let refused = energies.iter().filter(|energy| energy.is_nan()).count() as u64;
-        let reason = host::take_message();
-        if refused > 0 && !reason.is_empty() {
+        let mut reason = host::take_message();
+        if refused > 0 {
+            if reason.is_empty() {
+                reason = "it gives no reason".into();
+            }
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
             let known = refusals.get_or_insert_with(|| Refusals { count: 0, reason });
             known.count += refused;
@@ -183,5 +191,54 @@ impl Energy for PluginEnergy {
         forces: &mut [f64],
     ) -> Result<(), EnergyError> {
         self.compute(positions, energies, Some(forces))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regflow_plugin::energy::table;
+    use regflow_plugin::{Batch, EnergySource};
+
+    /// Writes the energy, and no forces, of the first configuration only, and says nothing.
+    struct Idle;
+
+    impl EnergySource for Idle {
+        type Config = std::collections::BTreeMap<String, f64>;
+        type Context = ();
+        const NAME: &'static str = "idle";
+        const DESCRIPTION: &'static str = "Leaves most energies as they are";
+
+        fn build(_config: Self::Config) -> regflow_plugin::Result<Self> {
+            Ok(Idle)
+        }
+
+        fn n_atoms(&self) -> usize {
+            1
+        }
+
+        fn context(&self) -> regflow_plugin::Result<()> {
+            Ok(())
+        }
+
+        fn compute(&self, _context: &mut (), batch: &mut Batch<'_>) -> regflow_plugin::Result<()> {
+            *batch.configuration(0).energy = 3.0;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_plugin_does_not_write_is_no_energy() {
+        let plugin = Plugin::<PluginEnergy>::of_table(table::<Idle>());
+        let energy = plugin.build("").unwrap();
+        let (mut energies, mut forces) = ([1.0; 3], [1.0; 9]);
+        energy
+            .call(&[0.0; 9], &mut energies, Some(&mut forces))
+            .unwrap();
+        assert_eq!(energies[0], 3.0);
+        assert!(energies[1..].iter().chain(&forces).all(|x| x.is_nan()));
+        let refusals = energy.refusals().unwrap();
+        let expected = (2, "it gives no reason");
+        assert_eq!((refusals.count, refusals.reason.as_str()), expected);
     }
 }

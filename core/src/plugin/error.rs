@@ -370,6 +370,20 @@ pub enum PluginError {
         /// The type found.
         found: DType,
     },
+    /// A tensor on another device than that of the parameters.
+    #[error("plugin `{plugin}`, {action}: {what} is on device {found}, expected {expected}")]
+    Device {
+        /// The plugin.
+        plugin: String,
+        /// The function called.
+        action: &'static str,
+        /// Which tensor.
+        what: &'static str,
+        /// The device needed.
+        expected: String,
+        /// The device found.
+        found: String,
+    },
     /// A result that is no finite number.
     #[error(
         "plugin `{plugin}`, {action}: {what} is not finite in {count} places (first in row {row})"

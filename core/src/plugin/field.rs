@@ -5,9 +5,9 @@ use super::check::{
     stirred, untrained, values, without_gradient,
 };
 use super::error::{CheckError, PluginError};
-use super::features::{Call, Space};
+use super::features::{Built, Call, Space};
 use super::host::Lent;
-use super::kind::{Checked, Instance, Kind, Plugin, Setup};
+use super::kind::{Checked, Kind, Plugin};
 use super::parameters::Parameters;
 use super::{Feature, FeatureKind, Molecule, PluginInfo};
 use crate::tensor::{DType, Device, Tensor};
@@ -17,8 +17,7 @@ use std::f64::consts::TAU;
 /// A velocity field built from a plugin: `dx/dt = v(x, t)` carries prior points (t = 0) to data points (t = 1). Usable from
 /// several threads at once.
 pub struct Field {
-    instance: Instance<Field>,
-    space: Space,
+    built: Built<Field>,
 }
 
 impl Kind for Field {
@@ -76,14 +75,8 @@ impl Plugin<Field> {
         molecule: &Molecule,
         parameters: &mut Parameters,
     ) -> Result<Field, PluginError> {
-        let space = Space::new(features, parameters);
-        let setup = Setup {
-            features,
-            molecule: Some(molecule),
-            parameters: Some(parameters),
-        };
-        let instance = self.create(config, setup)?;
-        Ok(Field { instance, space })
+        let built = Built::new(self, config, features, molecule, parameters)?;
+        Ok(Field { built })
     }
 
     /// Builds the field with parameters of its own, changes them at random, and checks it in f64; a plugin that refuses f64 is
@@ -104,7 +97,7 @@ impl Plugin<Field> {
                 self.build(config, features, molecule, parameters)
             })?;
             let field = self.build(config, features, molecule, &mut parameters.detached())?;
-            let x = example_points(&field.space)?;
+            let x = example_points(field.space())?;
             let mut report = field.check(&x)?;
             let field = self.build(config, features, molecule, &mut parameters)?;
             let t = times(x.dims()[0], dtype)?;
@@ -129,34 +122,42 @@ fn times(n: usize, dtype: DType) -> Result<Tensor, PluginError> {
 
 impl std::fmt::Debug for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.instance.fmt(f)
+        self.built.instance.fmt(f)
     }
 }
 
 impl Field {
     /// The plugin.
     pub fn info(&self) -> &PluginInfo {
-        self.instance.info()
+        self.built.instance.info()
+    }
+
+    fn space(&self) -> &Space {
+        &self.built.space
     }
 
     /// Number of features D.
     pub fn n_features(&self) -> usize {
-        self.space.dimension()
+        self.space().dimension()
     }
 
     /// Kind of each feature.
     pub fn kinds(&self) -> &[FeatureKind] {
-        &self.space.kinds
+        &self.space().kinds
     }
 
     /// Element type of x, t and v, that of the parameters.
     pub fn dtype(&self) -> DType {
-        self.space.dtype
+        self.space().dtype
     }
 
     /// Whether [`Field::velocity_and_divergence`] is there.
     pub fn has_divergence(&self) -> bool {
-        self.instance.table().velocity_and_divergence.is_some()
+        self.built
+            .instance
+            .table()
+            .velocity_and_divergence
+            .is_some()
     }
 
     /// v(x, t) `[B, D]` at x `[B, D]` and t, `[B]` or one number `[]` for all rows.
@@ -165,17 +166,18 @@ impl Field {
     /// x or t of another shape or dtype; an error or panic of the plugin; a result of a wrong shape or dtype. Values are not
     /// looked at: they may be infinite or NaN.
     pub fn velocity(&self, x: &Tensor, t: &Tensor) -> Result<Tensor, PluginError> {
-        let call = self.called("velocity");
+        let call = self.built.called("velocity");
         let shape = self.inputs(call, x, t)?;
         let (x, t) = (Lent::new(x), Lent::new(t));
-        let mut v = std::ptr::null_mut();
-        self.instance.call(call.action, |field| {
-            // SAFETY: the instance is alive, the inputs are lent for the call, the output is writable.
-            unsafe { (self.instance.table().velocity)(field, x.handle(), t.handle(), &mut v) }
-        })?;
-        // SAFETY: on success it carries a reference for us.
-        let [v] = unsafe { call.take([v]) }?;
-        call.expect("its output", &v, &shape, self.dtype())?;
+        let function = self.built.instance.table().velocity;
+        // SAFETY: the instance is alive, the inputs are lent for the call, the output is writable, and carries a reference for
+        // us on success.
+        let [v] = unsafe {
+            self.built.outputs(call, |field, [v]| {
+                function(field, x.handle(), t.handle(), v)
+            })
+        }?;
+        call.expect("its output", &v, &shape)?;
         Ok(v)
     }
 
@@ -188,39 +190,31 @@ impl Field {
         x: &Tensor,
         t: &Tensor,
     ) -> Result<(Tensor, Tensor), PluginError> {
-        let call = self.called("velocity_and_divergence");
-        let Some(function) = self.instance.table().velocity_and_divergence else {
+        let call = self.built.called("velocity_and_divergence");
+        let Some(function) = self.built.instance.table().velocity_and_divergence else {
             return Err(self
                 .info()
                 .failed(call.action, "the field has no divergence"));
         };
         let shape = self.inputs(call, x, t)?;
         let (x, t) = (Lent::new(x), Lent::new(t));
-        let (mut v, mut divergence) = (std::ptr::null_mut(), std::ptr::null_mut());
-        self.instance.call(call.action, |field| {
-            // SAFETY: the instance is alive, the inputs are lent for the call, both outputs are writable.
-            unsafe { function(field, x.handle(), t.handle(), &mut v, &mut divergence) }
-        })?;
-        // SAFETY: on success both carry a reference for us.
-        let [v, divergence] = unsafe { call.take([v, divergence]) }?;
-        call.expect("its output", &v, &shape, self.dtype())?;
-        let divergence = call.numbers("its divergence", &divergence, shape[0], self.dtype())?;
+        // SAFETY: as for `velocity`, with two outputs.
+        let [v, divergence] = unsafe {
+            self.built.outputs(call, |field, [v, divergence]| {
+                function(field, x.handle(), t.handle(), v, divergence)
+            })
+        }?;
+        call.expect("its output", &v, &shape)?;
+        let divergence = call.numbers("its divergence", &divergence, shape[0])?;
         Ok((v, divergence))
-    }
-
-    fn called(&self, action: &'static str) -> Call<'_> {
-        Call {
-            info: self.info(),
-            action,
-        }
     }
 
     fn inputs(&self, call: Call<'_>, x: &Tensor, t: &Tensor) -> Result<[usize; 2], PluginError> {
         let batch = x.dims().first().copied().unwrap_or(0);
         let shape = [batch, self.n_features()];
-        call.expect("x", x, &shape, self.dtype())?;
+        call.expect("x", x, &shape)?;
         let of_t: &[usize] = if t.rank() == 0 { &[] } else { &shape[..1] };
-        call.expect("t", t, of_t, self.dtype())?;
+        call.expect("t", t, of_t)?;
         Ok(shape)
     }
 
@@ -234,10 +228,12 @@ impl Field {
         let (rows, n_features) = (x.dims()[0], self.n_features());
         let t = times(rows, self.dtype())?;
         let v = values(&self.velocity(x, &t)?)?;
-        self.called("velocity").finite("its output", &v, rows)?;
+        self.built
+            .called("velocity")
+            .finite("its output", &v, rows)?;
         let tolerances = Tolerances::new(self.dtype(), &v);
         let change =
-            |v: &[f64], from: &[f64]| largest(&self.space, v.iter().zip(from).map(|(a, b)| a - b));
+            |v: &[f64], from: &[f64]| largest(self.space(), v.iter().zip(from).map(|(a, b)| a - b));
         let same = |how, (feature, found): (usize, f64)| {
             if found <= tolerances.close {
                 return Ok(found);
@@ -273,7 +269,7 @@ impl Field {
                 let mut turned = values(x)?;
                 let column = turned.iter_mut().skip(column).step_by(n_features);
                 column.for_each(|x| *x += if *x > 0.0 { -TAU } else { TAU });
-                let turned = self.points(turned)?;
+                let turned = self.points(turned, rows)?;
                 let turned = values(&self.velocity(&turned, &t)?)?;
                 let change = change(&turned, &v);
                 period = period.max(same("after a turn of a circular feature", change)?);
@@ -284,7 +280,7 @@ impl Field {
         if self.has_divergence() {
             let (again, divergence) = self.velocity_and_divergence(x, &t)?;
             let (again, divergence) = (values(&again)?, values(&divergence)?);
-            let call = self.called("velocity_and_divergence");
+            let call = self.built.called("velocity_and_divergence");
             call.finite("its divergence", &divergence, rows)?;
             same("with a divergence instead of without", change(&again, &v))?;
             let tolerance = tolerances.derivatives(n_features);
@@ -309,8 +305,8 @@ impl Field {
         })
     }
 
-    fn points(&self, values: Vec<f64>) -> Result<Tensor, PluginError> {
-        let shape = (values.len() / self.n_features(), self.n_features());
+    fn points(&self, values: Vec<f64>, rows: usize) -> Result<Tensor, PluginError> {
+        let shape = (rows, self.n_features());
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.dtype())?)
     }
 
@@ -321,15 +317,15 @@ impl Field {
         t: &Tensor,
         step: f64,
     ) -> Result<Vec<f64>, PluginError> {
-        let n_features = self.n_features();
+        let (rows, n_features) = (x.dims()[0], self.n_features());
         let points = values(x)?;
-        let mut sums = vec![0.0; points.len() / n_features];
+        let mut sums = vec![0.0; rows];
         for column in 0..n_features {
             let at = |sign: f64| -> Result<[Vec<f64>; 2], PluginError> {
                 let mut moved = points.clone();
                 let entries = moved.iter_mut().skip(column).step_by(n_features);
                 entries.for_each(|x| *x += sign * step);
-                let moved = self.points(moved)?;
+                let moved = self.points(moved, rows)?;
                 // In f32 the step that was really made differs from the one asked for.
                 Ok([values(&moved)?, values(&self.velocity(&moved, t)?)?])
             };
@@ -340,5 +336,47 @@ impl Field {
             }
         }
         Ok(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regflow_plugin::{Error, ParameterBuilder, Tensor as Handle};
+
+    /// Nothing moves.
+    struct Still;
+
+    impl regflow_plugin::Field for Still {
+        type Config = std::collections::BTreeMap<String, f64>;
+        const NAME: &'static str = "still";
+        const DESCRIPTION: &'static str = "Nothing moves";
+        const CIRCULAR: bool = true;
+        const DIVERGENCE: bool = true;
+
+        fn build(_: Self::Config, _: &[Feature], _: &ParameterBuilder<'_>) -> Result<Self, Error> {
+            Ok(Still)
+        }
+
+        fn velocity(&self, x: &Handle, _: &Handle) -> Result<Handle, Error> {
+            x.affine(0.0, 0.0)
+        }
+
+        fn velocity_and_divergence(
+            &self,
+            x: &Handle,
+            t: &Handle,
+        ) -> Result<(Handle, Handle), Error> {
+            Ok((x.affine(0.0, 0.0)?, t.affine(0.0, 0.0)?))
+        }
+    }
+
+    #[test]
+    fn a_field_without_features_is_checked() {
+        let plugin = Plugin::<Field>::of_table(regflow_plugin::field::table::<Still>());
+        for features in [Vec::new(), example_features(true)] {
+            let report = plugin.check("", &features, &example_molecule()).unwrap();
+            assert_eq!(report.divergence, Some(0.0));
+        }
     }
 }

@@ -5,9 +5,9 @@ use super::check::{
     in_double_or_single, largest_difference, stirred, untrained, values, without_gradient,
 };
 use super::error::{CheckError, PluginError};
-use super::features::{Call, Space};
+use super::features::{Built, Space};
 use super::host::Lent;
-use super::kind::{Checked, Instance, Kind, Plugin, Setup};
+use super::kind::{Checked, Kind, Plugin};
 use super::parameters::Parameters;
 use super::{Feature, FeatureKind, Molecule, PluginInfo};
 use crate::tensor::{DType, Device, Tensor};
@@ -16,8 +16,7 @@ use regflow_plugin::flow::{FLOW_CIRCULAR, FlowTable, table};
 
 /// A flow built from a plugin: an invertible map of features. Usable from several threads at once.
 pub struct Flow {
-    instance: Instance<Flow>,
-    space: Space,
+    built: Built<Flow>,
 }
 
 impl Kind for Flow {
@@ -57,14 +56,8 @@ impl Plugin<Flow> {
         molecule: &Molecule,
         parameters: &mut Parameters,
     ) -> Result<Flow, PluginError> {
-        let space = Space::new(features, parameters);
-        let setup = Setup {
-            features,
-            molecule: Some(molecule),
-            parameters: Some(parameters),
-        };
-        let instance = self.create(config, setup)?;
-        Ok(Flow { instance, space })
+        let built = Built::new(self, config, features, molecule, parameters)?;
+        Ok(Flow { built })
     }
 
     /// Builds the flow with parameters of its own, changes them at random, and checks it in f64; a plugin that refuses f64
@@ -83,7 +76,7 @@ impl Plugin<Flow> {
                 self.build(config, features, molecule, parameters)
             })?;
             let flow = self.build(config, features, molecule, &mut parameters.detached())?;
-            let x = example_points(&flow.space)?;
+            let x = example_points(flow.space())?;
             let mut report = check_flow(&flow, &x)?;
             let flow = self.build(config, features, molecule, &mut parameters)?;
             let ((y, log_det), (back, log_det_back)) = (flow.forward(&x)?, flow.inverse(&x)?);
@@ -96,29 +89,33 @@ impl Plugin<Flow> {
 
 impl std::fmt::Debug for Flow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.instance.fmt(f)
+        self.built.instance.fmt(f)
     }
 }
 
 impl Flow {
     /// The plugin.
     pub fn info(&self) -> &PluginInfo {
-        self.instance.info()
+        self.built.instance.info()
+    }
+
+    fn space(&self) -> &Space {
+        &self.built.space
     }
 
     /// Number of features D.
     pub fn n_features(&self) -> usize {
-        self.space.dimension()
+        self.space().dimension()
     }
 
     /// Kind of each feature.
     pub fn kinds(&self) -> &[FeatureKind] {
-        &self.space.kinds
+        &self.space().kinds
     }
 
     /// Element type of x, that of the parameters.
     pub fn dtype(&self) -> DType {
-        self.space.dtype
+        self.space().dtype
     }
 
     /// Prior to data: x0 `[B, D]` to x1 `[B, D]` and `log |det d x1 / d x0|` `[B]`, which is always f64.
@@ -127,7 +124,7 @@ impl Flow {
     /// x of another shape or dtype; an error or panic of the plugin; a result of a wrong shape or dtype. Values are not
     /// looked at: they may be infinite or NaN.
     pub fn forward(&self, x: &Tensor) -> Result<(Tensor, Tensor), PluginError> {
-        self.map("forward", self.instance.table().forward, x)
+        self.map("forward", self.built.instance.table().forward, x)
     }
 
     /// Data to prior: x1 `[B, D]` to x0 `[B, D]` and `log |det d x0 / d x1|` `[B]`, which is always f64.
@@ -135,7 +132,7 @@ impl Flow {
     /// # Errors
     /// As for [`Flow::forward`].
     pub fn inverse(&self, x: &Tensor) -> Result<(Tensor, Tensor), PluginError> {
-        self.map("inverse", self.instance.table().inverse, x)
+        self.map("inverse", self.built.instance.table().inverse, x)
     }
 
     fn map(
@@ -149,24 +146,20 @@ impl Flow {
         ) -> i32,
         x: &Tensor,
     ) -> Result<(Tensor, Tensor), PluginError> {
-        let call = Call {
-            info: self.info(),
-            action,
-        };
-        let dtype = self.dtype();
+        let call = self.built.called(action);
         let batch = x.dims().first().copied().unwrap_or(0);
         let shape = [batch, self.n_features()];
-        call.expect("x", x, &shape, dtype)?;
+        call.expect("x", x, &shape)?;
         let x = Lent::new(x);
-        let (mut y, mut log_det) = (std::ptr::null_mut(), std::ptr::null_mut());
-        self.instance.call(action, |flow| {
-            // SAFETY: the instance is alive, the input is lent for the call, both outputs are writable.
-            unsafe { function(flow, x.handle(), &mut y, &mut log_det) }
-        })?;
-        // SAFETY: on success both carry a reference for us.
-        let [y, log_det] = unsafe { call.take([y, log_det]) }?;
-        call.expect("its output", &y, &shape, dtype)?;
-        let log_det = call.numbers("its log-determinant", &log_det, batch, dtype)?;
+        // SAFETY: the instance is alive, the input is lent for the call, both outputs are writable, and carry a reference for
+        // us on success.
+        let [y, log_det] = unsafe {
+            self.built.outputs(call, |flow, [y, log_det]| {
+                function(flow, x.handle(), y, log_det)
+            })
+        }?;
+        call.expect("its output", &y, &shape)?;
+        let log_det = call.numbers("its log-determinant", &log_det, batch)?;
         Ok((y, log_det))
     }
 }
@@ -213,16 +206,13 @@ pub fn check_flow(flow: &Flow, x: &Tensor) -> Result<CheckReport, PluginError> {
         ("forward", &image, &log_dets),
         ("inverse", &back, &log_dets_back),
     ] {
-        let call = Call {
-            info: flow.info(),
-            action,
-        };
+        let call = flow.built.called(action);
         call.finite("its output", output, log_dets.len())?;
         call.finite("its log-determinant", log_dets, log_dets.len())?;
     }
 
     let tolerances = Tolerances::new(flow.dtype(), &points);
-    let (feature, round_trip) = largest_difference(&flow.space, &back, &points);
+    let (feature, round_trip) = largest_difference(flow.space(), &back, &points);
     if round_trip > tolerances.close {
         return fails(CheckError::RoundTrip {
             feature,
@@ -237,7 +227,7 @@ pub fn check_flow(flow: &Flow, x: &Tensor) -> Result<CheckReport, PluginError> {
         let alone = x.narrow(0, row, 1)?;
         let single = values(&flow.forward(&alone)?.0)?;
         let row = row * n_features..(row + 1) * n_features;
-        let (_, difference) = largest_difference(&flow.space, &single, &image[row.clone()]);
+        let (_, difference) = largest_difference(flow.space(), &single, &image[row.clone()]);
         if difference > tolerances.close {
             return fails(CheckError::Batch { found: difference });
         }

@@ -32,11 +32,12 @@ thread_local! {
 
 /// Takes this thread's message.
 pub(super) fn take_message() -> String {
-    MESSAGE.take()
+    MESSAGE.try_with(RefCell::take).unwrap_or_default()
 }
 
-pub(super) fn set_message(message: String) {
-    MESSAGE.replace(message);
+fn set_message(message: String) {
+    // The slot is gone while a thread ends: then the status alone has to do.
+    let _ = MESSAGE.try_with(|slot| slot.replace(message));
 }
 
 /// The table for `device`. Tables live as long as the process, one per device, because plugins may keep tensors.
@@ -121,7 +122,8 @@ unsafe fn slice<'a, T>(ptr: *const T, len: u64) -> &'a [T] {
     unsafe { std::slice::from_raw_parts(ptr, len as usize) }
 }
 
-fn guard(body: impl FnOnce() -> Result<(), String>) -> i32 {
+/// Runs what a plugin called; an error or a panic becomes a status, with its message in this thread's slot.
+pub(super) fn guard(body: impl FnOnce() -> Result<(), String>) -> i32 {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => STATUS_OK,
         Ok(Err(message)) => {
@@ -250,8 +252,8 @@ fn lengths(dims: &[u64]) -> Vec<usize> {
     dims.iter().map(|&n| n as usize).collect()
 }
 
-fn count<T: WithDType>(dims: &[usize]) -> Result<usize, String> {
-    tensor::check_shape("a new tensor", dims, T::DTYPE).map_err(|error| error.to_string())
+fn count<T: WithDType>(dims: &[usize], device: &Device) -> Result<usize, String> {
+    tensor::check_shape("a new tensor", dims, T::DTYPE, device).map_err(|error| error.to_string())
 }
 
 unsafe extern "C" fn from_host(
@@ -270,7 +272,7 @@ unsafe extern "C" fn from_host(
         device: &Device,
     ) -> Result<Tensor, String> {
         // SAFETY: by contract.
-        let values = unsafe { slice(data.cast::<T>(), count::<T>(dims)? as u64) };
+        let values = unsafe { slice(data.cast::<T>(), count::<T>(dims, device)? as u64) };
         Tensor::from_slice(values, dims, device).map_err(|error| error.to_string())
     }
     guard(|| {
@@ -359,7 +361,8 @@ unsafe extern "C" fn parameter(
             abi::INIT_UNIFORM => Init::Uniform { bound: value },
             other => return Err(format!("unknown kind of first values {other}")),
         };
-        count::<f64>(&dims)?;
+        // First values are drawn on the CPU, whatever the device.
+        count::<f64>(&dims, &Device::Cpu)?;
         if !build.asked.insert(name.clone()) {
             return Err(ParameterError::Twice { name }.to_string());
         }
@@ -375,7 +378,9 @@ unsafe extern "C" fn parameter(
 
 unsafe extern "C" fn last_error(_context: *mut HostContext) -> Str {
     // The text stays where it is until the next call of this thread replaces it.
-    MESSAGE.with_borrow(|message| Str::new(message))
+    MESSAGE
+        .try_with(|message| Str::new(&message.borrow()))
+        .unwrap_or(Str::new(""))
 }
 
 unsafe extern "C" fn set_error(_context: *mut HostContext, message: Str) {

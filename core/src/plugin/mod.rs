@@ -35,7 +35,6 @@ mod flow;
 mod host;
 mod kind;
 mod library;
-mod memory;
 mod parameters;
 mod registry;
 mod target;

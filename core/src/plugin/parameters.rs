@@ -1,8 +1,7 @@
 //! The parameters of a flow: ordered by the plugin's requests, kept by name.
 
 use super::error::ParameterError;
-use super::memory;
-use crate::math::{Purpose, Streams};
+use crate::math::{Purpose, Streams, memory};
 use crate::tensor::{DType, Device, Tensor, Var};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -212,7 +211,7 @@ impl Parameters {
     fn first(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Tensor, ParameterError> {
         let Some(stored) = &mut self.stored else {
             let held = self.n_values();
-            let size = size_of(name, shape, held, memory::available())?;
+            let size = size_of(name, shape, [held, self.len()], memory::available())?;
             let mut values = Vec::new();
             values
                 .try_reserve_exact(size)
@@ -267,18 +266,23 @@ fn tensor_error(name: &str, error: &crate::tensor::Error) -> ParameterError {
 /// f32, and the first value in f64.
 const BYTES_PER_VALUE: u128 = 5 * 4 + 8;
 
-/// Number of values of a new parameter beside `held` others, unless that is more than memory can hold.
+/// Bytes per tensor of an architecture besides its values: the names and the handles of the same five tensors. Without them,
+/// any number of empty ones would be free.
+const BYTES_PER_TENSOR: u128 = 2048;
+
+/// Number of values of a new parameter beside `held` others in `tensors`, unless that is more than memory can hold.
 fn size_of(
     name: &str,
     shape: &[usize],
-    held: usize,
+    [held, tensors]: [usize; 2],
     available: Option<u64>,
 ) -> Result<usize, ParameterError> {
     let size = shape
         .iter()
         .try_fold(1usize, |size, &side| size.checked_mul(side))
         .ok_or_else(|| too_large(name, shape, held, available))?;
-    let needed = (size as u128 + held as u128) * BYTES_PER_VALUE;
+    let needed =
+        (size as u128 + held as u128) * BYTES_PER_VALUE + (tensors as u128 + 1) * BYTES_PER_TENSOR;
     match available {
         Some(available) if needed > u128::from(available) => {
             Err(too_large(name, shape, held, Some(available)))
@@ -426,9 +430,13 @@ mod tests {
             );
         }
         assert_eq!(store.len(), 1);
-        assert_eq!(size_of("x", &[100], 0, Some(2800)), Ok(100));
-        assert!(size_of("x", &[101], 0, Some(2800)).is_err());
-        assert!(size_of("x", &[100], 1, Some(2800)).is_err());
-        assert_eq!(size_of("x", &[101], 0, None), Ok(101));
+        let room = Some(2800 + 2048);
+        assert_eq!(size_of("x", &[100], [0, 0], room), Ok(100));
+        assert!(size_of("x", &[101], [0, 0], room).is_err());
+        assert!(size_of("x", &[100], [1, 0], room).is_err());
+        assert_eq!(size_of("x", &[101], [0, 0], None), Ok(101));
+        // Empty ones are not free.
+        assert_eq!(size_of("x", &[0], [0, 1], room), Ok(0));
+        assert!(size_of("x", &[0], [0, 2], room).is_err());
     }
 }

@@ -4,7 +4,7 @@ use super::error::{Candidate, LibraryError, PluginError};
 use super::kind::{AnyPlugin, Kind, Plugin, is_name};
 use super::library::{Library, debug};
 use super::{KINDS, Origin, PluginInfo};
-use regflow_plugin::abi::Table;
+use regflow_plugin::abi::{PluginTable, Table};
 use std::env::consts::DLL_SUFFIX;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -12,15 +12,42 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 /// Folders to look in before the folder of the library.
 const PATH_VARIABLE: &str = "REGFLOW_PLUGIN_PATH";
 
+/// What is linked in, and what of it cannot be used.
+struct LinkedIn {
+    libraries: Vec<Library>,
+    refused: Vec<Candidate>,
+}
+
+impl LinkedIn {
+    /// # Safety
+    /// Null, or tables of any version of the interface that live as long as the process.
+    unsafe fn of_tables(tables: impl IntoIterator<Item = *const PluginTable>) -> LinkedIn {
+        let mut found = LinkedIn {
+            libraries: Vec::new(),
+            refused: Vec::new(),
+        };
+        for table in tables {
+            // SAFETY: by contract.
+            match unsafe { Library::of_table(table) } {
+                Ok(library) => found.libraries.push(library),
+                Err(reason) => found.refused.push(Candidate {
+                    place: Origin::LinkedIn.to_string(),
+                    reason,
+                }),
+            }
+        }
+        found
+    }
+}
+
+static LINKED_IN: LazyLock<LinkedIn> = LazyLock::new(|| {
+    let tables = regflow_standard::plugin_tables().into_iter();
+    // SAFETY: tables that `plugin!` made.
+    unsafe { LinkedIn::of_tables(tables.map(std::ptr::from_ref)) }
+});
+
 fn linked_in() -> Vec<AnyPlugin> {
-    static LIBRARIES: LazyLock<Vec<Library>> = LazyLock::new(|| {
-        let tables = regflow_standard::plugin_tables().into_iter();
-        tables
-            // SAFETY: a table that `plugin!` made.
-            .filter_map(|table| unsafe { Library::of_table(table) }.ok())
-            .collect()
-    });
-    let libraries = LIBRARIES.iter();
+    let libraries = LINKED_IN.libraries.iter();
     libraries
         .flat_map(|library| library.plugins(Origin::LinkedIn))
         .collect()
@@ -180,9 +207,10 @@ fn search_name(code: u32, kind: &'static str, name: &str) -> Result<AnyPlugin, P
     }
     // What the caller named by a path before is his to use by name, the last one first, but hides nothing.
     let opened = || of_files(&Library::opened()).into_iter().rfind(is_it);
-    let plugin = known
-        .or_else(opened)
-        .ok_or_else(|| not_found(code, kind, name, candidates))?;
+    let plugin = known.or_else(opened).ok_or_else(|| {
+        candidates.extend_from_slice(&LINKED_IN.refused);
+        not_found(code, kind, name, candidates)
+    })?;
     debug(|| format!("{kind} `{name}`: {}", plugin.info.origin));
     Ok(plugin)
 }
@@ -369,10 +397,14 @@ mod tests {
         let codes: Vec<u32> = KINDS.iter().map(|kind| kind.code).collect();
         assert_eq!(codes, known);
         assert!(codes.is_sorted_by(|a, b| a < b));
-        for table in regflow_standard::plugin_tables() {
-            // SAFETY: a table that `plugin!` made.
-            assert!(unsafe { Library::of_table(table) }.is_ok());
-        }
+        assert_eq!(LINKED_IN.refused, []);
+        // SAFETY: null is allowed.
+        let broken = unsafe { LinkedIn::of_tables([std::ptr::null()]) };
+        assert!(broken.libraries.is_empty());
+        assert!(matches!(
+            &broken.refused[..],
+            [Candidate { place, reason: LibraryError::Start { .. } }] if place == "linked in"
+        ));
         assert_eq!(describe("ot").unwrap().kind, "target");
         assert!(
             describe("nothing")

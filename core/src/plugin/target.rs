@@ -8,13 +8,13 @@ use super::{FeatureKind, PluginInfo};
 use crate::math::angle::wrap_single;
 use rand::RngExt;
 use rand_distr::StandardNormal;
-use regflow_plugin::abi::{STATUS_ERROR, STATUS_OK};
+use regflow_plugin::abi::{self, Grown};
 use regflow_plugin::target::{PairBatch, PairRequest, TargetTable};
 use std::f64::consts::{PI, TAU};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// A target source built from a plugin. Usable from several threads at once.
 pub struct Target {
@@ -213,10 +213,15 @@ impl Target {
             // SAFETY: the instance is alive, and everything that the request points to outlives the call.
             unsafe { (self.instance.table().pair)(target, &request) }
         });
-        let (taken, failure) = desk
-            .taken
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let (taken, failure) = match desk.taken.into_inner() {
+            Ok(done) => done,
+            // The plugin may have gone on as if nothing were wrong.
+            Err(_) => {
+                return Err(self
+                    .info()
+                    .failed("pair", "a panic in the host, which took its pairs"));
+            }
+        };
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -254,21 +259,20 @@ unsafe extern "C" fn report(data: *mut c_void, fraction: f64) -> i32 {
 }
 
 unsafe extern "C" fn give(data: *mut c_void, pairs: *const PairBatch) -> i32 {
-    // SAFETY: `data` points to the desk of the running call.
-    let desk = unsafe { &*data.cast::<Desk<'_>>() };
-    let mut taken = desk.taken.lock().unwrap_or_else(PoisonError::into_inner);
-    let (pairs_so_far, failure) = &mut *taken;
-    if failure.is_none() {
-        // SAFETY: the plugin passes a batch whose arrays are as long as it says.
-        *failure = unsafe { pairs_so_far.take(desk, pairs) }.err();
-    }
-    match failure {
-        None => STATUS_OK,
-        Some(failure) => {
-            host::set_message(failure.to_string());
-            STATUS_ERROR
+    host::guard(|| {
+        // SAFETY: `data` points to the desk of the running call.
+        let desk = unsafe { &*data.cast::<Desk<'_>>() };
+        // After a panic, which left the pairs half taken, the lock is poisoned for good.
+        let mut taken = desk.taken.lock().map_err(|error| error.to_string())?;
+        let (pairs_so_far, failure) = &mut *taken;
+        if failure.is_none() {
+            // SAFETY: the plugin passes a batch whose arrays are as long as it says.
+            *failure = unsafe { pairs_so_far.take(desk, pairs) }.err();
         }
-    }
+        failure
+            .as_ref()
+            .map_or(Ok(()), |failure| Err(failure.to_string()))
+    })
 }
 
 /// Pairs that were given.
@@ -294,21 +298,11 @@ impl Taken {
             expected,
             found,
         };
-        let needed = size_of::<PairBatch>() as u64;
         // SAFETY: by contract.
-        let size = match unsafe { pairs.cast::<u64>().as_ref() } {
-            Some(size) => *size,
-            None => 0,
-        };
-        if size < needed {
-            return Err(wrong(
-                "bytes of a batch",
-                format!("at least {needed}"),
-                size.to_string(),
-            ));
-        }
-        // SAFETY: complete.
-        let batch = unsafe { &*pairs };
+        let batch = unsafe { abi::read(pairs) }.map_err(|size| {
+            let expected = format!("at least {}", PairBatch::FIRST_SIZE);
+            wrong("bytes of a batch", expected, size.to_string())
+        })?;
         let left = desk.count - self.n;
         let n = usize::try_from(batch.n).unwrap_or(usize::MAX);
         if n > left {
@@ -407,8 +401,12 @@ impl Taken {
                 has(!values.is_null()),
             ));
         }
+        if !values.is_aligned() {
+            let expected = format!("an address that is a multiple of {}", align_of::<T>());
+            return Err(wrong(what, expected, format!("{values:p}")));
+        }
         if !values.is_null() {
-            // SAFETY: by contract.
+            // SAFETY: by contract, and aligned.
             let new = unsafe { std::slice::from_raw_parts(values, len) };
             array.get_or_insert_default().extend_from_slice(new);
         }
@@ -456,5 +454,69 @@ impl Desk<'_> {
                 row: first + place / width,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regflow_plugin::abi::{STATUS_ERROR, STATUS_OK};
+
+    #[test]
+    fn batches_are_taken_as_their_maker_has_them() {
+        let plugin = crate::plugin::find::<Target>("ot").unwrap();
+        let (x, kinds) = ([0.5f32, 1.5, 2.5], [FeatureKind::Real]);
+        let task = Task::new(&x, &x, &kinds, 0);
+        let desk = || Desk {
+            plugin: plugin.info(),
+            task: &task,
+            count: 3,
+            n1: 3,
+            stopped: AtomicBool::new(false),
+            taken: Mutex::default(),
+        };
+        let give = |desk: &Desk<'_>, batch: &PairBatch| {
+            // SAFETY: the desk is alive, and the arrays have room for what is said.
+            let status = unsafe { give(std::ptr::from_ref(desk).cast_mut().cast(), batch) };
+            (status, host::take_message())
+        };
+        let rows = [2u32, 0, 1, 0];
+        let batch = |size: usize| PairBatch {
+            struct_size: size as u64,
+            n: 3,
+            x0: std::ptr::null(),
+            x1: std::ptr::null(),
+            rows: rows.as_ptr(),
+            log_q: std::ptr::null(),
+            log_det: std::ptr::null(),
+        };
+        for size in [PairBatch::FIRST_SIZE, size_of::<PairBatch>() + 8] {
+            let desk = desk();
+            assert_eq!(give(&desk, &batch(size)), (STATUS_OK, String::new()));
+            let taken = desk.taken.into_inner().unwrap().0;
+            assert_eq!(taken.rows, Some(vec![2, 0, 1]));
+        }
+        let (status, message) = give(&desk(), &batch(PairBatch::FIRST_SIZE - 8));
+        assert_eq!(status, STATUS_ERROR);
+        assert!(message.contains("at least 56, found 48"), "{message}");
+        let askew = PairBatch {
+            rows: rows.as_ptr().wrapping_byte_add(1),
+            ..batch(PairBatch::FIRST_SIZE)
+        };
+        let (status, message) = give(&desk(), &askew);
+        assert_eq!(status, STATUS_ERROR);
+        assert!(
+            message.contains("rows: expected an address that is a multiple of 4"),
+            "{message}"
+        );
+
+        // After a panic nothing more is taken.
+        let broken = desk();
+        let panics = || {
+            let _taken = broken.taken.lock().unwrap();
+            panic!("while pairs are taken");
+        };
+        std::thread::scope(|scope| assert!(scope.spawn(panics).join().is_err()));
+        assert_eq!(give(&broken, &batch(PairBatch::FIRST_SIZE)).0, STATUS_ERROR);
     }
 }

@@ -1,6 +1,6 @@
 //! A call of the operation table: inputs and attributes, checked against what the table says of the operation.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use regflow_plugin::abi::op::{AttributeKind, Dtype, Operation, Use, key};
 use regflow_plugin::{Attribute, Value};
 
@@ -87,7 +87,7 @@ impl<'a> Call<'a> {
                 *common = Some(found);
             }
             // Most results are as large as an input, which may be a view that takes no memory itself.
-            check_memory(self.op, tensor.elem_count(), found)?;
+            check_memory(self.op, tensor.elem_count(), found, tensor.device())?;
         }
         Ok(())
     }
@@ -205,7 +205,12 @@ impl<'a> Call<'a> {
 
     /// Whether a result of this shape and type can be made.
     pub(super) fn check_size(&self, shape: &[usize], dtype: DType) -> Result<(), TensorError> {
-        super::check_shape(self.op, shape, dtype).map(drop)
+        // The first input's device is that of all, and operations without inputs were refused before.
+        let device = self
+            .inputs
+            .first()
+            .map_or(&Device::Cpu, |input| input.device());
+        super::check_shape(self.op, shape, dtype, device).map(drop)
     }
 
     /// Names the operation in an error of the tensor library.

@@ -1,7 +1,7 @@
 //! Devices by name.
 
-use candle_core::Device;
 use candle_core::utils::cuda_is_available;
+use candle_core::{Device, DeviceLocation};
 
 use super::TensorError;
 
@@ -34,6 +34,15 @@ pub fn device(name: &str) -> Result<Device, TensorError> {
     })
 }
 
+/// The name of a device, as [`device`] takes it.
+pub fn device_name(device: &Device) -> String {
+    match device.location() {
+        DeviceLocation::Cpu => "cpu".into(),
+        DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +50,9 @@ mod tests {
     #[test]
     fn devices_by_name() {
         assert!(matches!(device("cpu"), Ok(Device::Cpu)));
+        for name in devices() {
+            assert_eq!(device_name(&device(&name).unwrap()), name);
+        }
         for name in ["gpu", "cuda", "cuda:", "cuda:x", "CPU", ""] {
             assert!(
                 matches!(device(name), Err(TensorError::UnknownDevice { .. })),
@@ -49,7 +61,10 @@ mod tests {
         }
         if !cuda_is_available() {
             let message = device("cuda:0").unwrap_err().to_string();
-            assert!(message.contains("--features cuda"), "{message}");
+            assert!(
+                message.contains("build with the feature `cuda`"),
+                "{message}"
+            );
         }
     }
 }

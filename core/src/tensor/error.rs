@@ -158,7 +158,7 @@ pub enum TensorError {
     },
     /// A GPU was asked for, but this build has no CUDA.
     #[error(
-        "device `{name}`: this build has no CUDA support; build with `--features cuda`, or use `cpu`"
+        "device `{name}`: this build has no CUDA support; build with the feature `cuda`, or use `cpu`"
     )]
     NoCuda {
         /// The name given.

@@ -23,7 +23,7 @@ mod size;
 mod tests;
 
 pub use candle_core::{DType, Device, Error, Result, Tensor, Var, WithDType};
-pub use device::{device, devices};
+pub use device::{device, device_name, devices};
 pub use error::TensorError;
 pub(crate) use gradients::Gradients;
 pub use size::{MAX_ENTRIES, check_shape};

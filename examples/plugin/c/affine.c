@@ -33,10 +33,9 @@ static void destroy(regflow_instance_t *instance) {
 
 static int32_t create(const regflow_build_info_t *info, regflow_instance_t **out) {
     const regflow_host_ops_t *host = info->host;
-    if (info->struct_size < sizeof *info || host->struct_size < sizeof *host) {
-        host->set_error(host->context, text("the host is older than this plugin"));
-        return REGFLOW_STATUS_ERROR;
-    }
+    /* Every host has what version 1.0 has. What came later would be asked for here, and so would an operation:
+     *     if (host->struct_size < offsetof(regflow_host_ops_t, later) + sizeof host->later) { set_error; return; }
+     *     if (host->op_supported(host->context, REGFLOW_OP_EXP) < 1) { set_error; return; } */
     affine_t *flow = calloc(1, sizeof *flow);
     if (flow == NULL) {
         host->set_error(host->context, text("out of memory"));

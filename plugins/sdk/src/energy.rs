@@ -1,8 +1,8 @@
 //! Energy sources: the trait that authors implement, and the table through which the host calls it.
 
-use crate::abi::{BuildInfo, InstanceHandle, TableHead, table};
+use crate::abi::{BuildInfo, InstanceHandle, TableHead, grown, table};
 use crate::error::{Error, Result};
-use crate::instance::{self, call, head, slice, whole};
+use crate::instance::{self, call, head, known, slice};
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,6 +21,7 @@ pub struct EnergyRequest {
     /// To be filled with forces -dU/dx in kJ/(mol nm), `[n, n_atoms, 3]`; null where they are not wanted.
     pub forces: *mut f64,
 }
+grown!(EnergyRequest, forces: *mut f64);
 
 /// One source of potential energies.
 #[repr(C)]
@@ -265,7 +266,7 @@ unsafe extern "C" fn compute<E: EnergySource>(
     // SAFETY: the host passes what `create::<E>` made and a valid request, whose pointers and lengths are valid for the call.
     unsafe {
         call::<Source<E>>(energy, |instance| {
-            let request = whole("request", request)?;
+            let request = known("request", request)?;
             let source = &instance.value;
             let (n, n_atoms) = (request.n as usize, source.n_atoms);
             if n == 0 {
@@ -415,7 +416,7 @@ mod tests {
             assert_eq!((table.compute)(instance, &request), STATUS_ERROR);
             let message = MESSAGE.take();
             assert!(
-                message.contains("32 bytes, expected at least 40"),
+                message.contains("32 bytes, version 1.0 of the plugin interface at least 40"),
                 "{message}"
             );
             (table.head.destroy)(instance);

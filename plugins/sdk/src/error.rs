@@ -38,14 +38,14 @@ pub enum Error {
         /// The shape found.
         found: Vec<usize>,
     },
-    /// The host passed less than this plugin needs.
+    /// The host passed less than hosts of version 1.0 have.
     #[error(
-        "the host's {what} has {found} bytes, expected at least {expected}: the plugin needs a newer host"
+        "the host's {what} has {found} bytes, version 1.0 of the plugin interface at least {expected}"
     )]
     Table {
         /// Which of its types.
         what: &'static str,
-        /// Bytes that this plugin knows of.
+        /// Bytes in version 1.0.
         expected: u64,
         /// Bytes that the host has.
         found: u64,

@@ -107,14 +107,7 @@ macro_rules! export {
         compile_error!("a RegFlow plugin must be built with panic = \"unwind\"");
 
         extern "C" fn __regflow_table() -> *const $crate::abi::PluginTable {
-            match ::std::panic::catch_unwind(plugin_table) {
-                Ok(table) => table,
-                Err(payload) => {
-                    // Dropping a payload can panic again.
-                    ::std::mem::forget(payload);
-                    ::std::ptr::null()
-                }
-            }
+            $crate::__private::exported(plugin_table)
         }
 
         /// The header that the host looks for.
@@ -141,7 +134,21 @@ pub mod private {
     pub use abi_stable::library::{CheckTypeLayout, LibHeader, RootModuleResult};
 
     use crate::abi::{PluginTable, RootModuleFields, RootModuleRef};
+    use crate::host;
     use abi_stable::prefix_type::{PrefixRefTrait, PrefixTypeTrait};
+
+    /// The table of a library, null if it cannot be made. From now on panics of this library come back as errors in silence.
+    pub fn exported(table: fn() -> &'static PluginTable) -> *const PluginTable {
+        host::silence();
+        match host::catch(table) {
+            Ok(table) => table,
+            Err(payload) => {
+                // Dropping a payload can panic again.
+                std::mem::forget(payload);
+                std::ptr::null()
+            }
+        }
+    }
 
     /// The root module around `table`.
     pub fn load_root(table: extern "C" fn() -> *const PluginTable) -> RootModuleResult {

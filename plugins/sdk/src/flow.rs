@@ -39,8 +39,8 @@ pub const FLOW_CIRCULAR: u64 = 1;
 /// identity is a good start. Circular features of x1 are angles, and any representative will do: the host wraps differences.
 ///
 /// The host checks, with randomly perturbed parameters, that `inverse(forward(x)) = x` and that the log-determinants
-/// agree with numerical ones, when a plugin is loaded for the first time and before training; and that every parameter has a
-/// gradient.
+/// agree with numerical ones, and that every parameter has a gradient: before it trains one, and when `bg-sample plugins` is given
+/// a library.
 pub trait Flow: Send + Sync + Sized + 'static {
     /// Configuration, read from JSON. Give every field a default and a doc comment (`#[serde(default)]`): the host shows
     /// them, and stores the complete configuration with a model. `#[serde(deny_unknown_fields)]` catches misspellings.

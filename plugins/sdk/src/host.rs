@@ -3,7 +3,38 @@
 use crate::abi::{self, HostOps, STATUS_ERROR, STATUS_OK, STATUS_PANIC, Str};
 use crate::error::{Error, Result};
 use crate::tensor::{Element, Tensor};
+use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+thread_local! {
+    /// Whether this thread runs what the host called.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that [`catch`] catches from writing to the standard error of the host's program: the host gets their text.
+/// For a library with a Rust runtime, and so a hook, of its own: in a program the hook is the program's.
+pub(crate) fn silence() {
+    static SILENCED: Once = Once::new();
+    SILENCED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.try_with(Cell::get).unwrap_or(false) {
+                before(panic);
+            }
+        }));
+    });
+}
+
+/// Runs `body`; a panic comes back as its payload.
+pub(crate) fn catch<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    // An operation of the host may call another instance's function.
+    let before = GUARDED.try_with(|guarded| guarded.replace(true));
+    let result = catch_unwind(AssertUnwindSafe(body));
+    let _ = GUARDED.try_with(|guarded| guarded.set(before.unwrap_or(false)));
+    result
+}
 
 /// The host's operations. The host keeps the table for as long as the process lives.
 #[derive(Clone, Copy)]
@@ -56,7 +87,7 @@ impl Host {
     pub(crate) fn guard(&self, body: impl FnOnce() -> Result<()>) -> i32 {
         // An author's error is turned into words, and dropped, inside as well: its `Display` and `Drop` may panic.
         let told = || body().map_err(|error| error.to_string());
-        match catch_unwind(AssertUnwindSafe(told)) {
+        match catch(told) {
             Ok(Ok(())) => STATUS_OK,
             Ok(Err(message)) => {
                 self.set_error(&message);

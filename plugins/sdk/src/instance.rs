@@ -1,6 +1,6 @@
 //! What all kinds have in common: the head of their tables, and building, calling and freeing behind the guard.
 
-use crate::abi::{BuildInfo, HostOps, InstanceHandle, STATUS_ERROR, Str, TableHead};
+use crate::abi::{self, BuildInfo, Grown, HostOps, InstanceHandle, STATUS_ERROR, Str, TableHead};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::feature::{Feature, FeatureKind, Molecule};
@@ -49,30 +49,33 @@ pub(crate) unsafe fn slice<'a, T>(ptr: *const T, len: u64) -> &'a [T] {
     unsafe { std::slice::from_raw_parts(ptr, len as usize) }
 }
 
-/// A value of the host, which must have at least all that this crate knows of: newer hosts have more.
+/// A value of the host, as far as it and this crate know of it: newer hosts have more, older ones of the same major version
+/// less, but all have what version 1.0 has.
 ///
 /// # Safety
-/// `value` is null, or begins with its `struct_size` and is readable that far for `'a`.
-pub(crate) unsafe fn whole<'a, T>(what: &'static str, value: *const T) -> Result<&'a T> {
-    if value.is_null() {
-        return Err(Error::Table {
-            what,
-            expected: size_of::<T>() as u64,
-            found: 0,
-        });
-    }
+/// `value` is null, or begins with its `struct_size` and is readable that far.
+pub(crate) unsafe fn known<T: Grown>(what: &'static str, value: *const T) -> Result<T> {
     // SAFETY: by contract.
-    let found = unsafe { value.cast::<u64>().read() };
-    let expected = size_of::<T>() as u64;
-    if found < expected {
-        return Err(Error::Table {
-            what,
-            expected,
-            found,
-        });
+    unsafe { abi::read(value) }.map_err(|found| Error::Table {
+        what,
+        expected: T::FIRST_SIZE as u64,
+        found,
+    })
+}
+
+/// The host's table of operations; `None` if it is smaller than any of version 1 is, without the function that takes messages.
+///
+/// # Safety
+/// `table` is null, or begins with its `struct_size` and is readable that far for the life of the process.
+unsafe fn operations(table: *const HostOps) -> Option<&'static HostOps> {
+    // SAFETY: by contract.
+    let known = unsafe { abi::read(table) }.ok()?;
+    if known.struct_size >= size_of::<HostOps>() as u64 {
+        // SAFETY: by contract, with all fields.
+        return unsafe { table.as_ref() };
     }
-    // SAFETY: by contract, with all fields.
-    Ok(unsafe { &*value })
+    // Of an older host: tensors refer to the table for the life of the process, so that the whole one is never freed either.
+    Some(Box::leak(Box::new(known)))
 }
 
 /// Builds an instance; what `build` returns is what [`call`] and [`destroy`] take as `T`.
@@ -93,7 +96,7 @@ where
     // SAFETY: the second field of every version, which points to a table that begins with its size.
     let table: *const HostOps = unsafe { (&raw const (*info).host).read() };
     // SAFETY: hosts keep their tables for the life of the process.
-    let Ok(host) = (unsafe { whole("table of operations", table) }) else {
+    let Some(host) = (unsafe { operations(table) }) else {
         // Nothing to tell it with.
         return STATUS_ERROR;
     };
@@ -101,14 +104,12 @@ where
     host.guard(|| {
         // SAFETY: a host's info, with pointers and lengths that are valid for the call.
         let (info, text, descriptions, atomic_numbers, bonds) = unsafe {
-            let info = whole("build info", info)?;
-            (
-                info,
-                info.config.to_text(),
-                slice(info.features, info.n_features),
-                slice(info.atomic_numbers, info.n_atoms),
-                slice(info.bonds.cast::<[u32; 2]>(), info.n_bonds),
-            )
+            let info = known("build info", info)?;
+            let text = info.config.to_text();
+            let descriptions = slice(info.features, info.n_features);
+            let atomic_numbers = slice(info.atomic_numbers, info.n_atoms);
+            let bonds = slice(info.bonds.cast::<[u32; 2]>(), info.n_bonds);
+            (info, text, descriptions, atomic_numbers, bonds)
         };
         let features = descriptions.iter().map(|description| {
             let kind = kind(description.kind)?;

@@ -61,7 +61,10 @@ pub struct SplineSpec {
 impl SplineSpec {
     /// Number of parameters of one element.
     pub fn n_parameters(&self) -> usize {
-        3 * self.bins - usize::from(!self.circular)
+        // The host refuses a spline without bins.
+        self.bins
+            .saturating_mul(3)
+            .saturating_sub(usize::from(!self.circular))
     }
 }
 
@@ -516,5 +519,28 @@ impl std::ops::Neg for &Tensor {
     type Output = Result<Tensor>;
     fn neg(self) -> Result<Tensor> {
         Tensor::neg(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splines_of_any_number_of_bins_have_a_number_of_parameters() {
+        let parameters = |bins, circular| {
+            let spec = SplineSpec {
+                lower: -1.0,
+                upper: 1.0,
+                bins,
+                circular,
+                min_bin: 1e-3,
+                min_slope: 1e-3,
+            };
+            spec.n_parameters()
+        };
+        assert_eq!([parameters(8, false), parameters(8, true)], [23, 24]);
+        assert_eq!([parameters(0, false), parameters(0, true)], [0, 0]);
+        assert_eq!(parameters(usize::MAX, true), usize::MAX);
     }
 }

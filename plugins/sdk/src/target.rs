@@ -1,11 +1,11 @@
 //! Target sources, which make pairs of prior and data points: the trait that authors implement, and the table through which the
 //! host calls it.
 
-use crate::abi::{BuildInfo, InstanceHandle, STATUS_OK, TableHead, table};
+use crate::abi::{BuildInfo, InstanceHandle, STATUS_OK, TableHead, grown, table};
 use crate::error::{Error, Result};
 use crate::feature::FeatureKind;
 use crate::host::Host;
-use crate::instance::{self, call, head, slice, whole};
+use crate::instance::{self, call, head, known, slice};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 
@@ -41,6 +41,7 @@ pub struct PairRequest {
     /// First argument of `progress` and `give`.
     pub data: *mut c_void,
 }
+grown!(PairRequest, data: *mut c_void);
 
 /// Some pairs; borrowed for [`PairRequest::give`]. All batches of a request have the same arrays.
 #[repr(C)]
@@ -61,6 +62,7 @@ pub struct PairBatch {
     /// `log_q = log p0(x0) - log_det`.
     pub log_det: *const f64,
 }
+grown!(PairBatch, log_det: *const f64);
 
 /// One target source.
 #[repr(C)]
@@ -236,7 +238,7 @@ unsafe extern "C" fn pair<T: TargetSource>(
     // SAFETY: the host passes what `create::<T>` made and a valid request, whose pointers and lengths are valid for the call.
     unsafe {
         call::<T>(target, |instance| {
-            let request = whole("request", request)?;
+            let request = known("request", request)?;
             let dim = request.dim;
             let points = |values, n: u64| Points {
                 values: slice(values, n * dim),
@@ -262,7 +264,7 @@ unsafe extern "C" fn pair<T: TargetSource>(
                 &kinds.collect::<Result<Vec<_>>>()?,
                 &budget,
             )?;
-            give(instance.host, request, &pairing)
+            give(instance.host, &request, &pairing)
         })
     }
 }

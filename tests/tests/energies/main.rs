@@ -205,6 +205,21 @@ fn panics_and_refusals_leave_the_source_usable() {
     );
 }
 
+/// In a process of its own, whose standard error is looked at.
+#[test]
+fn panics_of_plugins_write_nothing() {
+    let itself = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(itself)
+        .args(["--exact", "--nocapture"])
+        .arg("panics_and_refusals_leave_the_source_usable")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("1 passed"), "{printed}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
 #[test]
 fn loaded_files_are_known_by_name() {
     let folder = TempDir::new().unwrap();

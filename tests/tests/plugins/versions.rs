@@ -10,7 +10,8 @@ use regflow::plugin::{
 };
 use regflow::tensor::{DType, Device, Tensor};
 use regflow_plugin::abi::{
-    Attr, BuildInfo, FeatureDescription, HostOps, KindList, PluginTable, Str, Table, TableHead,
+    Attr, BuildInfo, FeatureDescription, Grown, HostOps, KindList, PluginTable, Str, Table,
+    TableHead,
 };
 use regflow_plugin::energy::{EnergyRequest, EnergyTable};
 use regflow_plugin::field::FieldTable;
@@ -152,6 +153,16 @@ fn sizes_of_version_1_stay() {
             EnergyTable::FIRST_SIZE,
         ],
         [96, 88, 88, 104]
+    );
+    assert_eq!(
+        [
+            HostOps::FIRST_SIZE,
+            BuildInfo::FIRST_SIZE,
+            PairRequest::FIRST_SIZE,
+            PairBatch::FIRST_SIZE,
+            EnergyRequest::FIRST_SIZE,
+        ],
+        [104, 96, 104, 56, 40]
     );
     // These never grow.
     let fixed = [

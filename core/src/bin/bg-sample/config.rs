@@ -38,6 +38,7 @@ fn config_path(arguments: &[OsString]) -> Option<PathBuf> {
 
 fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<OsString>> {
     let mut added = Vec::new();
+    let known = Known::of(given);
     for (key, value) in table {
         let option = if key.len() == 1 {
             format!("-{key}")
@@ -45,6 +46,7 @@ fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<
             format!("--{}", key.replace('_', "-"))
         };
         let negated = format!("--no-{}", key.replace('_', "-"));
+        known.check(path, key, value, [&option, &negated])?;
         let is_given = given.iter().any(|argument| {
             let argument = argument.to_str().unwrap_or_default();
             argument == option || argument == negated || argument.starts_with(&format!("{option}="))
@@ -54,7 +56,7 @@ fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<
         }
         match value {
             // What is true without an option is switched off by one: `symmetry = false` is --no-symmetry.
-            toml::Value::Boolean(on) if is_negated(&negated) => {
+            toml::Value::Boolean(on) if known.find(&negated).is_some() => {
                 if !on {
                     added.push(negated);
                 }
@@ -63,34 +65,85 @@ fn options(path: &Path, table: &toml::Table, given: &[OsString]) -> Outcome<Vec<
             toml::Value::Boolean(false) => {}
             toml::Value::Array(values) => {
                 for value in values {
-                    added.push(option.clone());
-                    added.push(match value {
+                    let value = match value {
                         toml::Value::Table(table) => serde_json::to_string(table)?,
                         value => scalar(path, key, value)?,
-                    });
+                    };
+                    added.push(format!("{option}={value}"));
                 }
             }
             // A table is the configuration of a plugin, or a stage; it goes through as JSON.
             toml::Value::Table(table) => {
-                added.push(option);
-                added.push(serde_json::to_string(table)?);
+                added.push(format!("{option}={}", serde_json::to_string(table)?));
             }
-            value => {
-                added.push(option);
-                added.push(scalar(path, key, value)?);
-            }
+            value => added.push(format!("{option}={}", scalar(path, key, value)?)),
         }
     }
     Ok(added.into_iter().map(OsString::from).collect())
 }
 
-/// Whether a subcommand has this option.
-fn is_negated(option: &str) -> bool {
-    let program = crate::Arguments::command();
-    program
-        .get_subcommands()
-        .flat_map(|subcommand| subcommand.get_arguments())
-        .any(|argument| argument.get_long() == option.strip_prefix("--"))
+/// The options that there are.
+struct Known {
+    /// Name of the subcommand.
+    name: String,
+    options: Vec<clap::Arg>,
+}
+
+impl Known {
+    /// Those of the subcommand that is called; of all, if none is.
+    fn of(given: &[OsString]) -> Self {
+        let mut program = crate::Arguments::command();
+        program.build();
+        let called = program
+            .get_subcommands()
+            .find(|sub| given.iter().any(|argument| *argument == sub.get_name()));
+        let (name, subcommands) = match called {
+            Some(one) => (format!("bg-sample {}", one.get_name()), vec![one]),
+            None => ("bg-sample".to_owned(), program.get_subcommands().collect()),
+        };
+        let options = subcommands.iter().flat_map(|sub| sub.get_arguments());
+        Known {
+            name,
+            options: options.cloned().collect(),
+        }
+    }
+
+    fn find(&self, option: &str) -> Option<&clap::Arg> {
+        self.options
+            .iter()
+            .find(|known| match option.strip_prefix("--") {
+                Some(long) => {
+                    known.get_long() == Some(long)
+                        || known
+                            .get_all_aliases()
+                            .is_some_and(|all| all.contains(&long))
+                }
+                None => known
+                    .get_short()
+                    .is_some_and(|short| option == format!("-{short}")),
+            })
+    }
+
+    /// Refuses an entry that is no option, or that has not as many values as its option takes.
+    fn check(&self, path: &Path, key: &str, value: &toml::Value, names: [&str; 2]) -> Outcome {
+        let [option, negated] = names;
+        let path = path.display();
+        let Some(known) = self.find(option).or_else(|| self.find(negated)) else {
+            return Err(format!("{path}: `{key}` is no option of `{}`", self.name).into());
+        };
+        let takes = known.get_action();
+        let problem = match value {
+            toml::Value::Array(values) if values.is_empty() => "is an empty list; leave it out",
+            toml::Value::Array(_) if !matches!(takes, clap::ArgAction::Append) => {
+                "is a list; expected one value"
+            }
+            toml::Value::Boolean(_) if takes.takes_values() => "is true or false; expected a value",
+            toml::Value::Boolean(_) => return Ok(()),
+            _ if !takes.takes_values() => "has a value; expected true or false",
+            _ => return Ok(()),
+        };
+        Err(format!("{path}: `{key}` {problem}").into())
+    }
 }
 
 fn scalar(path: &Path, key: &str, value: &toml::Value) -> Outcome<String> {
@@ -127,24 +180,42 @@ mod tests {
 
     #[test]
     fn entries_become_options() {
-        let toml = "steps = 10\nno_symmetry = true\njson = false\ntrajectory = [\"a\", \"b\"]\nn = 5\n\
+        let toml = "steps = 10\nno_symmetry = true\njson = false\ntrajectory = [\"a\", \"b\"]\nseed = -5\n\
                     [architecture-config]\nhidden = 64";
         assert_eq!(
             merged(toml, &["bg-sample", "train"]),
             [
-                "--architecture-config",
-                "{\"hidden\":64}",
-                "-n",
-                "5",
+                "--architecture-config={\"hidden\":64}",
                 "--no-symmetry",
-                "--steps",
-                "10",
-                "--trajectory",
-                "a",
-                "--trajectory",
-                "b"
+                "--seed=-5",
+                "--steps=10",
+                "--trajectory=a",
+                "--trajectory=b"
             ]
         );
+        assert_eq!(merged("n = 5", &["bg-sample", "sample"]), ["-n=5"]);
+    }
+
+    #[test]
+    fn entries_that_are_no_options_are_refused_by_file_and_name() {
+        for (toml, expected) in [
+            ("foo = 1", "`foo` is no option of `bg-sample train`"),
+            ("n = 5", "`n` is no option"),
+            ("steps = []", "`steps` is an empty list"),
+            ("trajectory = []", "`trajectory` is an empty list"),
+            ("seed = [1, 2]", "`seed` is a list"),
+            ("steps = true", "`steps` is true or false"),
+            ("json = \"yes\"", "`json` has a value"),
+        ] {
+            let table: toml::Table = toml.parse().unwrap();
+            let line = ["bg-sample", "train"].map(OsString::from);
+            let error = options(Path::new("my.toml"), &table, &line).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains(expected) && error.contains("my.toml"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -154,10 +225,8 @@ mod tests {
         assert_eq!(
             merged(toml, &["bg-sample", "train"]),
             [
-                "--stage",
-                r#"{"objective":"likelihood"}"#,
-                "--stage",
-                r#"{"objective":"polish","polish":{"data":0.25}}"#
+                r#"--stage={"objective":"likelihood"}"#,
+                r#"--stage={"objective":"polish","polish":{"data":0.25}}"#
             ]
         );
     }

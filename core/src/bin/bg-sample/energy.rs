@@ -27,6 +27,10 @@ pub struct Arguments {
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let source = PathBuf::from(&arguments.energy.source);
+    let read = arguments.frames.trajectory.iter();
+    let read = read.chain([&arguments.topology, &source]);
+    inputs::keep(read, &[("--out", &arguments.out)])?;
     inputs::output("--out", &arguments.out)?;
     let energy = arguments.energy.open(common)?;
     let potential = (arguments.energy.source.as_str(), energy.as_ref());

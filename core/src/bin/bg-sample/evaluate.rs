@@ -65,6 +65,21 @@ pub struct Arguments {
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let written: Vec<(&str, &Path)> = arguments
+        .report
+        .iter()
+        .map(|report| ("--report", report.as_path()))
+        .collect();
+    let source = PathBuf::from(&arguments.energy.source);
+    let read = arguments
+        .reference
+        .iter()
+        .chain([&arguments.model, &source]);
+    let read = read
+        .chain(&arguments.topology)
+        .chain(&arguments.series)
+        .chain(&arguments.basins);
+    inputs::keep(read.chain(&arguments.curve), &written)?;
     if let Some(path) = &arguments.report {
         check_folder(path)?;
     }

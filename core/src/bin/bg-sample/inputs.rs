@@ -242,6 +242,23 @@ pub fn output(option: &str, path: &Path) -> Outcome {
     system::check_writable(path).map_err(|e| format!("{option}: {e}").into())
 }
 
+/// Refuses to write over what the same command reads.
+pub fn keep<'a>(read: impl IntoIterator<Item = &'a PathBuf>, written: &[(&str, &Path)]) -> Outcome {
+    // A name that does not exist, a plugin's input say, is no file to be kept.
+    let file = |path: &Path| path.canonicalize().ok();
+    let read: Vec<PathBuf> = read.into_iter().filter_map(|path| file(path)).collect();
+    for (option, path) in written {
+        if file(path).is_some_and(|file| read.contains(&file)) {
+            return Err(format!(
+                "{option}: {} is read by the same command; give another name",
+                path.display()
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
 /// The atoms of a structure file that are the model's molecule; all without a file.
 pub fn selected_atoms(
     model: &Topology,
@@ -249,7 +266,10 @@ pub fn selected_atoms(
     range: &FrameRange,
 ) -> Outcome<Option<AtomSelection>> {
     let Some(path) = structure else {
-        return Ok(None);
+        return match range.selection {
+            None => Ok(None),
+            Some(_) => Err("--selection chooses atoms of a structure: give its --topology".into()),
+        };
     };
     let (selected, atoms) = range.molecule(path, None)?;
     let elements = |t: &Topology| t.atoms.iter().map(|a| a.atomic_number).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regflow::metric::Populations;
 use regflow::sample::{Resampling, resample};
@@ -69,6 +69,9 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     if arguments.resample.is_some() && arguments.energy.source.is_none() {
         return Err("--resample draws by weight, which needs --energy".into());
     }
+    let source = arguments.energy.source.as_ref().map(PathBuf::from);
+    let written: [(_, &Path); 2] = [("--out", &arguments.out), ("--out", &sidecar)];
+    inputs::keep([&arguments.model].into_iter().chain(&source), &written)?;
     inputs::output("--out", &arguments.out)?;
     inputs::output("--out", &sidecar)?;
     let model = inputs::model(common, &arguments.model)?;

@@ -30,6 +30,13 @@ pub struct Arguments {
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
+    let source = arguments.energy.source.as_ref().map(PathBuf::from);
+    let read = arguments.frames.trajectory.iter();
+    let read = read
+        .chain([&arguments.model])
+        .chain(&source)
+        .chain(&arguments.topology);
+    inputs::keep(read, &[("--out", &arguments.out)])?;
     inputs::output("--out", &arguments.out)?;
     let model = inputs::model(common, &arguments.model)?;
     let energy = arguments.energy.load(common, model.topology())?;

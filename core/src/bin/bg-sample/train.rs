@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use regflow::coordinates::{CoordinateKind, CoordinateOptions, ZMatrix};
 use regflow::train::{Input, Job, Summary, Trained};
@@ -85,6 +85,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let interrupt = Interrupt::listen()?;
     let job = arguments.job(common)?;
     job.validate(arguments.energy.source.is_some())?;
+    arguments.keep_inputs(&job)?;
     let device = inputs::device(common)?;
     let energy = arguments.energy.open(common)?;
     let potential = arguments.energy.source.as_deref().zip(energy.as_deref());
@@ -125,6 +126,21 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
 }
 
 impl Arguments {
+    /// A model may take the place of the one that it starts from.
+    fn keep_inputs(&self, job: &Job) -> Outcome {
+        let [curve, checkpoint] = [job.curve_path(), job.checkpoint_path()];
+        let mut written: Vec<(&str, &Path)> = vec![("--out", &self.out)];
+        written.extend(curve.iter().map(|path| ("--curve", path.as_path())));
+        written.extend(
+            checkpoint
+                .iter()
+                .map(|path| ("--checkpoint", path.as_path())),
+        );
+        let source = self.energy.source.as_ref().map(PathBuf::from);
+        let read = self.frames.trajectory.iter().chain([&self.topology]);
+        inputs::keep(read.chain(&source).chain(&self.z_matrix), &written)
+    }
+
     fn job(&self, common: &Common) -> Outcome<Job> {
         let architecture_config = self.architecture_config.as_deref();
         let target_config = optional_json("--target-config", self.target_config.as_deref())?;

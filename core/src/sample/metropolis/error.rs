@@ -1,6 +1,7 @@
 use crate::coordinates::CoordinateKind;
 use crate::energy::EnergyError;
 use crate::model::ModelError;
+use crate::system::SystemError;
 
 /// What can go wrong with a move. Walkers and atoms count from 0.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,9 @@ pub enum MoveError {
         /// Atoms of the energy.
         found: usize,
     },
+    /// An energy of other atoms than the model's where those should be.
+    #[error("the energy is not one of the model's molecule at the places that `atoms` gives: {0}")]
+    EnergyParticles(#[source] Box<SystemError>),
     /// A decision without a proposal.
     #[error("there is no proposal to decide on: propose first, and decide once")]
     NothingProposed,

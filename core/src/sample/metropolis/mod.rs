@@ -190,7 +190,7 @@ impl Metropolis {
     /// accepted.
     ///
     /// # Errors
-    /// As [`Metropolis::propose`] and [`Metropolis::decide`]; an energy of another number of atoms; a failure of the energy.
+    /// As [`Metropolis::propose`] and [`Metropolis::decide`]; an energy of another number of atoms, or of other atoms where the model's should be; a failure of the energy.
     /// Then positions and energies are as before, and the attempts do not count.
     pub fn run(
         &mut self,
@@ -230,6 +230,7 @@ impl Metropolis {
                 found: energy.n_atoms(),
             });
         }
+        self.layout.check_particles(&self.model, energy)?;
         check_walkers("energies", energies.len(), walkers)?;
         let mut current = self.current(positions)?;
         energy.energies(positions, energies)?;

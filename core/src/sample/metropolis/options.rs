@@ -1,11 +1,13 @@
 //! What a move moves.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::MoveError;
+use crate::energy::Energy;
 use crate::model::Model;
+use crate::system::{BondTerm, Particles};
 
 /// How a proposal is turned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +127,41 @@ impl Layout {
             expected,
             found,
         })
+    }
+
+    /// Fails where masses or bonds of the system's energy show that the places of the model's atoms are those of others; an
+    /// energy that knows neither is believed.
+    pub fn check_particles(&self, model: &Model, energy: &dyn Energy) -> Result<(), MoveError> {
+        let system = energy.particles("the energy");
+        let place: HashMap<usize, usize> = self
+            .atoms
+            .iter()
+            .enumerate()
+            .map(|(own, &atom)| (atom, own))
+            .collect();
+        let masses: Vec<f64> = match system.masses {
+            [] => Vec::new(),
+            masses => {
+                let mass = |&atom: &usize| masses.get(atom).copied().unwrap_or(f64::NAN);
+                self.atoms.iter().map(mass).collect()
+            }
+        };
+        let within = |bond: &BondTerm| {
+            let [a, b] = bond.atoms;
+            let atoms = [*place.get(&a)?, *place.get(&b)?];
+            Some(BondTerm { atoms, ..*bond })
+        };
+        let bonds: Vec<BondTerm> = system.bonds.iter().filter_map(within).collect();
+        let molecule = Particles {
+            masses: &masses,
+            bonds: &bonds,
+            ..system
+        };
+        model
+            .topology()
+            .check_particles(&molecule)
+            .map(drop)
+            .map_err(|error| MoveError::EnergyParticles(Box::new(error)))
     }
 
     /// The model's atoms of each system, in the model's order.

@@ -447,3 +447,46 @@ fn what_cannot_be_moved_is_refused() {
     ));
     assert_eq!(moves.statistics().attempts, 2);
 }
+
+#[test]
+fn energies_of_other_atoms_are_refused() {
+    /// The chain and a particle, with masses.
+    struct Weighted([f64; 5]);
+    impl Energy for Weighted {
+        fn n_atoms(&self) -> usize {
+            5
+        }
+        fn masses(&self) -> Option<&[f64]> {
+            Some(&self.0)
+        }
+        fn energies(&self, positions: &[f64], energies: &mut [f64]) -> Result<(), EnergyError> {
+            Chain { particle: true }.energies(positions, energies)
+        }
+        fn energies_and_forces(
+            &self,
+            _: &[f64],
+            _: &mut [f64],
+            _: &mut [f64],
+        ) -> Result<(), EnergyError> {
+            unreachable!("moves take no forces")
+        }
+    }
+    let options = MoveOptions {
+        n_system_atoms: Some(5),
+        ..options(4)
+    };
+    let mut moves = Metropolis::new(model(0.0), &options).unwrap();
+    let positions = start(&[0.3, 0.3, 0.3]);
+    let mut run = |masses: [f64; 5]| {
+        let (mut positions, mut energies) = (positions.clone(), vec![0.0; WALKERS]);
+        moves.run(&Weighted(masses), 1, &mut positions, &mut energies)
+    };
+    let argon = 39.95;
+    assert!(run([15.0, 15.0, 15.0, 15.0, argon]).is_ok());
+    // Unknown, or the same for all: no word on the order.
+    assert!(run([f64::NAN; 5]).is_ok());
+    assert!(run([1.0; 5]).is_ok());
+    let error = run([argon, 15.0, 15.0, 15.0, 15.0]).unwrap_err();
+    assert!(matches!(error, MoveError::EnergyParticles(_)), "{error}");
+    assert!(error.to_string().contains("39.950"), "{error}");
+}

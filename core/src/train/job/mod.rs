@@ -177,6 +177,22 @@ impl Job {
             let found = value.map_or_else(String::new, Value::to_string);
             check(is_object, name, found, "a JSON object")?;
         }
+        let written = [
+            ("out", self.out.clone()),
+            ("curve", self.curve_path()),
+            ("checkpoint", self.checkpoint_path()),
+        ];
+        for (i, (field, path)) in written.iter().enumerate() {
+            let same = written[..i]
+                .iter()
+                .find(|(_, other)| path.is_some() && other == path);
+            if let Some((other, _)) = same {
+                return Err(JobError::Contradiction {
+                    fields: [other, field],
+                    reason: "they name the same file; without a name of its own each has that of `out` with another extension",
+                });
+            }
+        }
         checks::files(self)
     }
 

@@ -115,6 +115,14 @@ fn fields_that_make_no_sense_are_named() {
         ),
         (json!({ "out": nowhere }), &["`out`", "no/such/file"]),
         (json!({ "curve": nowhere }), &["`curve`", "no/such/file"]),
+        (
+            json!({ "out": "m.csv" }),
+            &["`out`", "`curve`", "the same file"],
+        ),
+        (
+            json!({ "out": "m.safetensors", "checkpoint": "m.csv" }),
+            &["`curve`", "`checkpoint`", "the same file"],
+        ),
         (json!({ "stages": [] }), &["stage"]),
         (
             json!({ "stages": [{ "objective": "likelihood", "learning_rate": 0 }] }),

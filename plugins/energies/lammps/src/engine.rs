@@ -4,6 +4,7 @@ use crate::instance::Instance;
 use crate::runtime::Runtime;
 use crate::units::Units;
 use crate::{Config, LammpsError, quit};
+use std::cmp::Ordering;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
 
@@ -36,9 +37,23 @@ pub enum Failure {
         /// Atoms that are left.
         found: usize,
     },
+    /// The input makes atoms. The instance cannot be used any more.
+    Added {
+        /// Atoms that there are now.
+        found: usize,
+    },
 }
 
 impl Failure {
+    /// Fails unless all atoms are there, and no others: arrays are as long as there were at first.
+    fn of_count(found: usize, expected: usize) -> Result<(), Failure> {
+        match found.cmp(&expected) {
+            Ordering::Less => Err(Failure::Lost { found }),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(Failure::Added { found }),
+        }
+    }
+
     /// The failure of one configuration among others.
     pub fn of_configuration(self, expected: usize) -> String {
         match self {
@@ -47,6 +62,9 @@ impl Failure {
                 "{} of {expected} atoms left the box: with boundaries that follow the atoms (`boundary s s s`) it holds every \
                  configuration",
                 expected - found
+            ),
+            Failure::Added { found } => format!(
+                "there are {found} atoms instead of {expected}: the input must not make any during a run"
             ),
         }
     }
@@ -57,6 +75,11 @@ impl Failure {
         match self {
             Failure::Refused(message) => LammpsError::Script { file, message },
             Failure::Lost { found } => LammpsError::Lost {
+                file,
+                expected,
+                found,
+            },
+            Failure::Added { found } => LammpsError::Added {
                 file,
                 expected,
                 found,
@@ -296,9 +319,7 @@ impl Context {
         }
         let done = instance.command(EVALUATE);
         let found = instance.setting(c"nlocal").max(0) as usize;
-        if found < system.n_atoms {
-            return Err(Failure::Lost { found });
-        }
+        Failure::of_count(found, system.n_atoms)?;
         done.map_err(Failure::Refused)?;
         // SAFETY: the energy's compute exists always, and was evaluated by the run; 0, 0: a global scalar.
         let energy = instance.call(|f, handle| unsafe {
@@ -392,6 +413,22 @@ fn cell(instance: &Instance) -> Result<Cell, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_same_number_of_atoms_is_accepted() {
+        assert!(Failure::of_count(5, 5).is_ok());
+        let words = |found| {
+            let failure = || Failure::of_count(found, 5).expect_err("another number");
+            let error = failure().describe("in.file", 5).to_string();
+            [error, failure().of_configuration(5)]
+        };
+        for text in words(3) {
+            assert!(text.contains("2 of 5 atoms left the box"), "{text}");
+        }
+        for text in words(6) {
+            assert!(text.contains("6 atoms instead of 5"), "{text}");
+        }
+    }
 
     #[test]
     fn wrapping_keeps_the_place_up_to_whole_edges() {

@@ -145,6 +145,18 @@ pub enum LammpsError {
         /// Force.
         found: f64,
     },
+    /// Something makes atoms.
+    #[error(
+        "{file}: after a run there are {found} atoms instead of {expected}: leave out what makes atoms (fix deposit, pour, gcmc, ...)"
+    )]
+    Added {
+        /// The input.
+        file: String,
+        /// Number of atoms.
+        expected: usize,
+        /// Atoms that there are then.
+        found: usize,
+    },
     /// A box that does not hold the molecule.
     #[error(
         "{file}: {} of {expected} atoms left the box: its boundaries must follow the atoms (`boundary s s s`), or be periodic",

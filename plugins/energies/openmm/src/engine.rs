@@ -178,12 +178,15 @@ impl Context {
             }
         };
         let created = create();
-        for (name, value) in before {
-            set(name, &value)?;
-        }
+        // All of them, and before anything returns: the first failure is told when the context is taken care of.
+        let restored = before
+            .into_iter()
+            .map(|(name, value)| set(name, &value))
+            .fold(Ok(()), Result::and);
         let (integrator, context) = created?;
         // SAFETY: a length that OpenMM gave.
-        let positions = guarded(|| unsafe { (f.OpenMM_Vec3Array_create)(n_atoms as c_int) });
+        let array = || guarded(|| unsafe { (f.OpenMM_Vec3Array_create)(n_atoms as c_int) });
+        let positions = restored.and_then(|()| array());
         match positions.and_then(not_null) {
             Ok(positions) => Ok(Context {
                 system: Arc::clone(system),

@@ -1,6 +1,6 @@
 //! What the host lends to plugins: its operations, and what a plugin is built from.
 
-use super::{Attr, BuildHandle, HostContext, Str, TensorHandle};
+use super::{Attr, BuildHandle, HostContext, Str, TensorHandle, grown};
 use core::ffi::c_void;
 
 /// The operations of the host. The table lives as long as the process, one per device.
@@ -77,6 +77,8 @@ pub struct HostOps {
     pub set_error: unsafe extern "C" fn(context: *mut HostContext, message: Str),
 }
 
+grown!(HostOps, set_error: *const c_void);
+
 // SAFETY: the table is immutable, its functions may be called from any thread.
 unsafe impl Send for HostOps {}
 // SAFETY: as above.
@@ -133,3 +135,4 @@ pub struct BuildInfo {
     /// 0.
     pub reserved: u32,
 }
+grown!(BuildInfo, reserved: u32);

@@ -9,7 +9,7 @@
 //! - by operation codes ([`op`]), whose presence and revision [`HostOps::op_supported`] tells;
 //! - by kinds: a host passes over lists of kinds that it does not know;
 //! - at the end of types that begin with their `struct_size`. Nobody reads beyond the size that the maker of a value stated:
-//!   what lies there is absent. Sizes below those of version 1.0 are refused.
+//!   what lies there is absent. Sizes below those of version 1.0 ([`Grown::FIRST_SIZE`], [`Table::FIRST_SIZE`]) are refused.
 //!
 //! [`PluginTable`], [`KindList`] and [`Str`] never grow: abi_stable compares their layouts when a plugin written in Rust is
 //! loaded, and refuses any difference. The other types are behind untyped pointers, where only their sizes are compared, so that
@@ -24,11 +24,14 @@
 //! - Every function of a table is there, unless it is said to be optional: the host refuses a library with a null one.
 //! - What a plugin built is called from any thread, and from several at once.
 
+mod grown;
 mod host;
 pub mod op;
 mod root;
 mod table;
 
+pub(crate) use grown::grown;
+pub use grown::{Grown, read};
 pub use host::{BuildInfo, FeatureDescription, HostOps};
 pub use root::{ROOT_NAME, RootModuleFields, RootModuleRef, RootPrefix};
 pub use table::{KindList, PluginTable, Table, TableHead};

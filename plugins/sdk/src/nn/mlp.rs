@@ -65,14 +65,24 @@ pub struct MlpConfig {
 }
 
 impl MlpConfig {
+    /// Most blocks: beyond, a configuration would ask for layers without end, each of them small.
+    pub const MOST_BLOCKS: usize = 4096;
+
     /// # Errors
-    /// A width of 0.
+    /// A width of 0, more than [`MlpConfig::MOST_BLOCKS`] blocks.
     pub fn validate(&self) -> Result<()> {
         if self.hidden == 0 {
             return Err(Error::ConfigValue {
                 field: "hidden",
                 expected: "at least 1",
                 found: self.hidden.to_string(),
+            });
+        }
+        if self.blocks > Self::MOST_BLOCKS {
+            return Err(Error::ConfigValue {
+                field: "blocks",
+                expected: "at most 4096",
+                found: self.blocks.to_string(),
             });
         }
         Ok(())
@@ -141,5 +151,25 @@ impl Mlp {
             };
         }
         self.output.apply(&h, Activation::None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_without_sense_are_refused() {
+        let refused = |hidden, blocks| {
+            let config = MlpConfig {
+                network: Network::Plain,
+                hidden,
+                blocks,
+                activation: Activation::Silu,
+            };
+            config.validate().is_err()
+        };
+        assert!(!refused(1, 0) && !refused(1, MlpConfig::MOST_BLOCKS));
+        assert!(refused(0, 1) && refused(1, MlpConfig::MOST_BLOCKS + 1) && refused(1, usize::MAX));
     }
 }

@@ -10,9 +10,10 @@ use regflow_plugin::Points;
 /// The data point of each prior point.
 ///
 /// Prior points are independent, so that blocks of them are consecutive; data points may be frames of a trajectory in the
-/// order of time, so that each block gets a random share of them.
+/// order of time, so that each block gets a random share of them, drawn with `seed`.
 pub fn pair(
     config: &Config,
+    seed: u64,
     x0: Points<'_>,
     x1: Points<'_>,
     circular: &[bool],
@@ -37,10 +38,10 @@ pub fn pair(
     }
     let mut data: Vec<u32> = (0..n as u32).collect();
     if count > 1 {
-        data.shuffle(&mut ChaCha8Rng::seed_from_u64(config.seed));
+        data.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
     let mut columns = Vec::with_capacity(n);
-    let mut matrix = vec![0f32; largest * largest];
+    let mut matrix = matrix(largest)?;
     for block in 0..count {
         // Sizes differ by one at most.
         let rows = block * n / count..(block + 1) * n / count;
@@ -67,6 +68,19 @@ pub fn pair(
         columns.extend(solved.column_of.iter().map(|&j| members[j as usize]));
     }
     Ok(columns)
+}
+
+/// Room for the costs of `points` points with as many: `memory_gb` may allow more than there is.
+fn matrix(points: usize) -> Result<Vec<f32>, PairError> {
+    let mut matrix = Vec::new();
+    points
+        .checked_mul(points)
+        .filter(|&entries| matrix.try_reserve_exact(entries).is_ok())
+        .map(|entries| {
+            matrix.resize(entries, 0.0);
+            matrix
+        })
+        .ok_or(PairError::NoMemory { points })
 }
 
 fn stopped() -> PairError {
@@ -123,9 +137,10 @@ mod tests {
     fn blocks_give_a_permutation_that_costs_little_more() {
         let (n, dim) = (501, 2);
         let (x0, x1) = (points(n, dim, 1), points(n, dim, 2));
-        let run = |config: &Config| {
+        let run = |config: &Config, seed: u64| {
             pair(
                 config,
+                seed,
                 view(&x0, dim),
                 view(&x1, dim),
                 &[false; 2],
@@ -133,29 +148,19 @@ mod tests {
             )
             .expect("valid points")
         };
-        let whole = run(&Config::default());
-        let parts = run(&Config {
+        let blocks = Config {
             block: 100,
             ..Config::default()
-        });
-        let other = run(&Config {
-            block: 100,
-            seed: 1,
-            ..Config::default()
-        });
+        };
+        let whole = run(&Config::default(), 0);
+        let (parts, other) = (run(&blocks, 0), run(&blocks, 1));
         for columns in [&whole, &parts, &other] {
             let mut sorted = (*columns).clone();
             sorted.sort_unstable();
             assert!(sorted.iter().enumerate().all(|(i, &j)| i as u32 == j));
         }
         assert_ne!(parts, other);
-        assert_eq!(
-            parts,
-            run(&Config {
-                block: 100,
-                ..Config::default()
-            })
-        );
+        assert_eq!(parts, run(&blocks, 0));
         let exact = regflow_assignment::transport(&x0, &x1, &[false; 2])
             .expect("valid points")
             .cost;
@@ -170,8 +175,15 @@ mod tests {
         bad[7] = f32::NAN;
         let config = Config::default();
         let mut go_on = |_: f64| true;
-        let error =
-            pair(&config, view(&x, 3), view(&bad, 3), &[false; 3], &mut go_on).expect_err("NaN");
+        let error = pair(
+            &config,
+            0,
+            view(&x, 3),
+            view(&bad, 3),
+            &[false; 3],
+            &mut go_on,
+        )
+        .expect_err("NaN");
         assert_eq!(
             error,
             PairError::Transport(TransportError::NonFinite {
@@ -182,6 +194,7 @@ mod tests {
         );
         let error = pair(
             &config,
+            0,
             view(&x, 3),
             view(&x[..9], 3),
             &[false; 3],
@@ -199,13 +212,22 @@ mod tests {
             ..Config::default()
         };
         let error =
-            pair(&small, view(&x, 3), view(&x, 3), &[false; 3], &mut go_on).expect_err("memory");
+            pair(&small, 0, view(&x, 3), view(&x, 3), &[false; 3], &mut go_on).expect_err("memory");
         assert!(error.to_string().contains("set `block` to 1"), "{error}");
-        let error = pair(&config, view(&x, 3), view(&x, 3), &[false; 3], &mut |_| {
-            false
-        })
+        let error = pair(
+            &config,
+            0,
+            view(&x, 3),
+            view(&x, 3),
+            &[false; 3],
+            &mut |_| false,
+        )
         .expect_err("stop");
         assert_eq!(error, stopped());
+        // 2^64 bytes, and more entries than can be counted.
+        for points in [1 << 31, 1 << 32] {
+            assert_eq!(matrix(points), Err(PairError::NoMemory { points }));
+        }
     }
 
     #[test]
@@ -216,13 +238,26 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(
-            pair(&config, view(&x, 2), view(&x, 2), &[true; 2], &mut |_| true).map(|c| c.len()),
+            pair(
+                &config,
+                0,
+                view(&x, 2),
+                view(&x, 2),
+                &[true; 2],
+                &mut |_| true
+            )
+            .map(|c| c.len()),
             Ok(3)
         );
         assert_eq!(
-            pair(&config, view(&[], 2), view(&[], 2), &[true; 2], &mut |_| {
-                true
-            }),
+            pair(
+                &config,
+                0,
+                view(&[], 2),
+                view(&[], 2),
+                &[true; 2],
+                &mut |_| { true }
+            ),
             Ok(vec![])
         );
     }

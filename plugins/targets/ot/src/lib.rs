@@ -19,8 +19,6 @@ pub struct Config {
     pub block: usize,
     /// Limit for the cost matrix of a block (4 bytes per entry), in 10^9 bytes.
     pub memory_gb: f64,
-    /// Seed of the division into blocks.
-    pub seed: u64,
 }
 
 impl Default for Config {
@@ -28,7 +26,6 @@ impl Default for Config {
         Config {
             block: 10_000,
             memory_gb: 1.0,
-            seed: 0,
         }
     }
 }
@@ -81,6 +78,14 @@ pub enum PairError {
         /// Largest block within the limit.
         fitting: usize,
     },
+    /// The cost matrix of a block is allowed, but there is no memory for it.
+    #[error(
+        "there is no memory for the cost matrix of blocks of {points} points: set `block` to less"
+    )]
+    NoMemory {
+        /// Points of the largest block.
+        points: usize,
+    },
     /// The points do not fit each other, or their assignment failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -131,7 +136,9 @@ impl TargetSource for OptimalTransport {
                 })
             })?;
         let mut listener = |fraction| budget.progress.report(fraction).is_ok();
-        match pool.install(|| blocks::pair(&self.config, x0, x1, &circular, &mut listener)) {
+        match pool
+            .install(|| blocks::pair(&self.config, budget.seed, x0, x1, &circular, &mut listener))
+        {
             Ok(columns) => Ok(Pairing::Rows(columns)),
             Err(PairError::Transport(TransportError::Assignment(AssignmentError::Stopped))) => {
                 Err(Error::Stopped)
