@@ -94,7 +94,7 @@ mod tests {
             hands,
             Hands {
                 inverted: 0.0,
-                turned: "D instead of L, or L instead of D",
+                turned: "L instead of D",
                 mixed: Some(0.5)
             }
         );
@@ -108,6 +108,11 @@ mod tests {
                 turned: "D instead of L",
                 mixed: Some(0.05)
             }
+        );
+        // One residue of two is D; the samples have none or two.
+        assert_eq!(
+            compare(&[1; 9], &[0, 1, 2]).turned,
+            "D instead of L, or L instead of D"
         );
         // A peptide of D residues only.
         let hands = compare(&[1; 1000], &counts(1000, 900));

@@ -93,6 +93,10 @@ fn a_model_of_many_atoms_is_saved_and_loaded() {
 fn names_with_control_characters_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
+    let frames: Vec<f64> = (0..1200).map(|k| f64::from(k * k % 101).sin()).collect();
+    let options = crate::coordinates::CoordinateOptions::default();
+    let kind = crate::coordinates::CoordinateKind::Gauge;
+    let coordinates = Coordinates::fit(kind, &chain(4), &frames, &options).unwrap();
     for (element, residue) in [("C\0", "X"), ("C", "X\u{1b}[2J")] {
         let mut topology = chain(4);
         topology.atoms[1].element = element.to_owned();
@@ -101,7 +105,7 @@ fn names_with_control_characters_are_refused() {
         Model::new(
             "realnvp",
             config,
-            dense(4),
+            coordinates.clone(),
             topology,
             300.0,
             1,

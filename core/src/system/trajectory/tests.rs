@@ -393,7 +393,7 @@ fn elements_are_written_where_they_belong() {
 #[test]
 fn formats_that_lose_configurations_are_refused_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.smi", "a.cif", "a.rst7", "a.smi.gz"] {
+    for name in ["a.smi", "a.cif", "a.rst7", "a.smi.gz", "a.pdb.bz2"] {
         let error = TrajectoryWriter::create(&folder.path().join(name), &topology("aldp"))
             .err()
             .unwrap_or_else(|| panic!("{name} passed"))
@@ -408,7 +408,7 @@ fn formats_that_lose_configurations_are_refused_at_once() {
         let Some(extension) = format.extension.filter(|_| format.write) else {
             continue;
         };
-        for packing in ["", ".gz", ".bz2"] {
+        for packing in ["", ".gz", ".bz2", ".xz"] {
             let path = folder.path().join(format!("a{extension}{packing}"));
             if let Ok(mut writer) = TrajectoryWriter::create(&path, &topology("aldp")) {
                 writer.write(&frames().positions).unwrap();
@@ -418,7 +418,6 @@ fn formats_that_lose_configurations_are_refused_at_once() {
                 let off = found.positions.iter().zip(&all.positions);
                 assert_eq!(found.len(), all.len(), "{path:?}");
                 assert!(off.fold(0.0, |most: f64, (x, y)| most.max((x - y).abs())) < 1e-3);
-                println!("{extension}{packing} is written");
             }
         }
     }

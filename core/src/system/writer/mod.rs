@@ -44,7 +44,15 @@ impl TrajectoryWriter {
                 SystemError::UnknownFormat { reason, .. } => unknown(path, reason),
                 other => other,
             })?;
-            let base = format.split(" / ").next().unwrap_or(&format);
+            let (base, packing) = format.split_once(" / ").unwrap_or((&format, "GZ"));
+            // chemfiles does not end those files, and in some does not come to an end itself.
+            if packing != "GZ" {
+                let packing = packing.to_ascii_lowercase();
+                return Err(unknown(
+                    path,
+                    format!("{base} files are not packed as {packing} here"),
+                ));
+            }
             let formats = chemfiles::formats_list();
             if !formats
                 .iter()
