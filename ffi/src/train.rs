@@ -252,6 +252,7 @@ pub unsafe extern "C" fn regflow_train(
         let input = Input {
             topology,
             frames: store,
+            runs: vec![n_frames],
             energy: given.energy.as_deref(),
             device: given.device.clone(),
         };

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use regflow::system::{NpzReader, ReadOptions, Topology, Trajectory, TrajectoryWriter};
+use regflow::system::{
+    ArrayData, NamedArray, NpzReader, ReadOptions, Topology, Trajectory, TrajectoryWriter,
+    write_npz,
+};
 use regflow_tests::{bg_sample, dipeptide, failure, figures, root, run};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -316,7 +319,28 @@ fn bad_input_is_named() {
         &["--curve", text(&system)],
         &["system.xml, line 1", "no column"],
     );
-    fails(&["--report", "/nowhere/r.html"], &["/nowhere"]);
+    fails(&["--report", "/nowhere/r.html"], &["--report", "/nowhere"]);
+    let folder = TempDir::new().unwrap();
+    fails(
+        &["--report", text(folder.path())],
+        &["--report", "not a file"],
+    );
+    let series = folder.path().join("series.npz");
+    for run in [0.5, 1e300, f64::NAN] {
+        let runs: Vec<f64> = (0..100)
+            .map(|frame| if frame == 7 { run } else { 1.0 })
+            .collect();
+        let array = NamedArray {
+            name: "series",
+            shape: &[100],
+            data: ArrayData::F64(&runs),
+        };
+        write_npz(&series, &[array]).unwrap();
+        fails(
+            &["--series", text(&series), "--stop", "100"],
+            &["series.npz", "'series'", "expected integers"],
+        );
+    }
     fails(&["--stride", "500"], &["20 frames", "at least 40"]);
     fails(
         &["--stride", "100", "--lag", "100", "-n", "10"],

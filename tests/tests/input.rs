@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use regflow::system::{ReadOptions, Topology, Trajectory, TrajectoryWriter};
 use regflow_tests::{bg_sample, dipeptide, failure, root, run};
 use tempfile::TempDir;
 
@@ -126,6 +127,36 @@ fn text_that_is_no_frame() {
         message.contains("no positions among the columns"),
         "{message}"
     );
+}
+
+/// Files are judged one by one: the second one, in Bohr, is told by its name however long the first is.
+#[test]
+fn a_later_file_in_another_unit() {
+    let folder = TempDir::new().unwrap();
+    let topology = Topology::read(&dipeptide("topology.pdb")).unwrap();
+    let options = ReadOptions {
+        stop: Some(50),
+        ..ReadOptions::default()
+    };
+    let first = dipeptide("trajectory.dcd");
+    let mut read = Trajectory::open(&[&first], &topology, &options).unwrap();
+    let mut positions = read.read_all().unwrap().positions;
+    positions.iter_mut().for_each(|x| *x *= 1.889_726);
+    let second = folder.path().join("bohr.dcd");
+    let mut writer = TrajectoryWriter::create(&second, &topology).unwrap();
+    writer.write(&positions).unwrap();
+    writer.finish().unwrap();
+    let out = folder.path().join("e.npz");
+    let mut arguments = energy(&first, &out);
+    arguments.insert(7, second.to_str().unwrap().to_owned());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let message = failure(&arguments);
+    for part in ["bohr.dcd", "Bohr", "--accept-implausible"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!out.exists());
+    run(bg_sample().args([&arguments[..], &["--accept-implausible"]].concat()));
+    assert!(out.exists());
 }
 
 #[test]

@@ -195,11 +195,7 @@ pub(super) fn pull_to_positions(
                     .zip(d_features.chunks_exact(n_features))
                     .zip(d_positions.chunks_exact_mut(width));
                 for (row, ((x, d_features), d_x)) in rows.enumerate() {
-                    let found = match x.iter().all(|x| x.is_finite()) {
-                        true => map.to_features(x, z, scratch),
-                        false => Err(Fault::NotFinite),
-                    };
-                    if let Err(fault) = found {
+                    if let Err(fault) = features(map, x, z, scratch) {
                         return Some(fault.at(chunk * CHUNK + row));
                     }
                     d_z.copy_from_slice(d_features);

@@ -54,7 +54,8 @@ pub use error::{CoordinatesError, ZMatrixError};
 pub use frame::Frame;
 pub use internal::ZMatrix;
 pub use regflow_plugin::{Feature, FeatureKind};
-pub use source::{ConfigurationSource, Configurations, FrameStore};
+pub(crate) use source::Chunks;
+pub use source::{ConfigurationSource, Configurations, FrameStore, Part};
 pub(crate) use storage::{Arrays, CoordinateSettings};
 
 /// The kinds of coordinates; named `cartesian`, `gauge`, `internal` in configuration files.

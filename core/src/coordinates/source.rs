@@ -1,6 +1,7 @@
 //! Configurations that a map is fitted to, read in pieces: memory does not grow with their number.
 
 use std::collections::TryReserveError;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -21,6 +22,40 @@ pub trait ConfigurationSource: Sync {
     fn copy(&self, index: usize, positions: &mut [f64]);
 }
 
+/// All configurations of a source in their order, some at a time.
+pub(crate) struct Chunks<'a> {
+    source: &'a dyn ConfigurationSource,
+    width: usize,
+    next: usize,
+    positions: Vec<f64>,
+}
+
+impl<'a> Chunks<'a> {
+    /// Configurations of `n_atoms` atoms.
+    pub fn new(source: &'a dyn ConfigurationSource, n_atoms: usize) -> Self {
+        let width = 3 * n_atoms.max(1);
+        Self {
+            source,
+            width,
+            next: 0,
+            positions: vec![0.0; PIECE.min(source.n()) * width],
+        }
+    }
+
+    /// The next ones, `[k, N, 3]`; none when all were handed out.
+    pub fn next_chunk(&mut self) -> Option<&[f64]> {
+        let first = self.next;
+        let count = PIECE.min(self.source.n().saturating_sub(first));
+        self.next += count;
+        let (source, positions) = (self.source, &mut self.positions[..count * self.width]);
+        positions
+            .par_chunks_exact_mut(self.width)
+            .enumerate()
+            .for_each(|(frame, x)| source.copy(first + frame, x));
+        (count > 0).then_some(positions)
+    }
+}
+
 /// Configurations in an array.
 #[derive(Clone, Copy, Debug)]
 pub struct Configurations<'a> {
@@ -37,6 +72,25 @@ impl ConfigurationSource for Configurations<'_> {
 
     fn copy(&self, index: usize, positions: &mut [f64]) {
         positions.copy_from_slice(&self.positions[index * 3 * self.n_atoms..][..3 * self.n_atoms]);
+    }
+}
+
+/// Part of the configurations of a source: one run, say.
+#[derive(Clone)]
+pub struct Part<'a> {
+    /// All configurations.
+    pub source: &'a dyn ConfigurationSource,
+    /// Those of the part.
+    pub range: Range<usize>,
+}
+
+impl ConfigurationSource for Part<'_> {
+    fn n(&self) -> usize {
+        self.range.len()
+    }
+
+    fn copy(&self, index: usize, positions: &mut [f64]) {
+        self.source.copy(self.range.start + index, positions);
     }
 }
 
@@ -226,6 +280,24 @@ mod tests {
                     (x[axis + 3] - x[axis], original[axis + 3] - original[axis]);
                 assert!((found - expected).abs() < 2.0 * 6e-8, "{found} {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn chunks_hand_out_every_configuration_once() {
+        let positions: Vec<f64> = (0..3 * (2 * PIECE + 5)).map(|k| k as f64).collect();
+        for n in [0, 1, PIECE, 2 * PIECE, 2 * PIECE + 5] {
+            let source = Configurations {
+                positions: &positions[..3 * n],
+                n_atoms: 1,
+            };
+            let mut chunks = Chunks::new(&source, 1);
+            let mut seen = Vec::new();
+            while let Some(chunk) = chunks.next_chunk() {
+                seen.extend_from_slice(chunk);
+            }
+            assert_eq!(seen, positions[..3 * n]);
+            assert!(chunks.next_chunk().is_none());
         }
     }
 

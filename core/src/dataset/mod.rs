@@ -1,5 +1,6 @@
 //! Frames for training: split by time, augmented by exact symmetries, turned into features batch by batch.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::RngExt;
@@ -11,10 +12,11 @@ use crate::coordinates::{
     FrameStore,
 };
 use crate::math::{Fnv, Purpose, Random, Streams};
+use crate::metric::Blocks;
 use crate::system::{Rotor, Topology};
 
-/// Blocks of time from which whole ones are held out: neighbouring frames are correlated, so that single held-out frames
-/// would be known from their neighbours.
+/// Blocks of time, about, from which whole ones are held out: neighbouring frames are correlated, so that single held-out
+/// frames would be known from their neighbours.
 const BLOCKS: usize = 20;
 /// Fewest frames from which a flow can be trained.
 const FEWEST_FRAMES: usize = 2 * BLOCKS;
@@ -24,7 +26,7 @@ const MOST_VALIDATION: usize = 4096;
 /// How frames are divided and augmented.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DatasetOptions {
-    /// Part of the frames, in whole blocks of time, held out for validation; 0 to 0.5.
+    /// Part of the frames, in whole blocks of time, held out for validation; above 0, at most 0.5.
     pub validation_fraction: f64,
     /// Whether frames are augmented with permutations of equivalent hydrogens.
     pub symmetry: bool,
@@ -56,6 +58,20 @@ pub enum DatasetError {
         /// Frames needed.
         needed: usize,
     },
+    /// The part that is held out is none, or leaves less to train on.
+    #[error("`validation_fraction` is {found}, expected above 0 and at most 0.5")]
+    ValidationFraction {
+        /// The part asked for.
+        found: f64,
+    },
+    /// The runs are not those of the frames.
+    #[error("the runs have {found} frames in all, but there are {frames}")]
+    Runs {
+        /// Frames given.
+        frames: usize,
+        /// Frames of all runs.
+        found: usize,
+    },
     /// The coordinates cannot be fitted to the frames, or do not map them.
     #[error(transparent)]
     Coordinates(#[from] CoordinatesError),
@@ -85,10 +101,10 @@ pub(crate) struct Points {
 }
 
 impl Dataset {
-    /// [`Dataset::from_store`] of `positions` (`[n, N, 3]`, nm, in the order of time).
+    /// [`Dataset::from_store`] of `positions` (`[n, N, 3]`, nm, in the order of time), which are one run.
     ///
     /// # Errors
-    /// Fewer than 40 frames, or more than there is memory for.
+    /// As there, or more frames than there is memory for.
     pub fn new(
         positions: Vec<f64>,
         topology: &Topology,
@@ -97,15 +113,18 @@ impl Dataset {
         let mut frames = FrameStore::new(topology.n_atoms());
         frames.try_extend(&positions)?;
         drop(positions);
-        Dataset::from_store(frames, topology, options)
+        let runs = [frames.n()];
+        Dataset::from_store(frames, &runs, topology, options)
     }
 
-    /// Divides frames, which are in the order of time, into blocks and holds some of them out.
+    /// Divides frames into blocks and holds some of them out. Frames come run after run, `runs` tells how many of each, and within
+    /// a run in the order of time; no block has frames of two runs.
     ///
     /// # Errors
-    /// Fewer than 40 frames.
+    /// Fewer than 40 frames, or not as many as `runs` says; a fraction that is not above 0 and at most 0.5.
     pub fn from_store(
         frames: FrameStore,
+        runs: &[usize],
         topology: &Topology,
         options: &DatasetOptions,
     ) -> Result<Dataset, DatasetError> {
@@ -117,13 +136,17 @@ impl Dataset {
                 needed: FEWEST_FRAMES,
             });
         }
-        let held_out = ((options.validation_fraction * BLOCKS as f64).round() as usize).max(1);
-        let spacing = BLOCKS / held_out;
-        let is_held_out = |frame: usize| {
-            let block = frame * BLOCKS / n;
-            block % spacing == spacing / 2 && block / spacing < held_out
-        };
-        let (validation, training) = (0..n as u32).partition(|&frame| is_held_out(frame as usize));
+        let fraction = options.validation_fraction;
+        if !(fraction > 0.0 && fraction <= 0.5) {
+            return Err(DatasetError::ValidationFraction { found: fraction });
+        }
+        let found = runs
+            .iter()
+            .fold(0, |sum: usize, &run| sum.saturating_add(run));
+        if found != n {
+            return Err(DatasetError::Runs { frames: n, found });
+        }
+        let (training, validation) = divide(&Blocks::of_runs(runs, BLOCKS), fraction);
         Ok(Dataset {
             frames,
             width,
@@ -301,6 +324,31 @@ impl Dataset {
     }
 }
 
+/// Training and held-out frames: whole blocks are held out, evenly spread, so that about a `fraction` of all frames is; one block
+/// at least.
+fn divide(blocks: &Blocks, fraction: f64) -> (Vec<u32>, Vec<u32>) {
+    // Frames that the blocks so far still owe to the held-out ones.
+    let mut owed = 0.0;
+    let mut is_due = |block: &Range<usize>| {
+        let length = block.len() as f64;
+        let is_due = owed + 0.5 * fraction * length > 0.5 * length;
+        owed += fraction * length - if is_due { length } else { 0.0 };
+        is_due
+    };
+    let mut due: Vec<bool> = blocks.ranges().map(|block| is_due(&block)).collect();
+    if !due.contains(&true)
+        && let Some(due) = due.get_mut(blocks.len() / 2)
+    {
+        *due = true;
+    }
+    let (mut training, mut held_out) = (Vec::new(), Vec::new());
+    for (block, due) in blocks.ranges().zip(due) {
+        let part = if due { &mut held_out } else { &mut training };
+        part.extend(block.map(|frame| frame as u32));
+    }
+    (training, held_out)
+}
+
 /// The training frames in the order of time, each with one exact symmetry applied, the same in every pass.
 struct TrainingFrames<'a>(&'a Dataset);
 
@@ -322,6 +370,66 @@ impl ConfigurationSource for TrainingFrames<'_> {
 mod tests {
     use super::*;
     use crate::train::tests::case;
+
+    #[test]
+    fn no_held_out_block_has_frames_of_two_runs() {
+        // Of one run: blocks 5 and 15 of 20, the middle one of so little, every other one of a half.
+        let held_out = |runs: &[usize], fraction| {
+            let (training, held_out) = divide(&Blocks::of_runs(runs, BLOCKS), fraction);
+            let n: usize = runs.iter().sum();
+            let mut all = [&training[..], &held_out].concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..n as u32).collect::<Vec<_>>());
+            held_out
+        };
+        let frames = |ranges: &[Range<u32>]| ranges.iter().cloned().flatten().collect::<Vec<_>>();
+        assert_eq!(held_out(&[200], 0.1), frames(&[50..60, 150..160]));
+        assert_eq!(held_out(&[200], 1e-9), (100..110).collect::<Vec<_>>());
+        let half: Vec<Range<u32>> = (0..10).map(|k| 20 * k + 10..20 * k + 20).collect();
+        assert_eq!(held_out(&[200], 0.5), frames(&half));
+        // Runs of 95 and 105 frames: the end of the first is the end of a block. Blocks of all frames together would straddle it.
+        let runs = Blocks::of_runs(&[95, 105], BLOCKS);
+        assert!(runs.ranges().any(|block| block.end == 95));
+        for fraction in [0.05, 0.1, 0.25, 0.5] {
+            let held_out = held_out(&[95, 105], fraction);
+            let whole = |block: &Range<usize>| {
+                let inside = |frame: &&u32| block.contains(&(**frame as usize));
+                let found = held_out.iter().filter(inside).count();
+                found == 0 || found == block.len()
+            };
+            assert!(runs.ranges().all(|block| whole(&block)), "{fraction}");
+            let share = held_out.len() as f64 / 200.0;
+            assert!((share - fraction).abs() < 0.03, "{share} for {fraction}");
+        }
+        // As much of many short runs beside a long one.
+        let many: Vec<usize> = std::iter::once(500).chain([10; 50]).collect();
+        assert_eq!(held_out(&many, 0.1).len(), 100);
+    }
+
+    #[test]
+    fn runs_and_fraction_are_checked() {
+        let model = case(3).model;
+        let topology = model.topology();
+        let mut store = FrameStore::new(topology.n_atoms());
+        store.extend(&vec![0.0; FEWEST_FRAMES * 3 * topology.n_atoms()]);
+        let n = store.n();
+        let told = |runs: &[usize], validation_fraction| {
+            let options = DatasetOptions {
+                validation_fraction,
+                ..DatasetOptions::default()
+            };
+            let made = Dataset::from_store(store.clone(), runs, topology, &options);
+            made.map(|_| ()).map_err(|e| e.to_string())
+        };
+        told(&[n - 1, 1], 0.5).unwrap();
+        let error = told(&[n - 1], 0.1).unwrap_err();
+        assert!(error.contains("39") && error.contains("40"), "{error}");
+        assert!(told(&[usize::MAX, 41], 0.1).is_err());
+        for fraction in [0.0, -0.1, 0.51, f64::NAN] {
+            let error = told(&[n], fraction).unwrap_err();
+            assert!(error.contains("`validation_fraction`"), "{error}");
+        }
+    }
 
     #[test]
     fn an_epoch_is_shuffled_once() {

@@ -6,8 +6,8 @@ use super::{Curve, EvaluationError};
 use crate::system::SystemError;
 
 impl Curve {
-    /// Reads a CSV file with a header line, whose columns `step`, `seconds` and `loss` are needed and `stage`, `validation` and `ess`
-    /// are optional, as are their values. A last line without an end, as a run leaves that was killed, is passed over. Where steps
+    /// Reads a CSV file with a header line, whose columns `step`, `seconds` and `loss` are needed and `stage`, `validation`, `ess` and
+    /// `forward_ess` are optional, as are their values. A last line without an end, as a run leaves that was killed, is passed over. Where steps
     /// are repeated, as after a resumption from an earlier checkpoint, the last time counts.
     ///
     /// # Errors
@@ -38,7 +38,8 @@ impl Curve {
         };
         let [step, seconds, loss] = ["step", "seconds", "loss"].map(needed);
         let (step, seconds, loss) = (step?, seconds?, loss?);
-        let [stage, validation, ess] = ["stage", "validation", "ess"].map(column);
+        let optional = ["stage", "validation", "ess", "forward_ess"];
+        let [stage, validation, ess, forward_ess] = optional.map(column);
         let mut curve = Self::default();
         for (number, line) in (2..).zip(lines) {
             let fields: Vec<&str> = line.split(',').collect();
@@ -66,6 +67,7 @@ impl Curve {
             curve.loss.push(value(loss)?);
             curve.validation.push(optional(validation)?);
             curve.ess.push(optional(ess)?);
+            curve.forward_ess.push(optional(forward_ess)?);
         }
         Ok(curve)
     }
@@ -78,6 +80,7 @@ impl Curve {
         self.loss.truncate(n);
         self.validation.truncate(n);
         self.ess.truncate(n);
+        self.forward_ess.truncate(n);
     }
 }
 
@@ -87,17 +90,18 @@ mod tests {
 
     #[test]
     fn stages_and_their_absence() {
-        let text = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess\n\
-                    likelihood,1,0.5,3.25,1,1e-3,,\n\
-                    polish,2,0.75,NaN,1,1e-3,2.5,0.125\n\
-                    polish,3,0.8";
+        let text = "stage,step,seconds,loss,gradient_norm,learning_rate,validation,ess,forward_ess\n\
+                    1-likelihood,1,0.5,3.25,1,1e-3,,,\n\
+                    2-polish,2,0.75,NaN,1,1e-3,2.5,0.125,0.25\n\
+                    2-polish,3,0.8";
         let found = Curve::parse(text).unwrap();
-        assert_eq!(found.stage, ["likelihood", "polish"]);
+        assert_eq!(found.stage, ["1-likelihood", "2-polish"]);
         assert_eq!(found.step, [1.0, 2.0]);
         assert_eq!(found.seconds, [0.5, 0.75]);
         assert!(found.loss[0] == 3.25 && found.loss[1].is_nan());
         assert_eq!(found.validation, [None, Some(2.5)]);
         assert_eq!(found.ess, [None, Some(0.125)]);
+        assert_eq!(found.forward_ess, [None, Some(0.25)]);
 
         let old = "step,seconds,loss,gradient_norm,learning_rate,validation\n1,0.1,2,1,1,7\n";
         let found = Curve::parse(old).unwrap();

@@ -153,7 +153,7 @@ pub struct Marginal {
 /// The training curve, one entry per recorded step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Curve {
-    /// Stage of the training, e.g. "likelihood"; empty where the record has no stages.
+    /// Stage of the training, e.g. "1-likelihood"; empty where the record has no stages.
     pub stage: Vec<String>,
     /// Optimiser step.
     pub step: Vec<f64>,
@@ -163,6 +163,8 @@ pub struct Curve {
     pub loss: Vec<f64>,
     /// Loss on held-out data, where it was measured.
     pub validation: Vec<Option<f64>>,
-    /// ESS/N, where it was measured.
+    /// ESS/N of the model's samples, where it was measured.
     pub ess: Vec<Option<f64>>,
+    /// ESS/N on held-out frames, where it was measured: it falls where samples miss what the frames show.
+    pub forward_ess: Vec<Option<f64>>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::Marginal;
-use crate::coordinates::ConfigurationSource;
+use crate::coordinates::{Chunks, ConfigurationSource};
 use crate::system::{Topology, angle, distance};
 
 /// Bins of a marginal.
@@ -44,91 +44,71 @@ pub(super) struct Geometry {
     pub broken: f64,
 }
 
-/// Frames of the reference that are looked at together.
-const CHUNK: usize = 2048;
-
-/// Compares configurations drawn (`proposal: [n, N, 3]`, with relative weights `[n]`, empty if there are none) with frames of the
-/// reference, which are read twice: for the range of each kind of bond or angle, and for its distribution.
+/// Compares configurations drawn (`proposal`, with relative weights `[n]`, empty if there are none) with frames of the reference,
+/// which are read twice: for the range of each kind of bond or angle, and for its distribution.
 pub(super) fn compare(
     topology: &Topology,
     reference: &dyn ConfigurationSource,
-    proposal: &[f64],
+    proposal: &dyn ConfigurationSource,
     weights: &[f64],
 ) -> Geometry {
-    let width = 3 * topology.n_atoms();
+    let n_atoms = topology.n_atoms();
+    let width = 3 * n_atoms;
     let groups = groups(topology);
     let mut ranges = vec![[f64::INFINITY, f64::NEG_INFINITY]; groups.len()];
-    for_each_chunk(reference, width, |positions| {
+    let mut chunks = Chunks::new(reference, n_atoms);
+    while let Some(positions) = chunks.next_chunk() {
         for (group, [lower, upper]) in groups.iter().zip(&mut ranges) {
             for value in values(group, positions, width) {
                 *lower = lower.min(value);
                 *upper = upper.max(value);
             }
         }
-    });
+    }
     let edges: Vec<Vec<f64>> = groups
         .iter()
         .zip(ranges)
         .map(|(group, range)| edges(group, range))
         .collect();
-    let mut histograms: Vec<Histogram> = edges.iter().map(|edges| Histogram::new(edges)).collect();
-    for_each_chunk(reference, width, |positions| {
-        for (group, histogram) in groups.iter().zip(&mut histograms) {
-            histogram.add(&values(group, positions, width), group.terms.len(), |_| 1.0);
+    let mut histograms: Vec<Histograms> = edges.iter().map(|e| Histograms::new(e)).collect();
+    let mut chunks = Chunks::new(reference, n_atoms);
+    while let Some(positions) = chunks.next_chunk() {
+        for (group, histograms) in groups.iter().zip(&mut histograms) {
+            let values = values(group, positions, width);
+            histograms
+                .reference
+                .add(&values, group.terms.len(), |_| 1.0);
         }
-    });
-    let mut is_broken = vec![false; proposal.len() / width];
+    }
+    let mut is_broken = vec![false; proposal.n()];
+    let mut chunks = Chunks::new(proposal, n_atoms);
+    let mut first = 0;
+    while let Some(positions) = chunks.next_chunk() {
+        let is_broken = &mut is_broken[first..first + positions.len() / width];
+        for (group, histograms) in groups.iter().zip(&mut histograms) {
+            let weight = |frame: usize| weights.get(first + frame).copied().unwrap_or(0.0);
+            let values = values(group, positions, width);
+            histograms.add_drawn(&values, group.terms.len(), weight, is_broken);
+        }
+        first += is_broken.len();
+    }
     let marginals = groups
         .iter()
-        .zip(&edges)
         .zip(&histograms)
-        .map(|((group, edges), reference)| {
-            let proposal = values(group, proposal, width);
-            let per_frame = group.terms.len();
-            let mut drawn = Histogram::new(edges);
-            let inside = |value: &f64| drawn.index(*value).is_some();
-            for (broken, values) in is_broken.iter_mut().zip(proposal.chunks(per_frame)) {
-                *broken |= !values.iter().all(inside);
-            }
-            let beyond = proposal.iter().filter(|value| !inside(value)).count();
-            let mut weighted = drawn.clone();
-            drawn.add(&proposal, per_frame, |_| 1.0);
-            Marginal {
-                reference: reference.density(),
-                proposal: drawn.density(),
-                reweighted: (!weights.is_empty()).then(|| {
-                    weighted.add(&proposal, per_frame, |frame| weights[frame]);
-                    weighted.density()
-                }),
-                broken: beyond as f64 / proposal.len() as f64,
-                label: group.label.clone(),
-                unit: group.unit,
-                edges: edges.clone(),
-            }
+        .map(|(group, found)| Marginal {
+            reference: found.reference.density(),
+            proposal: found.drawn.density(),
+            reweighted: (!weights.is_empty()).then(|| found.weighted.density()),
+            broken: found.beyond as f64 / (proposal.n() * group.terms.len()) as f64,
+            label: group.label.clone(),
+            unit: group.unit,
+            edges: found.drawn.edges.to_vec(),
         })
         .collect();
     let broken = is_broken.iter().filter(|broken| **broken).count();
     Geometry {
         marginals,
         broken: broken as f64 / is_broken.len() as f64,
-    }
-}
-
-/// Hands out all configurations, `[k, width]`.
-pub(super) fn for_each_chunk(
-    source: &dyn ConfigurationSource,
-    width: usize,
-    mut take: impl FnMut(&[f64]),
-) {
-    let mut positions = vec![0.0; CHUNK.min(source.n()) * width];
-    for first in (0..source.n()).step_by(CHUNK) {
-        let count = CHUNK.min(source.n() - first);
-        let positions = &mut positions[..count * width];
-        positions
-            .par_chunks_exact_mut(width)
-            .enumerate()
-            .for_each(|(frame, x)| source.copy(first + frame, x));
-        take(positions);
     }
 }
 
@@ -202,8 +182,47 @@ fn edges(group: &Group, [lower, upper]: [f64; 2]) -> Vec<f64> {
         .collect()
 }
 
+/// How a group is distributed.
+struct Histograms<'a> {
+    reference: Histogram<'a>,
+    drawn: Histogram<'a>,
+    weighted: Histogram<'a>,
+    /// Values of the configurations drawn that are beyond the bins.
+    beyond: usize,
+}
+
+impl<'a> Histograms<'a> {
+    fn new(edges: &'a [f64]) -> Self {
+        Self {
+            reference: Histogram::new(edges),
+            drawn: Histogram::new(edges),
+            weighted: Histogram::new(edges),
+            beyond: 0,
+        }
+    }
+
+    /// Takes in values `[n, per_frame]` of configurations drawn, and tells which of these have one beyond the bins.
+    fn add_drawn(
+        &mut self,
+        values: &[f64],
+        per_frame: usize,
+        weight: impl Fn(usize) -> f64,
+        is_broken: &mut [bool],
+    ) {
+        for (is_broken, values) in is_broken.iter_mut().zip(values.chunks(per_frame)) {
+            let beyond = values
+                .iter()
+                .filter(|value| self.drawn.index(**value).is_none());
+            let beyond = beyond.count();
+            self.beyond += beyond;
+            *is_broken |= beyond > 0;
+        }
+        self.drawn.add(values, per_frame, |_| 1.0);
+        self.weighted.add(values, per_frame, weight);
+    }
+}
+
 /// Weights of the values in bins.
-#[derive(Clone)]
 struct Histogram<'a> {
     edges: &'a [f64],
     sums: Vec<f64>,
@@ -314,7 +333,7 @@ mod tests {
         .concat();
         let weights = [1.0, 0.5, 0.5, 0.0];
         // In double precision, as no store keeps them, so that the ends of the bins are exact.
-        let reference = Frames(reference);
+        let (reference, proposal) = (Frames(reference), Frames(proposal));
         let found = compare(&topology(), &reference, &proposal, &weights);
         assert_eq!(found.broken, 0.5);
         let bonds = &found.marginals[1];

@@ -22,7 +22,7 @@ pub use torsion::{BasinBox, BoxRange};
 
 use rayon::prelude::*;
 
-use crate::coordinates::{ChiralCentres, ConfigurationSource};
+use crate::coordinates::{ChiralCentres, Chunks, ConfigurationSource, FrameStore};
 use crate::energy::Energy;
 use crate::math::{Purpose, Streams};
 use crate::metric::{self, Tica, cosines_and_sines};
@@ -35,8 +35,9 @@ use warnings::{Faults, Findings};
 
 /// Configurations per call of model and potential.
 const CHUNK: usize = 2048;
-/// Configurations whose positions and figures still fit a workstation.
+/// Configurations whose figures, and numbers of their positions that (in 4 bytes each) still fit a workstation.
 const MOST_CONFIGURATIONS: usize = 100_000_000;
+const MOST_NUMBERS: usize = 4_000_000_000;
 /// Points of an optimal transport whose cost matrix (2.5 GB) still fits a workstation.
 const MOST_POINTS: usize = 25_000;
 /// Most configurations by which the two directions of the flow are compared.
@@ -76,9 +77,11 @@ impl Default for Options {
 }
 
 impl Options {
-    fn validate(&self) -> Result<(), EvaluationError> {
+    /// Checks these for a molecule of `n_atoms` atoms.
+    fn validate(&self, n_atoms: usize) -> Result<(), EvaluationError> {
+        let most = MOST_CONFIGURATIONS.min(MOST_NUMBERS / (3 * n_atoms.max(1)));
         let counts = [
-            ("configurations to draw", self.n, MOST_CONFIGURATIONS),
+            ("configurations to draw of so many atoms", self.n, most),
             ("points of an optimal transport", self.points, MOST_POINTS),
         ];
         for (what, found, most) in counts {
@@ -108,7 +111,7 @@ pub fn evaluate(
     options: &Options,
     progress: &mut dyn FnMut(&str, f64),
 ) -> Result<Evaluation, EvaluationError> {
-    options.validate()?;
+    options.validate(model.n_atoms())?;
     if reference.n_atoms() != model.n_atoms() {
         return Err(EvaluationError::Atoms {
             expected: model.n_atoms(),
@@ -119,12 +122,15 @@ pub fn evaluate(
     let selection = Selection::new(topology, &options.torsions, &options.basins)?;
     let kt = kt(model.temperature());
 
-    let (positions, drawn) = draw(model, energy, options, progress)?;
+    let look = Look {
+        energy,
+        kt,
+        selection: &selection,
+        centres: &ChiralCentres::find(topology),
+    };
+    let (positions, drawn, of_proposal) = look.draw(model, options, progress)?;
     progress("energies of the reference", 0.0);
-    let centres = ChiralCentres::find(topology);
-    let mut of_proposal = Looked::default();
-    of_proposal.add(&positions, &drawn.energy, kt, &selection, &centres);
-    let of_reference = look_at(reference, energy, kt, &selection, &centres)?;
+    let of_reference = look.look_at(reference)?;
     let hands = hands::compare(&of_reference.inverted, &of_proposal.inverted);
     let (mut of_reference, mut of_proposal) = (of_reference.sample, of_proposal.sample);
 
@@ -147,7 +153,8 @@ pub fn evaluate(
     progress("basins and geometry", 0.0);
     let basins = sets.basins()?;
     let free_energy_differences = sets.free_energy_differences(kt)?;
-    let weights = relative_weights(&drawn.log_weight);
+    let weights = metric::relative_weights(&drawn.log_weight);
+    let weights = weights.map_or_else(Vec::new, |(weights, _)| weights);
     let geometry = geometry::compare(topology, reference, &positions, &weights);
     progress("both directions of the flow", 0.0);
     let consistency = model.consistency(options.n.min(MOST_COMPARED), options.seed)?;
@@ -199,78 +206,69 @@ struct Looked {
     inverted: Vec<u16>,
 }
 
-impl Looked {
-    fn add(
-        &mut self,
-        positions: &[f64],
-        energies: &[f64],
-        kt: f64,
-        selection: &Selection,
-        centres: &ChiralCentres,
-    ) {
-        let width = positions.len() / energies.len().max(1);
-        self.sample.n += energies.len();
-        let reduced = energies.iter().map(|energy| energy / kt);
-        self.sample.reduced_energy.extend(reduced);
-        let angles = torsions(positions, width, &selection.torsions.atoms);
-        self.sample.torsions.extend(angles);
-        let frames = positions.par_chunks_exact(width.max(1));
-        let inverted: Vec<u16> = frames.map(|x| centres.inverted(x) as u16).collect();
-        self.inverted.extend(inverted);
-    }
-}
-
-/// What the frames of the reference show, read once, some at a time.
-fn look_at(
-    reference: &Reference,
-    energy: &dyn Energy,
+/// How configurations are looked at.
+struct Look<'a> {
+    energy: &'a dyn Energy,
     kt: f64,
-    selection: &Selection,
-    centres: &ChiralCentres,
-) -> Result<Looked, EvaluationError> {
-    let mut looked = Looked::default();
-    let mut result = Ok(());
-    geometry::for_each_chunk(reference, 3 * reference.n_atoms(), |positions| {
-        if result.is_err() {
-            return;
-        }
-        let mut energies = vec![0.0; positions.len() / (3 * reference.n_atoms())];
-        let first = looked.sample.n;
-        result = energy
-            .energies(positions, &mut energies)
-            .map_err(EvaluationError::from)
-            .and_then(|()| match energies.iter().position(|e| !e.is_finite()) {
-                None => Ok(()),
-                Some(at) => Err(EvaluationError::ReferenceEnergy {
-                    frame: first + at,
-                    energy: energies[at],
-                }),
-            });
-        looked.add(positions, &energies, kt, selection, centres);
-    });
-    result.map(|()| looked)
+    selection: &'a Selection,
+    centres: &'a ChiralCentres,
 }
 
-/// Positions `[n, N, 3]` of configurations drawn, and their weights.
-fn draw(
-    model: &Model,
-    energy: &dyn Energy,
-    options: &Options,
-    progress: &mut dyn FnMut(&str, f64),
-) -> Result<(Vec<f64>, WeightedSamples), EvaluationError> {
-    let streams = Streams::new(Purpose::Evaluation, options.seed);
-    let mut positions = Vec::new();
-    let mut drawn = WeightedSamples::new(model.temperature());
-    while drawn.n() < options.n {
-        progress("samples", drawn.n() as f64 / options.n as f64);
-        let count = CHUNK.min(options.n - drawn.n());
-        let samples = model.sample(count, streams, drawn.n() as u64)?;
-        let mut energies = vec![0.0; count];
-        energy.energies(&samples.positions, &mut energies)?;
-        drawn.extend(&samples.log_q, &energies);
-        positions.extend(samples.positions);
+impl Look<'_> {
+    /// Adds what configurations of these energies show.
+    fn add(&self, looked: &mut Looked, positions: &[f64], energies: &[f64]) {
+        let width = positions.len() / energies.len().max(1);
+        looked.sample.n += energies.len();
+        let reduced = energies.iter().map(|energy| energy / self.kt);
+        looked.sample.reduced_energy.extend(reduced);
+        let angles = torsions(positions, width, &self.selection.torsions.atoms);
+        looked.sample.torsions.extend(angles);
+        let frames = positions.par_chunks_exact(width.max(1));
+        let inverted: Vec<u16> = frames.map(|x| self.centres.inverted(x) as u16).collect();
+        looked.inverted.extend(inverted);
     }
-    Ok((positions, drawn))
+
+    /// What the frames of the reference show, read once, some at a time.
+    fn look_at(&self, reference: &Reference) -> Result<Looked, EvaluationError> {
+        let mut looked = Looked::default();
+        let mut chunks = Chunks::new(reference, reference.n_atoms());
+        while let Some(positions) = chunks.next_chunk() {
+            let mut energies = vec![0.0; positions.len() / (3 * reference.n_atoms())];
+            self.energy.energies(positions, &mut energies)?;
+            if let Some(at) = energies.iter().position(|e| !e.is_finite()) {
+                return Err(EvaluationError::ReferenceEnergy {
+                    frame: looked.sample.n + at,
+                    energy: energies[at],
+                });
+            }
+            self.add(&mut looked, positions, &energies);
+        }
+        Ok(looked)
+    }
+
+    /// Configurations drawn, their weights, and what they show.
+    fn draw(
+        &self,
+        model: &Model,
+        options: &Options,
+        progress: &mut dyn FnMut(&str, f64),
+    ) -> Result<(FrameStore, WeightedSamples, Looked), EvaluationError> {
+        let streams = Streams::new(Purpose::Evaluation, options.seed);
+        let mut positions = FrameStore::new(model.n_atoms());
+        let mut drawn = WeightedSamples::new(model.temperature());
+        let mut looked = Looked::default();
+        while drawn.n() < options.n {
+            progress("samples", drawn.n() as f64 / options.n as f64);
+            let count = CHUNK.min(options.n - drawn.n());
+            let samples = model.sample(count, streams, drawn.n() as u64)?;
+            let mut energies = vec![0.0; count];
+            self.energy.energies(&samples.positions, &mut energies)?;
+            drawn.extend(&samples.log_q, &energies);
+            self.add(&mut looked, &samples.positions, &energies);
+            positions.extend(&samples.positions);
+        }
+        Ok((positions, drawn, looked))
+    }
 }
 
 /// `[n, T]`, rad; NaN where a position is not finite.
@@ -311,18 +309,6 @@ fn slow_components(
     let width = 2 * selection.compared;
     let tica = Tica::fit(&features, width, reference.segments(), lag, 2)?;
     Ok(Some(tica))
-}
-
-/// Weights relative to the largest; empty if all are zero.
-fn relative_weights(log_weights: &[f64]) -> Vec<f64> {
-    let largest = log_weights
-        .iter()
-        .copied()
-        .fold(f64::NEG_INFINITY, f64::max);
-    if largest == f64::NEG_INFINITY {
-        return Vec::new();
-    }
-    log_weights.iter().map(|w| (w - largest).exp()).collect()
 }
 
 /// ESS/N of the first n configurations, n in equal steps of its logarithm.
@@ -397,6 +383,20 @@ fn settings(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn configurations_fit_the_memory() {
+        let options = |n| Options {
+            n,
+            ..Options::default()
+        };
+        options(1_000_000).validate(22).unwrap();
+        options(100_000_000).validate(10).unwrap();
+        for (n, n_atoms, most) in [(100_000_001, 10, "100000000"), (2_000_000, 1000, "1333333")] {
+            let error = options(n).validate(n_atoms).unwrap_err().to_string();
+            assert!(error.contains(most), "{error}");
+        }
+    }
 
     #[test]
     fn prefixes_grow_to_the_whole() {

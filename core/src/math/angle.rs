@@ -18,6 +18,11 @@ pub fn wrap_single(angle: f32) -> f32 {
     Real::wrap(angle, -PI, TAU)
 }
 
+/// The shortest turn to which a difference of two angles amounts, rad, in `[-pi, pi]`.
+pub(crate) fn shortest(difference: f64) -> f64 {
+    difference - TAU * (difference / TAU).round()
+}
+
 /// Angle between two vectors, rad, in `[0, pi]`. Exact also near 0 and pi (atan2 of sine and cosine); 0 if one is 0.
 pub(crate) fn between(u: Vector, v: Vector) -> f64 {
     norm(cross(u, v)).atan2(dot(u, v))
@@ -71,6 +76,20 @@ pub(crate) fn of_sine_and_cosine<const F: bool>(sine: f64, cosine: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_are_turned_the_shorter_way() {
+        for (difference, turn) in [
+            (0.0, 0.0),
+            (4.0, 4.0 - TAU),
+            (-4.0, TAU - 4.0),
+            (13.0, 13.0 - 2.0 * TAU),
+        ] {
+            assert!((shortest(difference) - turn).abs() < 1e-14, "{difference}");
+        }
+        assert_eq!(shortest(PI).abs(), PI);
+        assert!(shortest(f64::NAN).is_nan());
+    }
 
     #[test]
     fn angles_end_at_plus_pi() {

@@ -74,6 +74,12 @@ impl Blocks {
         self.ends.last().copied().unwrap_or(0)
     }
 
+    /// The frames of each block.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| start..end)
+    }
+
     /// The block that holds a frame.
     pub(super) fn block_of(&self, frame: usize) -> usize {
         self.ends.partition_point(|&end| end <= frame)

@@ -1,6 +1,7 @@
 use super::average::delta_method;
 use super::reliability::counts_tell_errors;
 use super::{Blocks, Estimate, MetricError, check_length};
+use crate::math::angle::shortest;
 
 /// Points in space or on a torus, each of which counts alike, and how they came about, which decides on their statistical error.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,14 +160,9 @@ pub fn wasserstein_2(
 }
 
 fn squared_distance(a: &[f64], b: &[f64], circular: &[bool]) -> f64 {
-    use std::f64::consts::TAU;
     let terms = a.iter().zip(b).zip(circular).map(|((a, b), &circular)| {
         let d = a - b;
-        let d = if circular {
-            d - TAU * (d / TAU).round()
-        } else {
-            d
-        };
+        let d = if circular { shortest(d) } else { d };
         d * d
     });
     terms.sum()

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Architecture, Header, Model, ModelError};
 use crate::coordinates::{Arrays, CoordinateSettings, Coordinates};
 use crate::plugin::Parameters;
+use crate::system::tensor_file::{self, HeaderFault};
 use crate::system::{Topology, printable, write_atomically};
 use crate::tensor::{DType, Device, Tensor};
 
@@ -118,16 +119,13 @@ impl Model {
                     view.dtype()
                 ))),
             };
-            // The file's bytes need not be aligned; the format is little-endian.
             if let Some(name) = name.strip_prefix(COORDINATES) {
                 of_type(Dtype::F64)?;
-                let (numbers, _) = view.data().as_chunks();
-                let numbers = numbers.iter().map(|&b| f64::from_le_bytes(b)).collect();
+                let numbers = tensor_file::f64s(view.data());
                 arrays.0.insert(name.to_owned(), numbers);
             } else if let Some(name) = name.strip_prefix(PARAMETERS) {
                 of_type(Dtype::F32)?;
-                let (numbers, _) = view.data().as_chunks();
-                let numbers: Vec<f32> = numbers.iter().map(|&b| f32::from_le_bytes(b)).collect();
+                let numbers = tensor_file::f32s(view.data());
                 if let Some(bad) = numbers.iter().find(|v| !v.is_finite()) {
                     return Err(not_a_model(format!("parameter {name} holds {bad}")));
                 }
@@ -171,25 +169,15 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<StoredHeader, ModelError> {
         path: path.to_owned(),
         reason,
     };
-    let (_, metadata) =
-        SafeTensors::read_metadata(bytes).map_err(|e| not_a_model(e.to_string()))?;
-    let text = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(HEADER_KEY))
-        .ok_or_else(|| not_a_model(format!("it has no \"{HEADER_KEY}\" header")))?;
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|e| not_a_model(format!("its header: {e}")))?;
-    // The version first: another version's header need not fit this version's type.
-    let version = json.get("format_version").and_then(|v| v.as_u64());
-    let version = version.ok_or_else(|| not_a_model("its header has no version".into()))?;
-    if version != u64::from(FORMAT_VERSION) {
-        return Err(ModelError::FormatVersion {
+    let json = tensor_file::header(bytes, HEADER_KEY, FORMAT_VERSION);
+    let json = json.map_err(|fault| match fault {
+        HeaderFault::Damaged(reason) => not_a_model(reason),
+        HeaderFault::Version(found) => ModelError::FormatVersion {
             path: path.to_owned(),
             expected: FORMAT_VERSION,
-            found: version,
-        });
-    }
+            found,
+        },
+    })?;
     // Before anything is made that is as large as the coordinates say.
     let atoms = json.pointer("/topology/atoms").and_then(|v| v.as_array());
     let coordinates = json

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Model, ModelError, to_f64};
 use crate::coordinates::FeatureKind;
+use crate::math::angle::shortest;
 use crate::math::{Purpose, Streams};
 use crate::tensor::Tensor;
 
@@ -115,13 +116,12 @@ impl Model {
 
     /// Largest difference of two prior points; NaN if one has a NaN.
     fn farthest(&self, from: &[f32], to: &[f32]) -> f64 {
-        use std::f64::consts::TAU;
         let differences = from.iter().zip(to).zip(self.prior.kinds());
         let differences = differences.map(|((from, to), kind)| {
             let difference = f64::from(*to) - f64::from(*from);
             match kind {
                 FeatureKind::Real => difference.abs(),
-                FeatureKind::Circular => (difference - TAU * (difference / TAU).round()).abs(),
+                FeatureKind::Circular => shortest(difference).abs(),
             }
         });
         differences.fold(0.0, |most: f64, d| if d.is_nan() { d } else { most.max(d) })

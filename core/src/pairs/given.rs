@@ -4,9 +4,9 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::shard::{read_f32, read_f64};
 use super::{PairRows, PairsError};
 use crate::system::NpzReader;
+use crate::system::tensor_file::{f32s, f64s};
 
 /// Reads the arrays `x0` and `x1`, both `[n, D]` with `D = dimension`, and where they are there `log_q` and `log_det`, both
 /// `[n]` (see [`PairRows`]), from an `.npz` (f32 or f64) or `.safetensors` (F32 or F64) file.
@@ -55,7 +55,12 @@ pub(super) fn read(path: &Path, dimension: usize) -> Result<PairRows, PairsError
                 format!("{shape:?}"),
             ));
         }
-        if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
+        // Points are kept in single precision, densities are not.
+        let fits = |value: f64| match shape.len() {
+            1 => value.is_finite(),
+            _ => (value as f32).is_finite(),
+        };
+        if let Some(bad) = values.iter().position(|&value| !fits(value)) {
             let found = match shape.len() {
                 1 => format!("{} in row {bad}", values[bad]),
                 _ => {
@@ -63,7 +68,8 @@ pub(super) fn read(path: &Path, dimension: usize) -> Result<PairRows, PairsError
                     format!("{} in row {row}, column {column}", values[bad])
                 }
             };
-            return Err(wrong(name, "finite numbers".into(), found));
+            let expected = "finite numbers that single precision can hold";
+            return Err(wrong(name, expected.into(), found));
         }
     }
     let mut take = |place: usize| arrays[place].take().map(|(_, values)| values);
@@ -137,8 +143,8 @@ fn read_safetensors(path: &Path) -> Result<Arrays, PairsError> {
             .tensor(name)
             .map_err(|e| wrong(name, e.to_string()))?;
         let values = match view.dtype() {
-            Dtype::F32 => read_f32(view.data()).into_iter().map(f64::from).collect(),
-            Dtype::F64 => read_f64(view.data()),
+            Dtype::F32 => f32s(view.data()).into_iter().map(f64::from).collect(),
+            Dtype::F64 => f64s(view.data()),
             other => return Err(wrong(name, format!("{other:?}"))),
         };
         arrays[place] = Some((view.shape().to_vec(), values));
@@ -225,14 +231,6 @@ mod tests {
         assert_eq!(held_out.x1[0], 100.5);
         assert_eq!(held_out.log_det.unwrap()[49], 909.0);
         assert_eq!((train.x0.len(), train.x0[100]), (950, 110.0));
-        // Of so few that no block is held out, all are trained on.
-        let few = PairRows {
-            x0: vec![0.0, 1.0],
-            x1: vec![0.0, 1.0],
-            log_q: None,
-            log_det: None,
-        };
-        assert_eq!(split(&few, 1, 20).0.x0.len(), 2);
     }
 
     #[test]
@@ -277,6 +275,14 @@ mod tests {
         npz(&path, &[1.0; 4], &[0.5, 0.5, f64::INFINITY, 0.5], 2);
         assert!(
             told(&path, 2).contains("inf in row 1, column 0"),
+            "{}",
+            told(&path, 2)
+        );
+        // Finite, but not in single precision.
+        npz(&path, &[1.0; 4], &[0.5, 1e39, 0.5, 0.5], 2);
+        assert!(
+            told(&path, 2)
+                .contains("found 1000000000000000000000000000000000000000 in row 0, column 1"),
             "{}",
             told(&path, 2)
         );

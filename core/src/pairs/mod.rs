@@ -68,6 +68,16 @@ pub enum PairsError {
         /// What the file has.
         found: String,
     },
+    /// A file has so few pairs that none would be held out.
+    #[error(
+        "{found} pairs are too few to hold some of them out for validation: give at least {needed}"
+    )]
+    TooFewGiven {
+        /// Pairs of the file.
+        found: usize,
+        /// Pairs needed.
+        needed: usize,
+    },
     /// The user's file is in no known format.
     #[error("pairs '{}': expected a .npz or .safetensors file with arrays x0 and x1", path.display())]
     GivenFormat {

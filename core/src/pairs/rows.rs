@@ -1,6 +1,7 @@
 //! Pairs with what is known of their density, row by row.
 
 use crate::coordinates::FeatureKind;
+use crate::math::angle::shortest;
 
 /// Pairs of points in feature space.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,10 +71,7 @@ pub(super) fn squared_distance(x0: &[f32], x1: &[f32], kinds: &[FeatureKind]) ->
             let d = f64::from(a) - f64::from(b);
             match kind {
                 FeatureKind::Real => d * d,
-                FeatureKind::Circular => {
-                    let turn = std::f64::consts::TAU;
-                    (d - turn * (d / turn).round()).powi(2)
-                }
+                FeatureKind::Circular => shortest(d).powi(2),
             }
         })
         .sum()

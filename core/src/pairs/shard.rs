@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::PairsError;
 use crate::coordinates::FeatureKind;
 use crate::math::Fnv;
+use crate::system::tensor_file::{self, HeaderFault, f32s, f64s};
 use crate::system::write_atomically;
 
 /// Version of the shard format that this program reads and writes.
@@ -136,22 +137,15 @@ impl Shard {
         })?;
         // Checks that the file is as long as its header says.
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| unusable(e.to_string()))?;
-        let (_, metadata) =
-            SafeTensors::read_metadata(&bytes).map_err(|e| unusable(e.to_string()))?;
-        let text = metadata.metadata().as_ref().and_then(|m| m.get(HEADER_KEY));
-        let text = text.ok_or_else(|| unusable(format!("it has no \"{HEADER_KEY}\" header")))?;
-        let json: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| unusable(format!("its header: {e}")))?;
-        // The version first: another version's header need not fit this version's type.
-        let version = json.get("format_version").and_then(|v| v.as_u64());
-        let version = version.ok_or_else(|| unusable("its header has no version".into()))?;
-        if version != u64::from(FORMAT_VERSION) {
-            return Err(PairsError::FormatVersion {
+        let json = tensor_file::header(&bytes, HEADER_KEY, FORMAT_VERSION);
+        let json = json.map_err(|fault| match fault {
+            HeaderFault::Damaged(reason) => unusable(reason),
+            HeaderFault::Version(found) => PairsError::FormatVersion {
                 path: path.to_owned(),
                 expected: FORMAT_VERSION,
-                found: version,
-            });
-        }
+                found,
+            },
+        })?;
         let header: ShardHeader =
             serde_json::from_value(json).map_err(|e| unusable(format!("its header: {e}")))?;
         let dimension = header.kinds.len();
@@ -173,7 +167,7 @@ impl Shard {
         let Some((n, x1)) = array(DATA_KEY, Dtype::F32, Some(dimension))? else {
             return Err(unusable(format!("it has no {DATA_KEY}")));
         };
-        let x1 = read_f32(&x1);
+        let x1 = f32s(&x1);
         check_finite(DATA_KEY, &x1, dimension).map_err(unusable)?;
         let as_many = |name, found| match found {
             Some((found, _)) if found != n => {
@@ -182,10 +176,10 @@ impl Shard {
             found => Ok(found.map(|(_, bytes)| bytes)),
         };
         let x0 = as_many(PRIOR_KEY, array(PRIOR_KEY, Dtype::F32, Some(dimension))?)?;
-        let x0 = x0.as_deref().map(read_f32);
+        let x0 = x0.as_deref().map(f32s);
         let [log_q, log_det] = [DENSITY_KEY, LOG_DET_KEY].map(|name| {
             let found = as_many(name, array(name, Dtype::F64, None)?)?;
-            let values = found.as_deref().map(read_f64);
+            let values = found.as_deref().map(f64s);
             check_finite(name, values.as_deref().unwrap_or(&[]), 1).map_err(unusable)?;
             Ok::<_, PairsError>(values)
         });
@@ -212,18 +206,6 @@ fn check_finite<T: Copy + Into<f64>>(name: &str, values: &[T], width: usize) -> 
             values[bad].into()
         )),
     }
-}
-
-/// Little-endian numbers of a safetensors file.
-pub(super) fn read_f32(bytes: &[u8]) -> Vec<f32> {
-    let (numbers, _) = bytes.as_chunks();
-    numbers.iter().map(|&b| f32::from_le_bytes(b)).collect()
-}
-
-/// As [`read_f32`].
-pub(super) fn read_f64(bytes: &[u8]) -> Vec<f64> {
-    let (numbers, _) = bytes.as_chunks();
-    numbers.iter().map(|&b| f64::from_le_bytes(b)).collect()
 }
 
 /// Hash of the bits of `values`.

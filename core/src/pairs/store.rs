@@ -98,7 +98,7 @@ impl Pairs {
         let prior = model.prior().clone();
         if let Some(path) = options.source.strip_prefix(FILE_PREFIX) {
             let given = given::read(Path::new(path), prior.dimension())?;
-            return Ok(Pairs::given(prior, &given, options));
+            return Pairs::given(prior, &given, options);
         }
         let target = plugin::find::<Target>(&options.source)?.build(&options.config.to_string())?;
         let data = |first, count| {
@@ -185,25 +185,25 @@ impl Pairs {
         })
     }
 
-    fn given(prior: Prior, given: &PairRows, options: &PairOptions) -> Pairs {
+    fn given(prior: Prior, given: &PairRows, options: &PairOptions) -> Result<Pairs, PairsError> {
         let dimension = prior.dimension();
         let (training, held_out) = given::split(given, dimension, USER_HELD_OUT);
-        // A file with so few pairs that none is held out is validated on what it is trained on.
-        let validation = if held_out.x0.is_empty() {
-            training.clone()
-        } else {
-            held_out
-        };
         let count = training.x0.len() / dimension;
+        if held_out.x0.is_empty() {
+            return Err(PairsError::TooFewGiven {
+                found: count,
+                needed: USER_HELD_OUT as usize / 2 + 1,
+            });
+        }
         let total_cost = training.squared_distance(prior.kinds());
-        Pairs {
+        Ok(Pairs {
             summary: summary(options, count, total_cost),
             bounds: vec![0, count],
             storage: Storage::Given(training),
-            validation,
+            validation: held_out,
             current: Mutex::new(None),
             prior,
-        }
+        })
     }
 
     /// Number of training pairs.

@@ -302,8 +302,9 @@ pub(super) fn training(curve: &evaluation::Curve) -> Result<Vec<Panel>, ReportEr
     };
     let mut panels = vec![chart("Loss", (start, end), &bands, &losses)?];
     if stages.len() > 1 {
-        for (i, (band, losses)) in bands.iter().zip(&losses).enumerate() {
-            let name = format!("Loss, stage {}: {}", i + 1, band.name);
+        for (band, losses) in bands.iter().zip(&losses) {
+            // The name of a stage has its number.
+            let name = format!("Loss, stage {}", band.name);
             panels.push(chart(
                 &name,
                 (band.from, band.to),
@@ -312,17 +313,22 @@ pub(super) fn training(curve: &evaluation::Curve) -> Result<Vec<Panel>, ReportEr
             )?);
         }
     }
-    let ess = known(&steps, &curve.ess);
-    if let Some(top) = ess.iter().map(|point| point.1).reduce(f64::max) {
+    let [ess, forward] = [&curve.ess, &curve.forward_ess].map(|ess| known(&steps, ess));
+    if let Some(top) = ess
+        .iter()
+        .chain(&forward)
+        .map(|point| point.1)
+        .reduce(f64::max)
+    {
         let mut chart = Chart::new(
             "ESS/N during training",
-            "Effective sample size over the number of samples against the step.",
+            "Effective sample size over their number, of samples and of held-out frames, against the step.",
             SIZE,
             Axis::linear(start, end, "step"),
             Axis::linear(0.0, (1.15 * top).clamp(1e-3, 1.0), "ESS/N"),
         );
         chart.bands = bands;
-        chart.curves = vec![line(ess, REWEIGHTED)];
+        chart.curves = vec![line(ess, PROPOSAL), line(forward, REWEIGHTED)];
         panels.push(Panel::new("ESS/N", draw(&chart)?));
     }
     Ok(panels)
@@ -459,6 +465,32 @@ mod tests {
         );
         assert_eq!(cumulative(&curve.step), [1.0, 2.0, 3.0, 7.0]);
         assert_eq!(stages(&evaluation::Curve::default(), 3).len(), 1);
+    }
+
+    #[test]
+    fn a_training_shows_its_stages_and_both_sample_sizes() {
+        let curve = |forward_ess: [Option<f64>; 4]| evaluation::Curve {
+            stage: ["1-likelihood", "1-likelihood", "2-polish", "2-polish"]
+                .map(str::to_owned)
+                .to_vec(),
+            step: vec![1.0, 2.0, 3.0, 4.0],
+            loss: vec![4.0, 3.0, 2.0, 1.0],
+            ess: vec![None, None, Some(0.25), Some(0.5)],
+            forward_ess: forward_ess.to_vec(),
+            ..Default::default()
+        };
+        let with = training(&curve([None, None, Some(0.25), Some(0.125)])).unwrap();
+        let headings: Vec<&str> = with.iter().map(|panel| panel.heading.as_str()).collect();
+        let expected = [
+            "Loss",
+            "Loss, stage 1-likelihood",
+            "Loss, stage 2-polish",
+            "ESS/N",
+        ];
+        assert_eq!(headings, expected);
+        let without = training(&curve([None; 4])).unwrap();
+        let lines = |panels: &[Panel]| panels[3].svg.matches(&REWEIGHTED.hex()).count();
+        assert!(lines(&with) > lines(&without));
     }
 
     #[test]

@@ -213,18 +213,18 @@ fn curve(rng: &mut ChaCha8Rng) -> Curve {
     let mut curve = Curve::default();
     for i in 0..3000 {
         let (stage, level, decay) = if i < 1200 {
-            ("regression", 0.4, 150.0)
+            ("1-regression", 0.4, 150.0)
         } else if i < 2400 {
-            ("likelihood", -210.0, 250.0)
+            ("2-likelihood", -210.0, 250.0)
         } else {
-            ("polish", -214.0, 200.0)
+            ("3-polish", -214.0, 200.0)
         };
         let begin = [0, 1200, 2400]
             .into_iter()
             .filter(|b| *b <= i)
             .max()
             .unwrap_or(0);
-        let size = if stage == "regression" { 3.0 } else { 60.0 };
+        let size = if stage == "1-regression" { 3.0 } else { 60.0 };
         let noise: f64 = rng.sample(rand_distr::StandardNormal);
         let course = level + size * (-f64::from(i - begin) / decay).exp();
         curve.stage.push(stage.to_owned());
@@ -237,6 +237,9 @@ fn curve(rng: &mut ChaCha8Rng) -> Curve {
         curve
             .ess
             .push((i % 300 == 299).then_some(0.5 * f64::from(i) / 3000.0));
+        curve
+            .forward_ess
+            .push((i >= 2400 && i % 300 == 299).then_some(0.4 * f64::from(i) / 3000.0));
     }
     curve
 }

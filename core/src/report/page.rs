@@ -306,7 +306,8 @@ fn training(evaluation: &Evaluation) -> Result<String, ReportError> {
          overfitting.",
         plain_short(seconds / 60.0)
     );
-    let key = "<ul class=\"key\"><li class=\"training\">training</li><li class=\"reweighted\">held out</li></ul>\n";
+    let key = "<ul class=\"key\"><li class=\"training\">training</li><li class=\"proposal\">samples</li>\
+        <li class=\"reweighted\">held out</li></ul>\n";
     let class = if panels.len() < 3 { "two" } else { "three" };
     Ok(figure(&panels, key, &caption, class))
 }

@@ -196,8 +196,9 @@ fn comparison(
 
 /// `|a - b|` over the standard error of the difference; `None` where that is unknown.
 fn deviation(a: &Estimate, b: &Estimate) -> Option<f64> {
-    let off = (a.value - b.value).abs() / a.error.hypot(b.error);
-    off.is_finite().then_some(off)
+    let error = a.error.hypot(b.error);
+    let off = (a.value - b.value).abs() / error;
+    (error.is_finite() && off.is_finite()).then_some(off)
 }
 
 /// Names and values.
@@ -219,9 +220,12 @@ mod tests {
         assert!((found - 2.0).abs() < 1e-15);
         for error in [f64::NAN, f64::INFINITY] {
             let found = deviation(&estimate(1.0, 0.3), &estimate(2.0, error));
-            assert!(found.is_none_or(|off| off == 0.0));
+            assert_eq!(found, None);
         }
         assert_eq!(deviation(&estimate(1.0, 0.0), &estimate(1.0, 0.0)), None);
+        assert_eq!(deviation(&estimate(1.0, 0.0), &estimate(2.0, 0.0)), None);
+        let same = deviation(&estimate(1.0, 0.1), &estimate(1.0, 0.1));
+        assert_eq!(same, Some(0.0));
         let cells = comparison("<x>", &estimate(0.1, 0.01), &estimate(0.2, 0.01), None);
         assert!(cells.contains("&lt;x&gt;") && cells.ends_with(">–</td>"));
         let far = estimate(0.2, 0.01);

@@ -1,12 +1,9 @@
 use serde::Serialize;
 
-use crate::coordinates::ConfigurationSource;
+use crate::coordinates::{Chunks, ConfigurationSource};
 use crate::energy::{Energy, EnergyError};
 use crate::metric::{self, Estimate};
 use crate::system::kt;
-
-/// Configurations per energy call of [`mean_reduced_energy`]: bounds nothing but the size of one batch.
-const BATCH: usize = 4096;
 
 /// Densities, energies and importance weights of configurations drawn from a proposal.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,15 +122,13 @@ pub fn mean_reduced_energy(
     source: &dyn ConfigurationSource,
     temperature: f64,
 ) -> Result<f64, EnergyError> {
-    let width = 3 * energy.n_atoms();
     let mut energies = vec![0.0; source.n()];
-    let mut positions = vec![0.0; BATCH.min(source.n()) * width];
-    for (batch, energies) in energies.chunks_mut(BATCH).enumerate() {
-        let positions = &mut positions[..energies.len() * width];
-        for (row, x) in positions.chunks_exact_mut(width).enumerate() {
-            source.copy(batch * BATCH + row, x);
-        }
-        energy.energies(positions, energies)?;
+    let mut chunks = Chunks::new(source, energy.n_atoms());
+    let mut rest = energies.as_mut_slice();
+    while let Some(positions) = chunks.next_chunk() {
+        let (batch, others) = rest.split_at_mut(positions.len() / (3 * energy.n_atoms()));
+        energy.energies(positions, batch)?;
+        rest = others;
     }
     Ok(finite_mean(&energies) / kt(temperature))
 }
@@ -224,7 +219,14 @@ mod tests {
         // Mean reduced energy d / 2 of the target, d s^2 / 2 of the proposal.
         let limit = 4.0 * found.weighted_reduced_energy_error;
         assert!((found.weighted_reduced_energy - 2.0).abs() < limit);
-        assert!((found.weighted_reduced_energy_error - (2.0 / n as f64).sqrt()).abs() < 1e-2);
+        // Delta method: n error^2 = E w (u - 2)^2 over the target = s^4 (1 + a)^-2 E (u - 2)^2, where a = 1 - s^-2 and u is of the Gamma
+        // distribution of shape 2 and scale 1 / (1 + a). Its own relative error is some 1 %.
+        let scale = (2.0 - s.powi(-2)).recip();
+        let squares = 2.0 * scale * scale + (2.0 * scale - 2.0).powi(2);
+        let exact = (s.powi(4) * scale * scale * squares / n as f64).sqrt();
+        assert!((exact - 4.400e-3).abs() < 1e-6, "{exact}");
+        let error = found.weighted_reduced_energy_error;
+        assert!((error / exact - 1.0).abs() < 0.05, "{error} {exact}");
         let limit = 4.0 * s * s * (2.0 / n as f64).sqrt();
         assert!((found.mean_reduced_energy - 2.0 * s * s).abs() < limit);
         // Median of chi-squared with four degrees of freedom: 3.35669.
@@ -328,7 +330,7 @@ mod tests {
 
     #[test]
     fn mean_reduced_energy_over_several_batches() {
-        let n = BATCH + 10;
+        let n = 4106;
         let mut positions: Vec<f64> = (0..6 * n).map(|i| (i / 6) as f64).collect();
         positions[6 * 5] = f64::NAN;
         let source = Configurations {

@@ -2,12 +2,14 @@
 
 mod importance;
 mod metropolis;
+mod plausible;
 mod resample;
 mod trust;
 
 pub use crate::system::{R, kt};
 pub use importance::{Diagnostics, WeightedSamples, mean_reduced_energy};
 pub use metropolis::{Metropolis, MoveError, MoveOptions, MoveStatistics, Placement};
+pub use plausible::{PlausibilityError, check_plausible, most_looked_at};
 pub(crate) use resample::draw;
 pub use resample::{Resampling, resample};
 

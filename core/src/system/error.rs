@@ -29,13 +29,13 @@ pub enum SystemError {
         /// The file.
         path: PathBuf,
     },
-    /// chemfiles can only open files whose names are UTF-8 without NUL characters.
+    /// chemfiles, which reads and writes some formats, can only open files whose names are UTF-8 without NUL characters.
     #[error("'{}' cannot be handed to chemfiles: the name is not plain UTF-8 text; rename the file", path.display())]
     FileName {
         /// The file.
         path: PathBuf,
     },
-    /// chemfiles does not know the format, or not for this use.
+    /// The format is not known, or not for this use.
     #[error("'{}': {reason}; known formats: {known}", path.display())]
     UnknownFormat {
         /// The file.
@@ -45,14 +45,14 @@ pub enum SystemError {
         /// Extensions that would do.
         known: String,
     },
-    /// chemfiles cannot make sense of the file.
+    /// The file is not what its name promises.
     #[error("'{}' is not a valid {format} file: {reason}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
         /// The format that its name promises.
         format: String,
-        /// What chemfiles says.
+        /// What is wrong with it, and where.
         reason: String,
     },
     /// A frame has another number of atoms than the topology.
@@ -270,14 +270,6 @@ pub enum SystemError {
         found: usize,
         /// The most that is plausible.
         allowed: usize,
-    },
-    /// Bonds can neither be read nor guessed.
-    #[error("'{}': no usable bonds in the file and none can be guessed: {reason}", path.display())]
-    Bonds {
-        /// The topology.
-        path: PathBuf,
-        /// Why guessing failed.
-        reason: String,
     },
     /// A selection that chemfiles does not understand, or not one of single atoms.
     #[error(

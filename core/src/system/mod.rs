@@ -17,6 +17,7 @@ mod reader;
 mod reserve;
 mod structure;
 mod symmetry;
+pub(crate) mod tensor_file;
 mod topology;
 mod trajectory;
 mod units;

@@ -26,10 +26,20 @@ impl Cell {
 
     /// Smallest distance of two opposite faces.
     pub(super) fn width(&self) -> f64 {
-        self.reciprocal
-            .iter()
-            .map(|&normal| 1.0 / norm(normal))
-            .fold(f64::INFINITY, f64::min)
+        self.widths().into_iter().fold(f64::INFINITY, f64::min)
+    }
+
+    /// Distances of the opposite faces.
+    pub(super) fn widths(&self) -> [f64; 3] {
+        self.reciprocal.map(|normal| 1.0 / norm(normal))
+    }
+
+    /// Where a point is in terms of the cell vectors, each in `[0, 1]` after whole ones are taken off.
+    pub(super) fn fractions(&self, x: Vector) -> [f64; 3] {
+        self.reciprocal.map(|normal| {
+            let fraction = dot(normal, x);
+            fraction - fraction.floor()
+        })
     }
 
     /// The lattice vector that added to `difference` makes it shortest. Rounded fractions alone miss it in skewed cells, so

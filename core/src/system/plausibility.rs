@@ -3,6 +3,8 @@
 //! What fails here was read in another unit, belongs to another molecule or another potential, or comes from dynamics with
 //! constraints. Each check has thresholds far from what a sound trajectory shows, and far from what these faults do.
 
+use std::collections::HashMap;
+
 use super::elements::bond_length;
 use super::{Particles, Topology, distance, kt};
 
@@ -106,9 +108,10 @@ impl Topology {
         if frames.is_empty() {
             return Ok(());
         }
+        let terms = particles.map(Terms::new);
         let mut bonds = Vec::new();
         for &atoms in &self.bonds {
-            let Some(expected) = self.expected_length(particles, atoms) else {
+            let Some(expected) = self.expected_length(terms.as_ref(), atoms) else {
                 continue;
             };
             let mut lengths: Vec<f64> = frames.iter().map(|x| distance(x, atoms)).collect();
@@ -165,16 +168,12 @@ impl Topology {
         }
         let grid = self.grid(&frames).unwrap_or(0.0);
         let rounding = grid * grid / 6.0;
+        let terms = particles.map(Terms::new);
         let mut still = Vec::new();
         for &atoms in &self.bonds {
-            let known = particles.and_then(|particles| {
-                let same = |bond: &&super::BondTerm| {
-                    bond.atoms == atoms || bond.atoms == [atoms[1], atoms[0]]
-                };
-                // Several terms on one pair add up; a constraint of the potential itself is not judged here.
-                let k: f64 = particles.bonds.iter().filter(same).map(|bond| bond.k).sum();
-                (k > 0.0).then(|| kt(temperature) / k)
-            });
+            let term = terms.as_ref().and_then(|terms| terms.of(atoms));
+            // A constraint of the potential itself is not judged here.
+            let known = term.and_then(|(_, k)| (k > 0.0).then(|| kt(temperature) / k));
             let is_atom = atoms.iter().all(|&atom| self.atoms[atom].atomic_number > 0);
             let Some(expected) = known.or(is_atom.then_some(STIFFEST * STIFFEST)) else {
                 continue;
@@ -204,13 +203,10 @@ impl Topology {
         format!("{} - {}", self.describe(a), self.describe(b))
     }
 
-    fn expected_length(&self, particles: Option<&Particles>, atoms: [usize; 2]) -> Option<f64> {
-        let known = particles.and_then(|particles| {
-            let same =
-                |bond: &&super::BondTerm| bond.atoms == atoms || bond.atoms == [atoms[1], atoms[0]];
-            particles.bonds.iter().find(same).map(|bond| bond.length)
-        });
+    fn expected_length(&self, terms: Option<&Terms>, atoms: [usize; 2]) -> Option<f64> {
+        let known = terms.and_then(|terms| terms.of(atoms));
         known
+            .map(|(length, _)| length)
             .filter(|length| *length > 0.0)
             .or_else(|| bond_length(&self.atoms[atoms[0]], &self.atoms[atoms[1]]))
     }
@@ -233,6 +229,32 @@ impl Topology {
             all > 0 && on as f64 > 0.9 * all as f64
         })
     }
+}
+
+/// The bonds of a potential, found by their atoms.
+struct Terms(HashMap<[usize; 2], (f64, f64)>);
+
+impl Terms {
+    fn new(particles: &Particles) -> Self {
+        let mut terms = HashMap::new();
+        for bond in particles.bonds {
+            // Several terms on one pair add up.
+            let (_, k) = terms
+                .entry(ordered(bond.atoms))
+                .or_insert((bond.length, 0.0));
+            *k += bond.k;
+        }
+        Self(terms)
+    }
+
+    /// Length at rest and force constant.
+    fn of(&self, atoms: [usize; 2]) -> Option<(f64, f64)> {
+        self.0.get(&ordered(atoms)).copied()
+    }
+}
+
+fn ordered([a, b]: [usize; 2]) -> [usize; 2] {
+    [a.min(b), a.max(b)]
 }
 
 /// Checks the reduced energies `U / kT` of frames of `n_atoms` atoms.

@@ -4,6 +4,7 @@ use regflow::system::{ArrayData, NamedArray, write_npz};
 
 use crate::figures::Figures;
 use crate::inputs::{self, EnergyArgument, FrameArguments};
+use crate::plausible::Expected;
 use crate::{Common, Outcome};
 
 /// Energies (and forces) of the frames of a trajectory
@@ -38,23 +39,31 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         .frames
         .range
         .molecule(&arguments.topology, Some(potential))?;
+    // Energies have no temperature, and those of constrained molecules are as good as others: nothing is asked of the motion.
+    let expected = Expected {
+        energy: Some(energy.as_ref()),
+        temperature: None,
+    };
     let (mut energies, mut forces) = (Vec::new(), Vec::new());
     let FrameArguments { trajectory, range } = &arguments.frames;
-    range.for_each_chunk(trajectory, &topology, selection, &mut |positions| {
-        let done = (energies.len(), forces.len());
-        if done.0 == 0 {
-            range.check(&topology, Some(energy.as_ref()), positions, None)?;
-        }
-        energies.resize(done.0 + positions.len() / (3 * topology.n_atoms()), 0.0);
-        let energies = &mut energies[done.0..];
-        if arguments.forces {
-            forces.resize(done.1 + positions.len(), 0.0);
-            energy.energies_and_forces(positions, energies, &mut forces[done.1..])?;
-        } else {
-            energy.energies(positions, energies)?;
-        }
-        Ok(())
-    })?;
+    range.for_each_chunk(
+        trajectory,
+        &topology,
+        selection,
+        Some(expected),
+        &mut |positions| {
+            let done = (energies.len(), forces.len());
+            energies.resize(done.0 + positions.len() / (3 * topology.n_atoms()), 0.0);
+            let energies = &mut energies[done.0..];
+            if arguments.forces {
+                forces.resize(done.1 + positions.len(), 0.0);
+                energy.energies_and_forces(positions, energies, &mut forces[done.1..])?;
+            } else {
+                energy.energies(positions, energies)?;
+            }
+            Ok(())
+        },
+    )?;
     let n = energies.len();
     let shape = [n, topology.n_atoms(), 3];
     let mut arrays = vec![NamedArray {

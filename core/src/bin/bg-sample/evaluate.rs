@@ -2,17 +2,16 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use regflow::coordinates::{ConfigurationSource, FrameStore};
-use regflow::energy::Energy;
+use regflow::coordinates::FrameStore;
 use regflow::evaluation::{self, BasinBox, Curve, Evaluation, Options, Reference};
 use regflow::metric::Estimate;
-use regflow::model::Model;
 use regflow::system::NpzReader;
 use serde_json::{Map, json};
 
 use crate::diagnostics::{self, Source};
 use crate::figures::Figures;
 use crate::inputs::{self, EnergyArgument, FrameRange};
+use crate::plausible::Expected;
 use crate::{Common, Outcome};
 
 /// Compare a model, and its weighted samples, with a reference trajectory
@@ -81,18 +80,23 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         .chain(&arguments.basins);
     inputs::keep(read.chain(&arguments.curve), &written)?;
     if let Some(path) = &arguments.report {
-        check_folder(path)?;
+        inputs::output("--report", path)?;
     }
     let options = arguments.options(common)?;
     let model = inputs::model(common, &arguments.model)?;
     let energy = arguments.energy.load(common, model.topology())?;
     let structure = arguments.topology.as_deref();
     let selection = inputs::selected_atoms(model.topology(), structure, &arguments.frames)?;
-    let (frames, lengths) =
-        arguments
-            .frames
-            .store(&arguments.reference, model.topology(), selection)?;
-    arguments.check(&model, energy.as_ref(), &frames)?;
+    let expected = Expected {
+        energy: Some(energy.as_ref()),
+        temperature: Some(model.temperature()),
+    };
+    let (frames, lengths) = arguments.frames.store(
+        &arguments.reference,
+        model.topology(),
+        selection,
+        Some(expected),
+    )?;
     let reference = match &arguments.series {
         None => Reference::from_runs(frames, &lengths)?,
         Some(path) => arguments.series(path, frames)?,
@@ -117,12 +121,18 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
 
     let mut figures = Figures::default();
     add(&mut figures, &found);
+    let mut outcome = Ok(());
     if let Some(path) = &arguments.report {
-        regflow::report::write(path, &found)?;
-        let path = path.display().to_string();
-        figures.add("report", path.clone(), path);
+        let written = regflow::report::write(path, &found);
+        outcome = written.map_err(|error| format!("the report is not written: {error}").into());
+        if outcome.is_ok() {
+            let path = path.display().to_string();
+            figures.add("report", path.clone(), path);
+        }
     }
-    figures.print(common)
+    // The figures took the time: a page that cannot be written does not cost them.
+    figures.print(common)?;
+    outcome
 }
 
 impl Arguments {
@@ -149,22 +159,6 @@ impl Arguments {
         })
     }
 
-    /// Checks that some of the frames, evenly spread, can be a sample of the molecule under its potential.
-    fn check(&self, model: &Model, energy: &dyn Energy, frames: &FrameStore) -> Outcome {
-        const MOST: usize = 500;
-        let width = 3 * model.n_atoms();
-        let n = frames.n().min(MOST);
-        let mut positions = vec![0.0; n * width];
-        for (k, x) in positions.chunks_exact_mut(width).enumerate() {
-            frames.copy(k * frames.n() / n, x);
-        }
-        let mut energies = vec![0.0; n];
-        energy.energies(&positions, &mut energies)?;
-        let energies = Some((energies.as_slice(), model.temperature()));
-        self.frames
-            .check(model.topology(), Some(energy), &positions, energies)
-    }
-
     /// The reference as runs, by the entries for the frames that were read.
     fn series(&self, path: &Path, frames: FrameStore) -> Outcome<Reference> {
         let mut file = NpzReader::open(path)?;
@@ -179,8 +173,9 @@ impl Arguments {
         let all = match file.u64(name) {
             Ok(runs) => runs.data,
             Err(_) => {
-                let runs = file.f64(name)?.data;
-                runs.into_iter().map(|run| run as i64 as u64).collect()
+                let runs = file.f64(name)?.data.into_iter();
+                let whole: Outcome<Vec<u64>> = runs.map(|run| whole(path, name, run)).collect();
+                whole?
             }
         };
         let runs = pick(all, &self.frames);
@@ -230,24 +225,25 @@ impl Arguments {
     }
 }
 
+/// The number of a run, which may be negative.
+fn whole(path: &Path, name: &str, run: f64) -> Outcome<u64> {
+    /// Beyond, doubles do not tell whole numbers apart.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    match run.fract() == 0.0 && run.abs() <= MOST {
+        true => Ok(run as i64 as u64),
+        false => Err(format!(
+            "{}, array '{name}': {run} is no number of a run, expected integers",
+            path.display()
+        )
+        .into()),
+    }
+}
+
 /// The entries of the frames that were read.
 fn pick<T>(values: Vec<T>, frames: &FrameRange) -> Vec<T> {
     let end = frames.stop.unwrap_or(values.len());
     let range = values.into_iter().take(end).skip(frames.start);
     range.step_by(frames.stride).collect()
-}
-
-/// Refuses a report whose folder is missing before the work is done.
-fn check_folder(path: &Path) -> Outcome {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(format!(
-            "--report {}: there is no folder {}",
-            path.display(),
-            folder.display()
-        )
-        .into()),
-        _ => Ok(()),
-    }
 }
 
 /// Says what is being done.

@@ -11,6 +11,7 @@ use regflow::system::{
 };
 use regflow::tensor::{self, Device};
 
+use crate::plausible::{Check, Expected};
 use crate::{Common, Outcome};
 
 /// Frames that are held at a time where not all are needed at once.
@@ -19,7 +20,7 @@ const CHUNK: usize = 4096;
 /// Which frames of which files.
 #[derive(clap::Args)]
 pub struct FrameArguments {
-    /// Trajectory files, in the order of time, in any format that chemfiles reads (XTC, TRR, DCD, NetCDF, XYZ, PDB, ...)
+    /// Trajectory files, in the order of time: XTC, TRR, DCD, NetCDF, XYZ, PDB, GRO, LAMMPS dumps, ..., text also packed by gzip or bzip2
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub trajectory: Vec<PathBuf>,
     #[command(flatten)]
@@ -54,13 +55,14 @@ pub struct FrameRange {
 }
 
 impl FrameArguments {
-    /// As [`FrameRange::store`].
+    /// As [`FrameRange::store`]; whoever trains on the frames checks them.
     pub fn store(
         &self,
         topology: &Topology,
         selection: Option<AtomSelection>,
     ) -> Outcome<(FrameStore, Vec<usize>)> {
-        self.range.store(&self.trajectory, topology, selection)
+        self.range
+            .store(&self.trajectory, topology, selection, None)
     }
 }
 
@@ -89,51 +91,32 @@ impl FrameRange {
         Ok((found.topology, found.selection))
     }
 
-    /// Compares frames (`[n, N, 3]`, nm) with the molecule and, if there are energies (kJ/mol) at a temperature, with thermal ones;
-    /// unless they are accepted as they are.
-    pub fn check(
-        &self,
-        topology: &Topology,
-        energy: Option<&dyn Energy>,
-        positions: &[f64],
-        energies: Option<(&[f64], f64)>,
-    ) -> Outcome {
-        if self.accept_implausible {
-            return Ok(());
-        }
-        let particles = energy.map(|energy| energy.particles("the energy"));
-        let mut found = topology.check_lengths(particles.as_ref(), positions);
-        if let Some((energies, temperature)) = energies {
-            let kt = system::kt(temperature);
-            let reduced: Vec<f64> = energies.iter().map(|energy| energy / kt).collect();
-            found =
-                found.and_then(|()| system::check_reduced_energies(&reduced, topology.n_atoms()));
-        }
-        found.map_err(|e| format!("{e}; --accept-implausible takes the frames as they are").into())
-    }
-
-    /// Reads all frames into a store, and how many there are of each file.
+    /// Reads all frames into a store, and how many there are of each file. The frames of each file are compared with what is
+    /// `expected`.
     pub fn store(
         &self,
         files: &[PathBuf],
         topology: &Topology,
         selection: Option<AtomSelection>,
+        expected: Option<Expected>,
     ) -> Outcome<(FrameStore, Vec<usize>)> {
         let mut store = FrameStore::new(topology.n_atoms());
-        let lengths = self.for_each_chunk(files, topology, selection, &mut |positions| {
+        let mut keep = |positions: &mut [f64]| {
             store.extend(positions);
             Ok(())
-        })?;
+        };
+        let lengths = self.for_each_chunk(files, topology, selection, expected, &mut keep)?;
         Ok((store, lengths))
     }
 
     /// Hands out all frames, `[k, N, 3]` in nm, some at a time, and passes on what the reader warns of. Returns how many frames there
-    /// are of each file.
+    /// are of each file. The frames of each file are compared with what is `expected`, unless they are accepted as they are.
     pub fn for_each_chunk(
         &self,
         files: &[PathBuf],
         topology: &Topology,
         selection: Option<AtomSelection>,
+        expected: Option<Expected>,
         take: &mut dyn FnMut(&mut [f64]) -> Outcome,
     ) -> Outcome<Vec<usize>> {
         let mut options = ReadOptions {
@@ -147,13 +130,23 @@ impl FrameRange {
         if self.accept_long_bonds {
             options.longest_bond = f64::INFINITY;
         }
+        let mut check = expected
+            .filter(|_| !self.accept_implausible)
+            .map(|expected| Check::new(files, topology, expected));
         let mut trajectory = Trajectory::open(files, topology, &options)?;
         let mut lengths = vec![0; files.len()];
         let mut chunk = Vec::new();
         loop {
+            let before = chunk.len();
             let more = trajectory.read_into(&mut chunk)?;
             if more {
                 lengths[trajectory.file()] += 1;
+            }
+            if let Some(check) = &mut check {
+                match more {
+                    true => check.add(trajectory.file(), &chunk[before..])?,
+                    false => check.finish()?,
+                }
             }
             if !more || chunk.len() >= 3 * CHUNK * topology.n_atoms() {
                 take(&mut chunk)?;

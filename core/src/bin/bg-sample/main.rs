@@ -7,6 +7,7 @@ mod evaluate;
 mod figures;
 mod inputs;
 mod inspect;
+mod plausible;
 mod plugins;
 mod process;
 mod progress;

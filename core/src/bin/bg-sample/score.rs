@@ -1,11 +1,13 @@
 use std::path::PathBuf;
 
+use regflow::coordinates::Coordinates;
 use regflow::math::{Purpose, Streams};
 use regflow::metric::Populations;
 
 use crate::diagnostics;
 use crate::figures::Figures;
 use crate::inputs::{self, FrameArguments, OptionalEnergy};
+use crate::plausible::Expected;
 use crate::scores::Scores;
 use crate::{Common, Outcome};
 
@@ -42,28 +44,24 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let energy = arguments.energy.load(common, model.topology())?;
     let (structure, frames) = (arguments.topology.as_deref(), &arguments.frames);
     let selection = inputs::selected_atoms(model.topology(), structure, &frames.range)?;
-    // Where features see the rigid motion, the target has a random one: frames get it here.
-    let mut random = Streams::new(Purpose::ScoreAugmentation, common.seed).at(0);
+    let expected = Expected {
+        energy: energy.as_deref(),
+        temperature: Some(model.temperature()),
+    };
+    let streams = Streams::new(Purpose::ScoreAugmentation, common.seed);
     let mut scores = Scores::new(model.temperature(), energy.as_deref());
     let mut populations = Populations::new(model.topology());
     let lengths = frames.range.for_each_chunk(
         &frames.trajectory,
         model.topology(),
         selection,
+        Some(expected),
         &mut |positions| {
-            model.coordinates().augment(positions, &mut random)?;
-            let is_first = scores.log_q().is_empty();
+            let first = scores.log_q().len();
+            augment(model.coordinates(), positions, first, streams)?;
             let log_q = model.score(positions)?;
             populations.extend(positions);
             scores.extend(positions, &log_q)?;
-            if is_first {
-                let energies = scores.weighted().map(|all| all.energy.as_slice());
-                let energies = energies.map(|energies| (energies, model.temperature()));
-                let energy = energy.as_deref();
-                frames
-                    .range
-                    .check(model.topology(), energy, positions, energies)?;
-            }
             Ok(())
         },
     )?;
@@ -89,6 +87,20 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     figures.print(common)
 }
 
+/// Gives frames the random rigid motion that the target has where features see it: each its own, by its index, so that the score of
+/// a frame does not depend on how many are read together.
+fn augment(
+    coordinates: &Coordinates,
+    positions: &mut [f64],
+    first: usize,
+    streams: Streams,
+) -> Outcome {
+    for (frame, x) in (first as u64..).zip(positions.chunks_exact_mut(3 * coordinates.n_atoms())) {
+        coordinates.augment(x, &mut streams.at(frame))?;
+    }
+    Ok(())
+}
+
 /// How many frames have no density, and which is the first.
 fn degenerate(log_q: &[f64]) -> Option<String> {
     let mut without = (0..log_q.len()).filter(|&frame| log_q[frame].is_nan());
@@ -99,4 +111,43 @@ fn degenerate(log_q: &[f64]) -> Option<String> {
         without.count() + 1,
         log_q.len()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use regflow::coordinates::{CoordinateKind, CoordinateOptions};
+    use regflow::system::{ReadOptions, Topology, Trajectory};
+
+    use super::*;
+
+    #[test]
+    fn the_motion_of_a_frame_is_by_its_index() {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/alanine-dipeptide");
+        let topology = Topology::read(&data.join("topology.pdb")).unwrap();
+        let options = ReadOptions {
+            stop: Some(100),
+            ..ReadOptions::default()
+        };
+        let files = [data.join("trajectory.dcd")];
+        let mut trajectory = Trajectory::open(&files, &topology, &options).unwrap();
+        let whole = trajectory.read_all().unwrap().positions;
+        let coordinates = Coordinates::fit(
+            CoordinateKind::Cartesian,
+            &topology,
+            &whole,
+            &CoordinateOptions::default(),
+        )
+        .unwrap();
+        let moved = |range: std::ops::Range<usize>| {
+            let mut positions = whole[66 * range.start..66 * range.end].to_vec();
+            let streams = Streams::new(Purpose::ScoreAugmentation, 3);
+            augment(&coordinates, &mut positions, range.start, streams).unwrap();
+            positions
+        };
+        let all = moved(0..4);
+        assert!(all != whole[..66 * 4]);
+        assert_eq!(moved(2..4), all[66 * 2..]);
+    }
 }

@@ -96,8 +96,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     if energy.is_none() {
         eprintln!("no energy: no polish, and no weights that judge a stage");
     }
+    let (frames, runs) = arguments.frames.store(&topology, selection)?;
     let input = Input {
-        frames: arguments.frames.store(&topology, selection)?.0,
+        frames,
+        runs,
         topology,
         energy: energy.as_deref(),
         device,
@@ -218,7 +220,8 @@ fn figures(job: &Job, trained: &Trained) -> Figures {
         figures.add("steps", steps, steps.to_string());
     } else {
         add_summary(&mut figures, summary);
-        let ess = trained.samples.last().and_then(|found| found.ess_per_n);
+        let ess = trained.samples.iter().flatten().last();
+        let ess = ess.and_then(|found| found.ess_per_n);
         if let Some(ess) = ess {
             figures.add("ess_per_n", ess, format!("{ess:.4} (of fresh samples)"));
         }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::coordinates::ZMatrixError;
@@ -118,9 +120,12 @@ impl ZMatrix {
     /// For each row: the first row that has the same bond and angle reference, if that is an earlier one. The torsions of
     /// both turn about the same bond.
     pub(super) fn leaders(&self) -> Vec<Option<usize>> {
-        let axis = |row: usize| &self.rows[row][1..3];
-        let first = |row: usize| (0..row).find(|&earlier| axis(earlier) == axis(row));
-        (0..self.rows.len()).map(first).collect()
+        let mut first_about = HashMap::new();
+        let leader = |(row, &[_, bond, angle, _]): (usize, &[usize; 4])| {
+            let first = *first_about.entry([bond, angle]).or_insert(row);
+            (first < row).then_some(first)
+        };
+        self.rows.iter().enumerate().map(leader).collect()
     }
 
     /// Bonds, angles and torsions `q` (`[3N - 6]`: the bond of the second atom, bond and angle of the third, bond, angle and

@@ -165,7 +165,18 @@ fn given_pairs_are_split_and_kept_together() {
         x1: shifted,
         log_det: None,
     };
-    let pairs = Pairs::given(Prior::new(vec![Real, Real]), &given, &options(None));
+    let made = |rows: &PairRows| Pairs::given(Prior::new(vec![Real, Real]), rows, &options(None));
+    // What it is validated on is not what it is trained on.
+    let first: Vec<u32> = (0..10).collect();
+    let error = made(&given.select(&first, 2)).err().expect("too few");
+    assert!(
+        error.to_string().contains("10 pairs") && error.to_string().contains("at least 11"),
+        "{error}"
+    );
+    let first: Vec<u32> = (0..11).collect();
+    let few = made(&given.select(&first, 2)).expect("enough");
+    assert_eq!((few.len(), few.validation().0.len()), (10, 2));
+    let pairs = made(&given).expect("enough");
     assert_eq!((pairs.len(), pairs.validation().0.len()), (95, 10));
     assert!((pairs.mean_cost() - 0.5).abs() < 1e-12);
     let (x0, x1) = pairs.batch(0, 95, 0.0, 3).expect("batch");

@@ -46,6 +46,12 @@ pub enum MoveError {
         /// Atoms of the system.
         n_system_atoms: usize,
     },
+    /// Proposals that no memory holds.
+    #[error("a batch of {found} proposals is more than memory can hold")]
+    Batch {
+        /// Proposals of a batch.
+        found: usize,
+    },
     /// The list of atoms is no place for the model's molecule.
     #[error(
         "atoms: expected {n_atoms} different indices below {n_system_atoms}, one for each of the model's atoms; found \

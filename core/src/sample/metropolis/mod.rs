@@ -82,6 +82,15 @@ impl Metropolis {
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(MoveError::Temperature { found: temperature });
         }
+        let fits = |batch: &usize| {
+            let bytes = batch.checked_mul(3 * model.n_atoms() * size_of::<f64>());
+            bytes.is_some_and(|bytes| bytes <= isize::MAX as usize)
+        };
+        let batch = options.batch.max(1);
+        let batch = batch.checked_next_multiple_of(layout.n_walkers);
+        let batch = batch.filter(fits).ok_or(MoveError::Batch {
+            found: options.batch,
+        })?;
         let consistency = model.consistency(CHECKED, options.seed)?;
         if !consistency.is_sound() {
             return Err(MoveError::Inconsistent {
@@ -91,7 +100,7 @@ impl Metropolis {
             });
         }
         Ok(Metropolis {
-            batch: options.batch.max(1).next_multiple_of(layout.n_walkers),
+            batch,
             layout,
             temperature,
             seed: options.seed,

@@ -388,6 +388,9 @@ fn what_cannot_be_moved_is_refused() {
     assert!(refused(|o| o.n_walkers = usize::MAX).contains("memory"));
     let many = |o: &mut MoveOptions| (o.n_walkers, o.n_system_atoms) = (2, Some(1 << 63));
     assert!(refused(many).contains("memory"));
+    assert!(refused(|o| o.batch = usize::MAX).contains("batch"));
+    let whole = |o: &mut MoveOptions| (o.n_walkers, o.batch) = (3, usize::MAX - 1);
+    assert!(refused(whole).contains("batch"));
     assert!(refused(|o| o.temperature = Some(f64::NAN)).contains("temperature"));
     assert!(refused(|o| o.atoms = Some(vec![0, 1, 2, 2])).contains("3 are different"));
     assert!(refused(|o| o.atoms = Some(vec![0, 1, 2, 9])).contains("the largest 9"));

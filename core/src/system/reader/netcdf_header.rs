@@ -145,7 +145,8 @@ impl Header {
         // The padding of the very last variable may be missing.
         let last = records
             .map(|variable| {
-                variable.begin - first + variable.numbers.saturating_mul(variable.kind.size())
+                let bytes = variable.numbers.saturating_mul(variable.kind.size());
+                (variable.begin - first).saturating_add(bytes)
             })
             .max()
             .unwrap_or(self.record_size)

@@ -1,6 +1,6 @@
 //! Bonds of a molecule: from the file, from the names in standard residues, from distances.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::super::elements::{covalent_radius, most_bonds};
@@ -120,9 +120,9 @@ fn between_residues(raw: &Raw, of_residue: &BTreeMap<usize, Vec<usize>>) -> Vec<
     for ((first, before), (second, after)) in pairs {
         let (a, b) = (&raw.residues[*first], &raw.residues[*second]);
         let standard = is_biopolymer(&a.residue.name) && is_biopolymer(&b.residue.name);
-        let step = b.residue.id - a.residue.id;
+        let step = b.residue.id.checked_sub(a.residue.id);
         let follows = a.residue.chain == b.residue.chain
-            && (step == 1 || step == 0 && a.insertion != b.insertion);
+            && (step == Some(1) || step == Some(0) && a.insertion != b.insertion);
         for (from, to) in [(&["C"][..], "N"), (&["O3'", "O3*"], "P")] {
             if let (Some(from), Some(to)) = (find(before, from), find(after, &[to])) {
                 let length = norm(sub(raw.position(from), raw.position(to)));
@@ -195,30 +195,131 @@ pub(super) fn by_distances(raw: &Raw, atoms: &[Atom]) -> Vec<[usize; 2]> {
     sorted(bonds)
 }
 
-/// Pairs of points that may be closer than `reach` (nm): all of a small system or a periodic one, else those in neighbouring
-/// boxes of a grid.
+/// Pairs of points that may be closer than `reach` (nm), each once: all of a few, else those in neighbouring boxes of a grid, which goes
+/// round where there is a cell.
 fn close_pairs(positions: &[[f64; 3]], cell: Option<&Cell>, reach: f64) -> Vec<[usize; 2]> {
+    /// Boxes along an axis, at most; more save nothing.
+    const MOST_BOXES: f64 = 1e6;
     let n = positions.len();
-    if n < 64 || cell.is_some() && n < 4000 {
+    if n < 64 {
         return (0..n)
             .flat_map(|a| (a + 1..n).map(move |b| [a, b]))
             .collect();
     }
     let reach = reach.max(0.1);
-    let place = |x: &[f64; 3]| x.map(|x| (x / reach).floor() as i64);
+    // Boxes of a cell are no narrower than the reach either.
+    let count = |width: f64| (width / reach).floor().clamp(1.0, MOST_BOXES);
+    let periodic = cell.map(|cell| (cell, cell.widths().map(count)));
+    let place = |&x: &[f64; 3]| match periodic {
+        None => x.map(|x| (x / reach).floor() as i64),
+        Some((cell, counts)) => {
+            let fractions = cell.fractions(x);
+            // A fraction may be rounded to 1.
+            [0, 1, 2].map(|axis| (fractions[axis] * counts[axis]).min(counts[axis] - 1.0) as i64)
+        }
+    };
+    let around = |axis: usize, at: i64| {
+        let mut around = [-1, 0, 1].map(|offset| {
+            let neighbour = at.saturating_add(offset);
+            periodic.map_or(neighbour, |(_, counts)| {
+                neighbour.rem_euclid(counts[axis] as i64)
+            })
+        });
+        around.sort_unstable();
+        let mut around = around.to_vec();
+        // Of two boxes along an axis, one is on either side of the other.
+        around.dedup();
+        around
+    };
     let mut boxes: HashMap<[i64; 3], Vec<usize>> = HashMap::new();
     for (atom, x) in positions.iter().enumerate() {
         boxes.entry(place(x)).or_default().push(atom);
     }
-    let mut pairs = HashSet::new();
-    for (a, x) in positions.iter().enumerate() {
-        let centre = place(x);
-        for k in 0..27_i64 {
-            let offset = [k % 3 - 1, k / 3 % 3 - 1, k / 9 - 1];
-            let neighbour = [0, 1, 2].map(|axis| centre[axis].saturating_add(offset[axis]));
-            let others = boxes.get(&neighbour).into_iter().flatten();
-            pairs.extend(others.filter(|&&b| b > a).map(|&b| [a, b]));
+    let mut pairs = Vec::new();
+    for (&[i, j, k], members) in &boxes {
+        let [is, js, ks] = [around(0, i), around(1, j), around(2, k)];
+        for &i in &is {
+            for &j in &js {
+                for others in ks.iter().filter_map(|&k| boxes.get(&[i, j, k])) {
+                    for &a in members {
+                        pairs.extend(others.iter().filter(|&&b| b > a).map(|&b| [a, b]));
+                    }
+                }
+            }
         }
     }
-    pairs.into_iter().collect()
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_across_a_boundary_are_close() {
+        let mut state = 1_u64;
+        let mut uniform = || {
+            state = state * 16807 % 2_147_483_647;
+            state as f64 / 2_147_483_647.0
+        };
+        let points: Vec<[f64; 3]> = (0..4096)
+            .map(|_| [0; 3].map(|_| 10.0 * uniform() - 5.0))
+            .collect();
+        let skewed = |a: f64| {
+            [
+                [a, 0.0, 0.0],
+                [0.4 * a, 1.1 * a, 0.0],
+                [-0.3 * a, 0.5 * a, a],
+            ]
+        };
+        // Many boxes, three, two and one along an axis.
+        for (size, n) in [(8.0, 4096), (1.6, 200), (1.2, 200), (0.6, 100)] {
+            let (cell, points) = (Cell::new(skewed(size)).unwrap(), &points[..n]);
+            let mut pairs = close_pairs(points, Some(&cell), 0.4);
+            pairs.sort_unstable();
+            let all = pairs.len();
+            pairs.dedup();
+            assert_eq!(pairs.len(), all, "{size}: pairs come once");
+            let mut across = 0;
+            for a in 0..60 {
+                for b in a + 1..n {
+                    let mut difference = sub(points[b], points[a]);
+                    let shift = cell.nearest_image(difference);
+                    (0..3).for_each(|axis| difference[axis] += shift[axis]);
+                    if norm(difference) < 0.4 {
+                        across += usize::from(shift != [0.0; 3]);
+                        assert!(pairs.binary_search(&[a, b]).is_ok(), "{size}: {a} {b}");
+                    }
+                }
+            }
+            assert!(across > 0, "{size}");
+        }
+    }
+
+    /// Numbers of residues are the file's: the ends of the range have no difference.
+    #[test]
+    fn residues_with_the_largest_numbers_do_not_overflow() {
+        use super::super::super::Residue;
+        use super::super::raw::{RawAtom, RawResidue};
+        let mut raw = Raw::default();
+        for (id, name) in [(i64::MIN, "C"), (i64::MAX, "N")] {
+            let residue = raw.enter(RawResidue {
+                residue: Residue {
+                    name: "ALA".to_owned(),
+                    id,
+                    chain: "A".to_owned(),
+                },
+                insertion: String::new(),
+                segment: String::new(),
+                standard: true,
+            });
+            raw.atoms.push(RawAtom {
+                name: name.to_owned(),
+                residue,
+                position: [id.signum() as f64 * 10.0, 0.0, 0.0],
+                ..RawAtom::default()
+            });
+        }
+        assert!(by_names(&raw, &[]).is_empty());
+    }
 }

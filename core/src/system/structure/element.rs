@@ -232,16 +232,14 @@ fn masses(raw: &Raw, particles: Option<&Particles>) -> Vec<Mass> {
     // 1-3 terms of the potential would count as bonds.
     let bonds: Vec<[usize; 2]> = match particles.is_some_and(|p| !p.bonds.is_empty()) {
         true => {
-            let shortest = |atom: usize| {
-                let mine = of_potential
-                    .clone()
-                    .filter(|(atoms, _)| atoms.contains(&atom));
-                mine.map(|(_, length)| length).fold(f64::INFINITY, f64::min)
-            };
-            let shortest: Vec<f64> = match n <= 20_000 {
-                true => (0..n).map(shortest).collect(),
-                false => vec![f64::INFINITY; n],
-            };
+            let mut shortest = vec![f64::INFINITY; n];
+            for (atoms, length) in of_potential.clone() {
+                for atom in atoms {
+                    if let Some(shortest) = shortest.get_mut(atom) {
+                        *shortest = shortest.min(length);
+                    }
+                }
+            }
             let close = |&([a, b], length): &([usize; 2], f64)| {
                 a < n && b < n && length < 1.4 * shortest[a].max(shortest[b])
             };
@@ -412,4 +410,37 @@ fn of_type(kind: &str, one: &str, two: &str) -> Vec<String> {
     }
     candidates.retain(|symbol| lookup(symbol).is_some() || symbol == "D");
     candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::BondTerm;
+    use super::*;
+
+    /// A potential that holds neighbours and next neighbours of a long chain: only the former are bonds, however many atoms there are.
+    #[test]
+    fn terms_over_an_angle_are_no_bonds() {
+        let n = 20_003;
+        let raw = Raw {
+            atoms: vec![RawAtom::default(); n],
+            ..Raw::default()
+        };
+        let term = |step: usize, length| {
+            (0..n - step).map(move |a| BondTerm {
+                atoms: [a, a + step],
+                length,
+                k: 1e5,
+            })
+        };
+        let bonds: Vec<BondTerm> = term(1, 0.15).chain(term(2, 0.25)).collect();
+        let particles = Particles {
+            source: "chain.xml",
+            masses: &[],
+            bonds: &bonds,
+        };
+        let found = masses(&raw, Some(&particles));
+        for (atom, bonds) in [(0, 1), (1, 2), (n / 2, 2), (n - 1, 1)] {
+            assert_eq!(found[atom].bonds, Some(bonds), "{atom}");
+        }
+    }
 }

@@ -116,15 +116,18 @@ fn within_components(tables: &HashMap<String, Table>, raw: &mut Raw) {
             .entry((atom.residue, atom.name.as_str()))
             .or_insert(index);
     }
+    let mut of_component: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (residue, known) in raw.residues.iter().enumerate() {
+        let residues = of_component.entry(&known.residue.name).or_default();
+        residues.push(residue);
+    }
     let mut bonds = Vec::new();
     for row in 0..table.rows() {
         let get = |item: &str| table.get(row, item).unwrap_or_default();
-        for (residue, known) in raw.residues.iter().enumerate() {
-            if known.residue.name == get("comp_id") {
-                let atoms = ["atom_id_1", "atom_id_2"].map(|item| named.get(&(residue, get(item))));
-                if let [Some(&a), Some(&b)] = atoms {
-                    bonds.push([a, b]);
-                }
+        for &residue in of_component.get(get("comp_id")).into_iter().flatten() {
+            let atoms = ["atom_id_1", "atom_id_2"].map(|item| named.get(&(residue, get(item))));
+            if let [Some(&a), Some(&b)] = atoms {
+                bonds.push([a, b]);
             }
         }
     }

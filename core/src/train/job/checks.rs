@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use super::{Job, JobError};
-use crate::coordinates::{ConfigurationSource, FrameStore};
+use crate::coordinates::{ConfigurationSource, FrameStore, Part};
+use crate::dataset::DatasetError;
 use crate::energy::{Energy, check_molecule};
 use crate::model::Model;
-use crate::system::{ReadOptions, Topology, check_reduced_energies, check_writable, distance, kt};
+use crate::sample::{PlausibilityError, check_plausible};
+use crate::system::{ReadOptions, Topology, check_writable, distance};
 use crate::train::TrainOptions;
 
 /// Checks that what a run writes can be written, and that it does not lose the work of an earlier one.
@@ -29,12 +31,25 @@ pub(super) fn files(job: &Job) -> Result<(), JobError> {
     }
 }
 
-/// Checks frames against the molecule: as many atoms, finite coordinates, no bond that is too long to be one.
-pub(super) fn frames(job: &Job, topology: &Topology, frames: &FrameStore) -> Result<(), JobError> {
+/// Checks frames against the molecule: as many atoms, as many frames as the runs have, finite coordinates, no bond that is too
+/// long to be one.
+pub(super) fn frames(
+    job: &Job,
+    topology: &Topology,
+    frames: &FrameStore,
+    runs: &[usize],
+) -> Result<(), JobError> {
     let n_atoms = topology.n_atoms();
     if frames.n_atoms() != n_atoms {
         let found = frames.n_atoms();
         return Err(JobError::FrameLength { n_atoms, found });
+    }
+    let found = runs
+        .iter()
+        .fold(0, |sum: usize, &run| sum.saturating_add(run));
+    if found != frames.n() {
+        let frames = frames.n();
+        return Err(DatasetError::Runs { frames, found }.into());
     }
     let limit = match job.accept_long_bonds {
         true => f64::INFINITY,
@@ -61,34 +76,35 @@ pub(super) fn frames(job: &Job, topology: &Topology, frames: &FrameStore) -> Res
     Ok(())
 }
 
-/// Checks that frames can be a sample of the molecule under its potential.
+/// Checks that the frames of each run can be a sample of the molecule under its potential.
 pub(super) fn plausible(
     job: &Job,
     topology: &Topology,
     energy: Option<&dyn Energy>,
     frames: &FrameStore,
+    runs: &[usize],
     temperature: f64,
 ) -> Result<(), JobError> {
-    /// Frames looked at, evenly spread.
-    const MOST: usize = 2000;
     if job.accept_implausible {
         return Ok(());
     }
-    let width = 3 * topology.n_atoms();
-    let n = frames.n().min(MOST);
-    let mut positions = vec![0.0; n * width];
-    for (k, x) in positions.chunks_exact_mut(width).enumerate() {
-        frames.copy(k * frames.n() / n, x);
-    }
-    let particles = energy.map(|energy| energy.particles("the energy"));
-    topology.check_lengths(particles.as_ref(), &positions)?;
-    topology.check_motion(particles.as_ref(), &positions, temperature)?;
-    if let Some(energy) = energy {
-        let mut energies = vec![0.0; n];
-        energy.energies(&positions, &mut energies)?;
-        let kt = kt(temperature);
-        let reduced: Vec<f64> = energies.iter().map(|energy| energy / kt).collect();
-        check_reduced_energies(&reduced, topology.n_atoms())?;
+    let mut start = 0;
+    for &length in runs.iter().filter(|&&length| length > 0) {
+        let range = start..start + length;
+        start = range.end;
+        let run = Part {
+            source: frames,
+            range: range.clone(),
+        };
+        check_plausible(topology, energy, &run, Some(temperature)).map_err(
+            |error| match error {
+                PlausibilityError::Implausible(source) => JobError::Implausible {
+                    frames: range,
+                    source,
+                },
+                PlausibilityError::Energy(source) => source.into(),
+            },
+        )?;
     }
     Ok(())
 }

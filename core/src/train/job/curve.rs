@@ -13,6 +13,8 @@ const HEADER: &str =
 /// A curve that is being written.
 pub(super) struct Curve {
     file: File,
+    /// Bytes of whole lines.
+    length: u64,
     path: PathBuf,
     failed: bool,
 }
@@ -21,9 +23,10 @@ impl Curve {
     /// Continues the curve at `path` if the run is `resumed`; else starts one, and an earlier one is kept under another name,
     /// which is given too.
     pub fn open(path: &Path, resumed: bool) -> Result<(Self, Option<PathBuf>), SystemError> {
-        let (file, earlier) = open(path, resumed).map_err(|source| failed(path, source))?;
+        let (file, length, earlier) = open(path, resumed).map_err(|source| failed(path, source))?;
         let curve = Curve {
             file,
+            length,
             path: path.to_owned(),
             failed: false,
         };
@@ -47,11 +50,15 @@ impl Curve {
             optional(p.forward_ess)
         );
         // In one call, so that whatever ends the process leaves whole lines.
-        match self.file.write_all(line.as_bytes()) {
-            Err(source) if !std::mem::replace(&mut self.failed, true) => {
-                Err(failed(&self.path, source))
-            }
-            _ => Ok(()),
+        let Err(source) = self.file.write_all(line.as_bytes()) else {
+            self.length += line.len() as u64;
+            return Ok(());
+        };
+        // Else the next line would be glued to what there was room for. Where that fails too, opening the curve mends it.
+        let _ = self.file.set_len(self.length);
+        match std::mem::replace(&mut self.failed, true) {
+            true => Ok(()),
+            false => Err(failed(&self.path, source)),
         }
     }
 }
@@ -63,8 +70,8 @@ fn failed(path: &Path, source: io::Error) -> SystemError {
     }
 }
 
-/// Opens the curve for appending, with its header.
-fn open(path: &Path, resumed: bool) -> io::Result<(File, Option<PathBuf>)> {
+/// Opens the curve for appending, with its header and whole lines only. Its length is given too, and where an earlier one is.
+fn open(path: &Path, resumed: bool) -> io::Result<(File, u64, Option<PathBuf>)> {
     let mut earlier = None;
     if !resumed && path.exists() {
         let name = |number: u32| path.with_extension(format!("{number}.csv"));
@@ -78,19 +85,32 @@ fn open(path: &Path, resumed: bool) -> io::Result<(File, Option<PathBuf>)> {
         .append(true)
         .create(true)
         .open(path)?;
-    let length = file.seek(SeekFrom::End(0))?;
+    // A disk that was full, or a machine that went down, may have left half a line.
+    let mut length = whole_lines(&mut file)?;
+    file.set_len(length)?;
     if length == 0 {
-        writeln!(file, "{HEADER}")?;
-        return Ok((file, earlier));
+        let header = format!("{HEADER}\n");
+        file.write_all(header.as_bytes())?;
+        length = header.len() as u64;
     }
-    // A disk that was full may have left half a line.
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    if last != *b"\n" {
-        writeln!(file)?;
+    Ok((file, length, earlier))
+}
+
+/// Bytes up to the end of the last whole line.
+fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let mut buffer = [0; 4096];
+    let mut end = file.seek(SeekFrom::End(0))?;
+    while end > 0 {
+        let start = end.saturating_sub(buffer.len() as u64);
+        let piece = &mut buffer[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(piece)?;
+        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
     }
-    Ok((file, earlier))
+    Ok(0)
 }
 
 #[cfg(test)]
@@ -133,5 +153,28 @@ mod tests {
         // A new run keeps the earlier curve.
         let (_, earlier) = Curve::open(&path, false).unwrap();
         assert_eq!(std::fs::read_to_string(earlier.unwrap()).unwrap(), text);
+    }
+
+    #[test]
+    fn half_a_line_is_taken_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curve.csv");
+        let whole = format!("{HEADER}\n1-likelihood,1,0.250,3,2,0.001,,,\n");
+        // Shorter and longer than what is read at a time, and of a header alone.
+        for (before, half) in [
+            (whole.as_str(), "1-likelihood,2,0.2".to_owned()),
+            (&whole, "9".repeat(10_000)),
+            ("", "stage,st".to_owned()),
+        ] {
+            std::fs::write(&path, format!("{before}{half}")).unwrap();
+            let (curve, _) = Curve::open(&path, true).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let expected = match before {
+                "" => format!("{HEADER}\n"),
+                _ => whole.clone(),
+            };
+            assert_eq!(text, expected);
+            assert_eq!(curve.length, text.len() as u64);
+        }
     }
 }

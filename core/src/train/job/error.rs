@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::energy::EnergyError;
@@ -74,8 +75,16 @@ pub enum JobError {
         limit: f64,
     },
     /// Frames that cannot be a sample of the molecule under its potential.
-    #[error("{0}; set `accept_implausible` to train on them as they are")]
-    Implausible(#[from] Implausible),
+    #[error(
+        "frames {} to {}: {source}; set `accept_implausible` to train on them as they are",
+        frames.start, frames.end.saturating_sub(1)
+    )]
+    Implausible {
+        /// The frames of the run, from 0.
+        frames: Range<usize>,
+        /// What is wrong with them.
+        source: Implausible,
+    },
     /// The model to go on from is for something else.
     #[error("`start_from` {}: {reason}", path.display())]
     StartFrom {

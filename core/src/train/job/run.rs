@@ -14,7 +14,7 @@ use crate::coordinates::{
 use crate::dataset::Dataset;
 use crate::energy::Energy;
 use crate::metric::{Blocks, Populations};
-use crate::model::Model;
+use crate::model::{Consistency, Model, ModelError};
 use crate::pairs::{PairOptions, Pairs};
 use crate::plugin;
 use crate::sample::mean_reduced_energy;
@@ -35,8 +35,10 @@ const COMPARED: usize = 1000;
 pub struct Input<'a> {
     /// The molecule.
     pub topology: Topology,
-    /// Frames, molecules whole, in the order of time.
+    /// Frames, molecules whole, run after run, in each in the order of time.
     pub frames: FrameStore,
+    /// How many frames each independent run has: each file of a trajectory, say.
+    pub runs: Vec<usize>,
     /// The molecule's potential energy; needed by a polish alone, and judges every stage where it is given.
     pub energy: Option<&'a dyn Energy>,
     /// Where the network runs.
@@ -49,8 +51,9 @@ pub struct Trained {
     pub model: Model,
     /// What its stages reached; `stopped` tells whether the observer ended the run.
     pub summary: Summary,
-    /// What fresh samples showed after each stage that came to its end.
-    pub samples: Vec<FreshSamples>,
+    /// What fresh samples showed after each of the summary's stages; none of a stage that did not come to its end, or whose
+    /// samples failed.
+    pub samples: Vec<Option<FreshSamples>>,
     /// What the user should mind.
     pub warnings: Vec<String>,
     /// What ended the run, or kept the model from being written, once there was something worth keeping.
@@ -71,12 +74,13 @@ impl Job {
         let Input {
             topology,
             frames,
+            runs,
             energy,
             device,
         } = input;
         self.validate(energy.is_some())?;
         let options = self.options(energy.is_some())?;
-        checks::frames(self, &topology, &frames)?;
+        checks::frames(self, &topology, &frames, &runs)?;
         let start = match &self.start_from {
             None => None,
             Some(path) => {
@@ -95,22 +99,21 @@ impl Job {
             let mut first = vec![0.0; 3 * topology.n_atoms()];
             frames.copy(0, &mut first);
             notes = checks::energy(energy, &topology, &options, &first)?;
-            checks::plausible(self, &topology, Some(energy), &frames, temperature)?;
+            checks::plausible(self, &topology, Some(energy), &frames, &runs, temperature)?;
             mean_energy = Some(mean_reduced_energy(energy, &frames, temperature)?);
         } else {
-            checks::plausible(self, &topology, None, &frames, temperature)?;
+            checks::plausible(self, &topology, None, &frames, &runs, temperature)?;
         }
         let centres = ChiralCentres::find(&topology);
         if let Some((centre, share)) = centres.mixed(&frames, topology.n_atoms()) {
             notes.push(describe_mixed(&topology, centre, share));
         }
-        let populations = frame_populations(&topology, &frames)?;
-        let dataset = Dataset::from_store(frames, &topology, &options.dataset())?;
+        let populations = frame_populations(&topology, &frames, &runs)?;
+        let dataset = Dataset::from_store(frames, &runs, &topology, &options.dataset())?;
 
         let mut recorder = Recorder {
             curve: None,
             energy,
-            samples: Vec::new(),
             warnings: Vec::new(),
             observer,
         };
@@ -155,11 +158,9 @@ impl Job {
             recorder.warned(&refusals.to_string());
         }
         // What was checked before training was the architecture, in double precision; what matters is this map in its own.
-        let consistency = model.consistency(COMPARED, self.seed)?;
-        if let Some(warning) = consistency.warning() {
-            recorder.warned(&warning);
-        }
-        let (warnings, samples) = (recorder.warnings, recorder.samples);
+        let consistency = recorder.compared(model.consistency(COMPARED, self.seed));
+        let warnings = recorder.warnings;
+        let samples: Vec<Option<FreshSamples>> = summary.stages.iter().map(noted).collect();
         model.set_training_record(json!({
             "options": options,
             "summary": summary,
@@ -274,14 +275,18 @@ impl Trained {
 }
 
 /// Populations of the frames by basin, each with the error from blocks of time.
-fn frame_populations(topology: &Topology, frames: &FrameStore) -> Result<Value, TrainError> {
+fn frame_populations(
+    topology: &Topology,
+    frames: &FrameStore,
+    runs: &[usize],
+) -> Result<Value, TrainError> {
     let mut populations = Populations::new(topology);
     let mut positions = vec![0.0; 3 * topology.n_atoms()];
     for frame in 0..frames.n() {
         frames.copy(frame, &mut positions);
         populations.extend(&positions);
     }
-    let blocks = Blocks::of_runs(&[frames.n()], BLOCKS);
+    let blocks = Blocks::of_runs(runs, BLOCKS);
     let found = populations.counted(&blocks)?.into_iter();
     let object: Map<String, Value> = found
         .map(|(basin, found)| (basin.to_owned(), json!(found)))
@@ -302,11 +307,15 @@ fn check_savable(model: &Model, out: &Path) -> Result<(), JobError> {
     Ok(())
 }
 
+/// What [`Recorder`] noted at the end of a stage.
+fn noted(stage: &StageSummary) -> Option<FreshSamples> {
+    serde_json::from_value(stage.noted.clone()?).ok()
+}
+
 /// Writes the curve, draws samples after each stage, gathers warnings, and passes everything on.
 struct Recorder<'a> {
     curve: Option<Curve>,
     energy: Option<&'a dyn Energy>,
-    samples: Vec<FreshSamples>,
     warnings: Vec<String>,
     observer: &'a mut dyn Observer,
 }
@@ -328,6 +337,20 @@ impl Recorder<'_> {
         self.curve = Some(curve);
         Ok(())
     }
+
+    /// How far the two directions of the trained map agree. The trained parameters are worth more than that.
+    fn compared(&mut self, found: Result<Consistency, ModelError>) -> Option<Consistency> {
+        let warning = match &found {
+            Ok(consistency) => consistency.warning(),
+            Err(error) => Some(format!(
+                "the two directions of the trained map could not be compared: {error}"
+            )),
+        };
+        if let Some(warning) = warning {
+            self.warned(&warning);
+        }
+        found.ok()
+    }
 }
 
 impl Observer for Recorder<'_> {
@@ -340,10 +363,6 @@ impl Observer for Recorder<'_> {
     }
 
     fn resumed(&mut self, step: usize, done: &[StageSummary]) {
-        let noted = done.iter().filter_map(|stage| stage.noted.clone());
-        self.samples = noted
-            .filter_map(|found| serde_json::from_value(found).ok())
-            .collect();
         self.observer.resumed(step, done);
     }
 
@@ -361,9 +380,7 @@ impl Observer for Recorder<'_> {
         match FreshSamples::of(model, self.energy) {
             Ok(samples) => {
                 self.noted(&format!("{stage}: {samples}"));
-                let noted = serde_json::to_value(&samples).ok();
-                self.samples.push(samples);
-                noted
+                serde_json::to_value(&samples).ok()
             }
             // The trained parameters are worth more than what is known of them.
             Err(error) => {
@@ -380,5 +397,35 @@ impl Observer for Recorder<'_> {
     fn warned(&mut self, text: &str) {
         self.warnings.push(text.to_owned());
         self.observer.warned(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_that_fails_is_a_warning() {
+        let mut told = Vec::new();
+        struct Told<'a>(&'a mut Vec<String>);
+        impl Observer for Told<'_> {
+            fn step(&mut self, _: &Progress) -> ControlFlow<()> {
+                ControlFlow::Continue(())
+            }
+            fn warned(&mut self, text: &str) {
+                self.0.push(text.to_owned());
+            }
+        }
+        let mut observer = Told(&mut told);
+        let mut recorder = Recorder {
+            curve: None,
+            energy: None,
+            warnings: Vec::new(),
+            observer: &mut observer,
+        };
+        let failed = Err(ModelError::Width { width: 2, found: 3 });
+        assert!(recorder.compared(failed).is_none());
+        assert!(recorder.warnings[0].contains("could not be compared: 3 numbers"));
+        assert_eq!(recorder.warnings, told);
     }
 }

@@ -43,6 +43,7 @@ fn input<'a>(positions: &[f64], energy: Option<&'a dyn Energy>) -> Input<'a> {
     Input {
         topology: topology(),
         frames: store(positions),
+        runs: vec![positions.len() / 66],
         energy,
         device: Device::Cpu,
     }
@@ -286,6 +287,29 @@ fn an_energy_that_does_not_fit_is_told_before_any_step() {
 }
 
 #[test]
+fn every_run_of_the_frames_is_checked() {
+    let job = job(json!({}));
+    let energy = force_field();
+    let whole = positions();
+    let runs = |runs: Vec<usize>, positions: &[f64]| {
+        let input = Input {
+            runs,
+            ..input(positions, Some(&energy))
+        };
+        refusal(&job, input)
+    };
+    let error = runs(vec![60, 30], &whole);
+    assert!(error.contains("90") && error.contains("100"), "{error}");
+    // The second run is in Bohr; over all frames its bonds are the smaller part.
+    let mut mixed = whole.clone();
+    mixed[66 * 70..].iter_mut().for_each(|x| *x *= 1.889_726);
+    let error = runs(vec![70, 30], &mixed);
+    for part in ["frames 70 to 99", "Bohr", "`accept_implausible`"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
 fn an_energy_that_fails_in_a_polish_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -307,6 +331,10 @@ fn an_energy_that_fails_in_a_polish_costs_nothing() {
         .unwrap();
     let failure = trained.failure.unwrap().to_string();
     assert!(failure.contains("the power went out"), "{failure}");
+    // The polish that did not come to its end has no samples, but a place.
+    assert_eq!(trained.samples.len(), trained.summary.stages.len());
+    assert_eq!(trained.samples[0], sound.samples[0]);
+    assert!(trained.samples[1..].iter().all(Option::is_none));
     // The likelihood's model is in the file, and the run can go on.
     let kept = Model::load(&at("parts.safetensors"), &Device::Cpu).unwrap();
     let summary = &kept.header().training.as_ref().unwrap()["summary"];
@@ -328,7 +356,7 @@ fn an_energy_that_fails_in_a_polish_costs_nothing() {
     assert!(flatten(&trained.model).unwrap() == flatten(&sound.model).unwrap());
     // What was known of the first stage is not forgotten.
     assert_eq!(trained.samples, sound.samples);
-    assert_eq!(sound.samples.len(), 2);
+    assert_eq!(sound.samples.iter().flatten().count(), 2);
 }
 
 #[test]
