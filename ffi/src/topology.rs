@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use std::mem::offset_of;
 use std::path::Path;
 
-use regflow_core::system::{Atom, Residue, Topology, element};
+use regflow_core::system::{Atom, Residue, Topology, element, printable};
 
 use crate::arguments::{Struct, Text, structure, text, values};
 use crate::failure::Failure;
@@ -147,11 +147,19 @@ impl TopologyDescription {
                 residue: residue_of[atom],
             })
         });
-        Ok(Topology {
+        let topology = Topology {
             atoms: atoms.collect::<Result<_, _>>()?,
             residues,
             bonds: bonds(ends, n_atoms)?,
-        })
+        };
+        if let Some(name) = topology.control_character() {
+            return Err(Failure::Range {
+                argument: "topology",
+                what: format!("the name '{}' holds a control character", printable(name)),
+                expected: "names of printable characters",
+            });
+        }
+        Ok(topology)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use regflow_tests::{dipeptide, failure, figures, root};
+use regflow::system::Topology;
+use regflow_tests::{bg_sample, dipeptide, failure, figures, root};
 use tempfile::TempDir;
 
 fn text(path: &Path) -> &str {
@@ -41,6 +42,10 @@ fn inputs() -> (PathBuf, PathBuf, PathBuf) {
         dipeptide("topology.pdb"),
         dipeptide("trajectory.dcd"),
     )
+}
+
+fn model() -> PathBuf {
+    root().join("tests/data/engines/alanine-dipeptide/model.safetensors")
 }
 
 /// A copy of a file, changed.
@@ -308,4 +313,98 @@ fn libraries_that_are_no_plugins() {
         &failure(&["plugins", "./libnowhere.so"]),
         &["libnowhere.so"],
     );
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_an_error_and_no_more() {
+    let folder = TempDir::new().unwrap();
+    let (system, _, trajectory) = inputs();
+    let topology = folder.path().join("a.lammpstrj");
+    let dump = b"ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n\xff\xfe\x1b]0;x\x07\n";
+    std::fs::write(&topology, dump).unwrap();
+    let message = energy_failure(&system, &topology, &trajectory);
+    assert_names(&message, &["a.lammpstrj"]);
+    assert!(!message.contains('\u{1b}'), "{message:?}");
+}
+
+#[test]
+fn energies_that_are_not_finite_are_told() {
+    let folder = TempDir::new().unwrap();
+    let (system, topology, _) = inputs();
+    let molecule = Topology::read(&topology).unwrap();
+    let mut frame = format!("{}\n\n", molecule.n_atoms());
+    for (index, atom) in molecule.atoms.iter().enumerate() {
+        // The last two atoms are in one place.
+        let x = index.min(molecule.n_atoms() - 2);
+        frame += &format!("{} {x} 0 {}\n", atom.element, x % 2);
+    }
+    let trajectory = folder.path().join("a.xyz");
+    std::fs::write(&trajectory, frame).unwrap();
+    let out = folder.path().join("e.npz");
+    let mut arguments = vec!["energy", "--energy", text(&system)];
+    arguments.extend(["--topology", text(&topology), "--accept-implausible"]);
+    arguments.extend(["--trajectory", text(&trajectory), "--accept-long-bonds"]);
+    arguments.extend(["--out", text(&out)]);
+    let found = figures(&arguments);
+    assert_eq!(found["non_finite"], 1);
+    let warning = found["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("1 of 1 frames"), "{warning}");
+}
+
+#[test]
+fn numbers_of_configurations_beyond_all_bounds() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("s.dcd");
+    let model = model();
+    let draw = |more: &[&str]| {
+        let mut arguments = vec!["sample", "--model", text(&model), "--out", text(&out)];
+        arguments.extend(more);
+        failure(&arguments)
+    };
+    assert_names(
+        &draw(&["-n", "18446744073709551615"]),
+        &["-n 18446744073709551615"],
+    );
+    let first = ["-n", "2", "--first", "18446744073709551615"];
+    assert_names(&draw(&first), &["--first 18446744073709551615"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn sampling_that_is_interrupted_leaves_nothing() {
+    use std::process::{Command, Stdio};
+    let left = |folder: &TempDir| std::fs::read_dir(folder.path()).unwrap().count();
+    let model = model();
+    for signal in ["-INT", "-TERM"] {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("s.dcd");
+        let mut arguments = vec!["sample", "--model", text(&model), "--out", text(&out)];
+        arguments.extend(["-n", "1000000000"]);
+        let mut child = bg_sample()
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let start = std::time::Instant::now();
+        // Frames are written to a hidden file.
+        while left(&folder) == 0 || start.elapsed().as_secs() < 1 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended");
+            assert!(start.elapsed().as_secs() < 60, "nothing is written");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{message}");
+        assert_names(&message, &["error: interrupted", "of 1000000000"]);
+        assert_eq!(left(&folder), 0);
+    }
 }

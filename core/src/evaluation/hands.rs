@@ -11,6 +11,8 @@ pub(super) struct Hands {
     /// Share of the configurations drawn with another number of D residues than most frames of the reference; 0 where the
     /// reference has as many such frames.
     pub inverted: f64,
+    /// What those have more of, and in whose place, in words: "D instead of L".
+    pub turned: &'static str,
     /// Share of the reference's frames with more D residues than its others, if it has both hands.
     pub mixed: Option<f64>,
 }
@@ -22,6 +24,7 @@ pub(super) fn compare(reference: &[u16], proposal: &[u16]) -> Hands {
     let Some(&usual) = sorted.get(sorted.len() / 2) else {
         return Hands {
             inverted: 0.0,
+            turned: "",
             mixed: None,
         };
     };
@@ -34,9 +37,19 @@ pub(super) fn compare(reference: &[u16], proposal: &[u16]) -> Hands {
     let error = (variance(expected, reference.len()) + variance(found, proposal.len())).sqrt();
     let is_mixed = expected >= NOTICED;
     let as_expected = is_mixed && found - expected <= SIGNIFICANT * error;
+    let (to_d, to_l) = (
+        proposal.iter().any(|&count| count > usual),
+        proposal.iter().any(|&count| count < usual),
+    );
     let more = sorted.iter().filter(|count| **count > sorted[0]).count();
     Hands {
         inverted: if as_expected { 0.0 } else { found },
+        turned: match (to_d, to_l) {
+            (true, true) => "D instead of L, or L instead of D",
+            (false, true) => "L instead of D",
+            (true, false) => "D instead of L",
+            (false, false) => "",
+        },
         mixed: is_mixed.then_some(more as f64 / sorted.len() as f64),
     }
 }
@@ -71,6 +84,7 @@ mod tests {
             hands,
             Hands {
                 inverted: 0.125,
+                turned: "D instead of L",
                 mixed: None
             }
         );
@@ -80,6 +94,7 @@ mod tests {
             hands,
             Hands {
                 inverted: 0.0,
+                turned: "L instead of D",
                 mixed: Some(0.5)
             }
         );
@@ -90,8 +105,14 @@ mod tests {
             hands,
             Hands {
                 inverted: 0.5,
+                turned: "D instead of L",
                 mixed: Some(0.05)
             }
+        );
+        // One residue of two is D; the samples have none or two.
+        assert_eq!(
+            compare(&[1; 9], &[0, 1, 2]).turned,
+            "D instead of L, or L instead of D"
         );
         // A peptide of D residues only.
         let hands = compare(&[1; 1000], &counts(1000, 900));
@@ -99,6 +120,7 @@ mod tests {
             hands,
             Hands {
                 inverted: 0.1,
+                turned: "L instead of D",
                 mixed: None
             }
         );

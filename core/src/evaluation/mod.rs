@@ -167,6 +167,7 @@ pub fn evaluate(
         faults: Faults {
             non_finite: diagnostics.non_finite_fraction,
             inverted: hands.inverted,
+            turned: hands.turned,
             broken: geometry.broken,
         },
         basins: &basins,

@@ -108,7 +108,14 @@ impl Selection {
                 }
             }
         } else {
-            for basin in boxes {
+            for (index, basin) in boxes.iter().enumerate() {
+                // Figures are told apart by the names of basins.
+                if boxes[..index].iter().any(|other| other.name == basin.name) {
+                    return Err(EvaluationError::Basin {
+                        basin: basin.name.clone(),
+                        reason: "there are two of this name".to_owned(),
+                    });
+                }
                 basins.push(read_box(&mut torsions, topology, basin)?);
             }
             pairs.extend((1..basins.len()).map(|basin| [0, basin]));
@@ -346,5 +353,7 @@ mod tests {
         says(&[], &["=phi-ALA2:0:1"], &["no name"]);
         says(&[], &["a=phi-ALA2:0:NaN"], &["not finite"]);
         says(&[], &["a=chi-ALA2:0:1"], &["chi-ALA2"]);
+        let twice = ["a=phi-ALA2:0:1", "a=phi-ALA2:1:2"];
+        says(&[], &twice, &["\"a\"", "two of this name"]);
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Faults {
     pub non_finite: f64,
     /// Another handedness than the reference.
     pub inverted: f64,
+    /// Which way their residues are turned: "D instead of L".
+    pub turned: &'static str,
     /// A bond or angle far from what the reference shows.
     pub broken: f64,
 }
@@ -60,15 +62,15 @@ impl Faults {
         [
             (
                 self.inverted,
-                "have a residue of the wrong handedness (D instead of L)",
+                format!("have a residue of the wrong handedness ({})", self.turned),
             ),
             (
                 self.broken,
-                "have a bond or angle far from what the reference ever shows",
+                "have a bond or angle far from what the reference ever shows".to_owned(),
             ),
             (
                 self.non_finite,
-                "have no finite energy or density, and weight 0",
+                "have no finite energy or density, and weight 0".to_owned(),
             ),
         ]
         .into_iter()
@@ -200,6 +202,7 @@ mod tests {
     const SOUND: Faults = Faults {
         non_finite: 0.0,
         inverted: 5e-4,
+        turned: "D instead of L",
         broken: 0.0,
     };
 
@@ -293,6 +296,7 @@ mod tests {
         let faults = Faults {
             non_finite: 0.01,
             inverted: 0.125,
+            turned: "L instead of D",
             broken: 0.5,
         };
         let found = warn(faults, row(0.2, 0.2, 0.2), GOOD);
@@ -300,5 +304,6 @@ mod tests {
         for (warning, share) in found.iter().zip(["12.50 %", "50.00 %", "1.00 %"]) {
             assert!(warning.starts_with(share), "{warning}");
         }
+        assert!(found[0].ends_with("(L instead of D)"), "{found:?}");
     }
 }

@@ -4,8 +4,8 @@ use super::{Basin, Blocks, Estimate, MetricError, check_length, relative_weights
 
 /// Differences of free energy `-ln(p_to / p_from)`, in kT, for pairs `[from, to]` of basins in weighted independent samples; errors by
 /// the delta method, infinite where the weights do not [tell](tells_errors) one; `torsions` and `log_weights` as in
-/// [`weighted_populations`](super::weighted_populations). Where one basin is empty, the difference and its error are infinite; of two
-/// empty ones it is 0, with an infinite error.
+/// [`weighted_populations`](super::weighted_populations). Where one basin is empty, the difference and its error are infinite, if the
+/// weights tell errors; without that, or where both are empty, there is no estimate (NaN).
 ///
 /// # Errors
 /// As [`weighted_populations`](super::weighted_populations); a pair names a basin that is not there.
@@ -21,7 +21,7 @@ pub fn weighted_free_energy_differences(
         n: log_weights.len(),
     })?;
     let tells_error = tells_errors(log_weights);
-    differences(basins, pairs, torsions, n_torsions, |values| {
+    differences(basins, pairs, torsions, n_torsions, tells_error, |values| {
         delta_method(&weights, values, tells_error)
     })
 }
@@ -38,7 +38,7 @@ pub fn block_free_energy_differences(
     blocks: &Blocks,
 ) -> Result<Vec<Estimate>, MetricError> {
     check_length("torsions", blocks.n() * n_torsions, torsions.len())?;
-    differences(basins, pairs, torsions, n_torsions, |values| {
+    differences(basins, pairs, torsions, n_torsions, true, |values| {
         blocks.average(values)
     })
 }
@@ -48,6 +48,7 @@ fn differences(
     pairs: &[[usize; 2]],
     torsions: &[f64],
     n_torsions: usize,
+    tells_error: bool,
     average: impl Fn(&[f64]) -> Estimate,
 ) -> Result<Vec<Estimate>, MetricError> {
     check_torsions(basins, n_torsions)?;
@@ -65,11 +66,12 @@ fn differences(
         let [from, to] = pair.map(|basin| &inside[basin]);
         let [p_from, p_to] = [from, to].map(|inside| average(inside).value);
         if p_from == 0.0 || p_to == 0.0 {
-            let value = match p_from == p_to {
-                true => 0.0,
-                false => (p_from / p_to).ln(),
-            };
-            let error = f64::INFINITY;
+            // That a handful of weights leaves a basin empty tells nothing of it; and of two empty ones neither is known.
+            if p_from == p_to || !tells_error {
+                let (value, error) = (f64::NAN, f64::NAN);
+                return Ok(Estimate { value, error });
+            }
+            let (value, error) = ((p_from / p_to).ln(), f64::INFINITY);
             return Ok(Estimate { value, error });
         }
         let value = (p_from / p_to).ln();
@@ -131,24 +133,36 @@ mod tests {
 
     #[test]
     fn empty_and_missing_basins() {
-        let find = |pairs: &[[usize; 2]]| {
-            weighted_free_energy_differences(&halves(), pairs, &[-1.0], 1, &[0.0])
+        let log_weights: Vec<f64> = (0..1000).map(|i| 1e-4 * f64::from(i)).collect();
+        let left = vec![-1.0; log_weights.len()];
+        let find = |pairs: &[[usize; 2]], log_weights: &[f64]| {
+            weighted_free_energy_differences(&halves(), pairs, &left, 1, log_weights)
         };
-        let found = find(&[[0, 1], [1, 0]]).unwrap();
+        let found = find(&[[0, 1], [1, 0]], &log_weights).unwrap();
         assert_eq!(found[0].value, f64::INFINITY);
         assert_eq!(found[1].value, f64::NEG_INFINITY);
         assert!(found.iter().all(|e| e.error == f64::INFINITY));
+        let is_none = |e: &Estimate| e.value.is_nan() && e.error.is_nan();
+        // All the weight on one configuration: that it is to the left tells nothing of the right.
+        let mut single = vec![-1e4; log_weights.len()];
+        single[0] = 0.0;
+        let found = find(&[[0, 1], [1, 0]], &single).unwrap();
+        assert!(found.iter().all(is_none), "{found:?}");
         let nowhere = ["nowhere", "nor here"].map(|name| Basin {
             name: name.to_owned(),
             ranges: vec![TorsionRange::degrees(0, 10.0, 20.0)],
         });
-        let both = weighted_free_energy_differences(&nowhere, &[[0, 1]], &[-1.0], 1, &[0.0]);
-        let Estimate { value, error } = both.unwrap()[0];
-        assert_eq!((value, error), (0.0, f64::INFINITY));
+        let both =
+            weighted_free_energy_differences(&nowhere, &[[0, 1]], &left, 1, &log_weights).unwrap();
+        assert!(is_none(&both[0]), "{both:?}");
+        assert_eq!(both[0].to_string(), "n/a");
+        let blocks = Blocks::equal(left.len(), 10);
+        let both = block_free_energy_differences(&nowhere, &[[0, 1]], &left, 1, &blocks).unwrap();
+        assert!(is_none(&both[0]), "{both:?}");
         let expected = MetricError::NoBasin {
             index: 2,
             n_basins: 2,
         };
-        assert_eq!(find(&[[0, 2]]), Err(expected));
+        assert_eq!(find(&[[0, 2]], &log_weights), Err(expected));
     }
 }

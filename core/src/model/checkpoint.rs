@@ -12,7 +12,7 @@ use super::{Architecture, Header, Model, ModelError};
 use crate::coordinates::{Arrays, CoordinateSettings, Coordinates};
 use crate::plugin::Parameters;
 use crate::system::tensor_file::{self, HeaderFault};
-use crate::system::{Topology, write_atomically};
+use crate::system::{Topology, printable, write_atomically};
 use crate::tensor::{DType, Device, Tensor};
 
 /// Version of the model file that this program reads and writes.
@@ -198,20 +198,26 @@ fn read_header(path: &Path, bytes: &[u8]) -> Result<StoredHeader, ModelError> {
 
 impl StoredHeader {
     /// What the types alone do not ensure.
-    fn validate(&self) -> Result<(), &'static str> {
+    fn validate(&self) -> Result<(), String> {
         let Topology {
             atoms,
             residues,
             bonds,
         } = &self.topology;
         if !(self.temperature > 0.0 && self.temperature.is_finite()) {
-            return Err("the temperature is not positive");
+            return Err("the temperature is not positive".to_owned());
         }
         if atoms.iter().any(|atom| atom.residue >= residues.len()) {
-            return Err("an atom is in a residue that there is not");
+            return Err("an atom is in a residue that there is not".to_owned());
         }
         if bonds.iter().any(|&[a, b]| a >= b || b >= atoms.len()) {
-            return Err("a bond is not between two atoms, the lower one first");
+            return Err("a bond is not between two atoms, the lower one first".to_owned());
+        }
+        if let Some(name) = self.topology.control_character() {
+            return Err(format!(
+                "'{}', a name of an atom, element, residue or chain, holds a control character",
+                printable(name)
+            ));
         }
         Ok(())
     }

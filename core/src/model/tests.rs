@@ -89,6 +89,37 @@ fn a_model_of_many_atoms_is_saved_and_loaded() {
     assert_eq!((a.positions, a.log_q), (b.positions, b.log_q));
 }
 
+#[test]
+fn names_with_control_characters_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let frames: Vec<f64> = (0..1200).map(|k| f64::from(k * k % 101).sin()).collect();
+    let options = crate::coordinates::CoordinateOptions::default();
+    let kind = crate::coordinates::CoordinateKind::Gauge;
+    let coordinates = Coordinates::fit(kind, &chain(4), &frames, &options).unwrap();
+    for (element, residue) in [("C\0", "X"), ("C", "X\u{1b}[2J")] {
+        let mut topology = chain(4);
+        topology.atoms[1].element = element.to_owned();
+        topology.residues[0].name = residue.to_owned();
+        let config = json!({"couplings": 2, "hidden": 2, "blocks": 1});
+        Model::new(
+            "realnvp",
+            config,
+            coordinates.clone(),
+            topology,
+            300.0,
+            1,
+            &Device::Cpu,
+        )
+        .unwrap()
+        .save(&path)
+        .unwrap();
+        let error = Model::load(&path, &Device::Cpu).err().unwrap().to_string();
+        assert!(error.contains("control character"), "{error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+}
+
 /// A RealNVP of four atoms whose parameters are normal numbers of this standard deviation.
 fn disturbed(deviation: f64) -> Model {
     use rand::{RngExt, SeedableRng};

@@ -1,15 +1,17 @@
 //! Calls into chemfiles: its warnings recorded instead of printed, its panics caught, file names checked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Once;
 
-use super::SystemError;
+use super::{SystemError, printable};
 
 thread_local! {
     static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// Panics of this thread are caught and told as errors: nothing is to be printed of them.
+    static CATCHES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Distinct warnings kept per recorder; a file with more has one problem, many times.
@@ -24,13 +26,22 @@ pub(super) fn call<T>(
     INSTALL.call_once(|| {
         // chemfiles warns on the thread that called it.
         chemfiles::set_warning_callback(|message| {
-            WARNINGS.with_borrow_mut(|all| all.push(message.to_owned()))
+            WARNINGS.with_borrow_mut(|all| all.push(printable(message).into_owned()))
         });
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !CATCHES.get() {
+                before(panic);
+            }
+        }));
     });
     WARNINGS.with_borrow_mut(Vec::clear);
     // The binding panics on messages that are not UTF-8, as a corrupt file may provoke.
-    let result = match catch_unwind(AssertUnwindSafe(action)) {
-        Ok(result) => result.map_err(|error| error.message),
+    CATCHES.set(true);
+    let result = catch_unwind(AssertUnwindSafe(action));
+    CATCHES.set(false);
+    let result = match result {
+        Ok(result) => result.map_err(|error| printable(&error.message).into_owned()),
         Err(_) => Err(
             "it holds text that is not UTF-8; the file is corrupt or of another format".to_owned(),
         ),

@@ -100,13 +100,15 @@ pub enum SystemError {
         /// What stands there.
         value: f64,
     },
-    /// A frame holds no positions (a TRR frame of velocities, say): all atoms coincide.
-    #[error("'{}', frame {frame}: no positions in this frame (all atoms are at one point)", path.display())]
+    /// A frame holds no positions (a TRR frame of velocities, say), or all atoms coincide.
+    #[error("'{}', frame {frame}: no positions in this frame ({reason})", path.display())]
     NoPositions {
         /// The trajectory.
         path: PathBuf,
         /// The frame in this file.
         frame: usize,
+        /// How that shows.
+        reason: &'static str,
     },
     /// The file ends before, or is damaged in, a frame.
     #[error(

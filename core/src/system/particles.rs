@@ -155,7 +155,11 @@ impl Topology {
         let Some(first) = groups.iter().find(differs) else {
             return Ok(Vec::new());
         };
-        let count = groups.iter().filter(differs).count();
+        let more = match groups.iter().filter(differs).count() - 1 {
+            0 => String::new(),
+            1 => " (and 1 more such difference)".to_owned(),
+            count => format!(" (and {count} more such differences)"),
+        };
         let members: Vec<usize> = [first.heavy]
             .into_iter()
             .chain(first.hydrogens.iter().copied())
@@ -172,9 +176,8 @@ impl Topology {
         );
         if same_bonds {
             return Ok(vec![format!(
-                "{}: {differ} (and {} more such differences); the bonds agree, and masses do not enter the potential",
-                particles.source,
-                count - 1
+                "{}: {differ}{more}; the bonds agree, and masses do not enter the potential",
+                particles.source
             )]);
         }
         Err(SystemError::ParticleMass {

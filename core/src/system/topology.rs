@@ -124,6 +124,15 @@ impl Topology {
         torsions
     }
 
+    /// The first name of an atom, element, residue or chain that holds a control character; chemfiles takes no NUL, and terminals
+    /// take the others for orders.
+    pub fn control_character(&self) -> Option<&str> {
+        let of_atoms = self.atoms.iter().flat_map(|a| [&a.name, &a.element]);
+        let of_residues = self.residues.iter().flat_map(|r| [&r.name, &r.chain]);
+        let mut texts = of_atoms.chain(of_residues).map(String::as_str);
+        texts.find(|text| text.contains(char::is_control))
+    }
+
     /// Name, residue and residue number of an atom, for messages: "CA of ALA2".
     pub fn describe(&self, atom: usize) -> String {
         let facts = &self.atoms[atom];

@@ -91,6 +91,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     );
     let non_finite = n - finite.len();
     figures.add("non_finite", non_finite, non_finite.to_string());
+    if non_finite > 0 {
+        figures.warn(format!(
+            "{non_finite} of {n} frames have no finite energy: atoms in one place, or coordinates far from those of the molecule"
+        ));
+    }
     figures.add(
         "out",
         arguments.out.display().to_string(),

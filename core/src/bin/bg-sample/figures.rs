@@ -1,5 +1,6 @@
 //! The figures that a subcommand ends with: a table for people, or one JSON object for programs.
 
+use regflow::system::printable;
 use serde_json::{Map, Value};
 
 use crate::{Common, Outcome};
@@ -42,13 +43,14 @@ impl Figures {
         let width = self.rows.iter().map(|(key, ..)| key.len()).max();
         for (key, _, text) in &self.rows {
             println!(
-                "{:width$}  {text}",
+                "{:width$}  {}",
                 key.replace('_', " "),
+                printable(text),
                 width = width.unwrap_or(0)
             );
         }
         for note in &self.notes {
-            println!("warning: {note}");
+            println!("warning: {}", printable(note));
         }
         Ok(())
     }

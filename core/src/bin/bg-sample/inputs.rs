@@ -86,7 +86,7 @@ impl FrameRange {
             check(source, energy, &found.topology)?;
         }
         for warning in found.warnings {
-            eprintln!("warning: {warning}");
+            warn(&warning);
         }
         Ok((found.topology, found.selection))
     }
@@ -157,7 +157,7 @@ impl FrameRange {
             }
         }
         for warning in trajectory.warnings() {
-            eprintln!("warning: {warning}");
+            warn(warning);
         }
         Ok(lengths)
     }
@@ -215,9 +215,14 @@ impl OptionalEnergy {
 
 fn check(source: &str, potential: &dyn Energy, topology: &Topology) -> Outcome {
     for note in energy::check_molecule(potential, source, topology)? {
-        eprintln!("warning: {note}");
+        warn(&note);
     }
     Ok(())
+}
+
+/// Tells a person of what is odd; it may quote files.
+fn warn(text: &str) {
+    eprintln!("warning: {}", system::printable(text));
 }
 
 /// What the engine behind a potential could not evaluate, in words.

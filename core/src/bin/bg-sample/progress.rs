@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 use regflow::metric::Estimate;
 use regflow::model::Model;
+use regflow::system::printable;
 use regflow::train::{Observer, Population, Progress, Retreat, StageSummary};
 use serde_json::Value;
 
@@ -30,6 +31,11 @@ impl Interrupt {
         }
         Ok(Interrupt(flag))
     }
+
+    /// Whether there was a signal.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Shows a bar, and what there is to say.
@@ -39,6 +45,7 @@ pub struct Reporter {
     loss: Option<f64>,
     validation: Option<f64>,
     ess: Option<[f64; 2]>,
+    warnings: Vec<String>,
 }
 
 impl Reporter {
@@ -53,16 +60,18 @@ impl Reporter {
             loss: None,
             validation: None,
             ess: None,
+            warnings: Vec::new(),
         })
     }
 
-    /// Ends the bar.
-    pub fn finish(self) {
+    /// Ends the bar; returns the warnings that were shown.
+    pub fn finish(self) -> Vec<String> {
         self.bar.finish_and_clear();
+        self.warnings
     }
 
     fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| eprintln!("{}", printable(text)));
     }
 }
 
@@ -117,7 +126,7 @@ impl Observer for Reporter {
                 text(self.validation)
             );
         }
-        if self.interrupt.0.load(Ordering::Relaxed) {
+        if self.interrupt.is_raised() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -170,5 +179,6 @@ impl Observer for Reporter {
 
     fn warned(&mut self, text: &str) {
         self.say(&format!("warning: {text}"));
+        self.warnings.push(text.to_owned());
     }
 }

@@ -7,11 +7,15 @@ use regflow::system::TrajectoryWriter;
 use crate::diagnostics;
 use crate::figures::Figures;
 use crate::inputs::{self, OptionalEnergy};
+use crate::progress::Interrupt;
 use crate::scores::Scores;
 use crate::{Common, Outcome};
 
-/// Configurations between two writes: bounds the memory, and the time in which nothing is seen.
-const CHUNK: usize = 16384;
+/// Configurations between two writes, or those of one call of the model on a GPU: bounds the memory, and the time in which nothing is
+/// seen and no signal heard.
+const CHUNK: usize = 4096;
+/// Configurations whose figures fit the memory of a workstation; the rest goes to the disk.
+const MOST: usize = 1_000_000_000;
 
 /// Draw weighted configurations from a model
 #[derive(clap::Args)]
@@ -32,15 +36,27 @@ pub struct Arguments {
     /// Write N configurations resampled by weight (systematic or multinomial) instead of the weighted ones
     #[arg(long, value_name = "METHOD")]
     resample: Option<Resampling>,
-    /// Trajectory to write, in any format that chemfiles writes; beside it an .npz with `log_q`, and with --energy
-    /// `energy` (kJ/mol) and `log_weight`
+    /// Trajectory to write: .dcd, .xtc, .trr, .nc, .pdb, .gro, .xyz, .lammpstrj, or what else holds configurations; beside it an .npz
+    /// with `log_q`, and with --energy `energy` (kJ/mol) and `log_weight`
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
-    if arguments.n == 0 {
-        return Err("-n 0: expected at least one configuration".into());
+    if !(1..=MOST).contains(&arguments.n) {
+        return Err(format!(
+            "-n {}: expected 1 to {MOST} configurations; more are drawn in parts, with --first",
+            arguments.n
+        )
+        .into());
+    }
+    if arguments.first.checked_add(arguments.n as u64).is_none() {
+        return Err(format!(
+            "--first {}: the stream of a seed has {} configurations",
+            arguments.first,
+            u64::MAX
+        )
+        .into());
     }
     let sidecar = arguments.out.with_extension("npz");
     if sidecar == arguments.out {
@@ -60,14 +76,23 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     inputs::output("--out", &sidecar)?;
     let model = inputs::model(common, &arguments.model)?;
     let energy = arguments.energy.load(common, model.topology())?;
+    let interrupt = Interrupt::listen()?;
     let mut writer = TrajectoryWriter::create(&arguments.out, model.topology())?;
     let mut scores = Scores::new(model.temperature(), energy.as_deref());
     let mut populations = Populations::new(model.topology());
-    let draw = |done: usize| {
-        let count = CHUNK.min(arguments.n - done);
-        model.sample(count, common.seed, arguments.first + done as u64)
+    let chunk = CHUNK.max(model.rows_per_call(arguments.n));
+    let draw = |done: usize| -> Outcome<_> {
+        if interrupt.is_raised() {
+            return Err(format!(
+                "interrupted with {done} of {} configurations drawn; nothing is written",
+                arguments.n
+            )
+            .into());
+        }
+        let count = chunk.min(arguments.n - done);
+        Ok(model.sample(count, common.seed, arguments.first + done as u64)?)
     };
-    for done in (0..arguments.n).step_by(CHUNK) {
+    for done in (0..arguments.n).step_by(chunk) {
         let drawn = draw(done)?;
         scores.extend(&drawn.positions, &drawn.log_q)?;
         populations.extend(&drawn.positions);
@@ -81,8 +106,8 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         // All weights are needed before the first configuration is written: those chosen are drawn a second time, by their index,
         // so that memory does not grow with their number.
         let width = 3 * model.n_atoms();
-        for same_chunk in rows.chunk_by(|a, b| a / CHUNK == b / CHUNK) {
-            let done = same_chunk[0] / CHUNK * CHUNK;
+        for same_chunk in rows.chunk_by(|a, b| a / chunk == b / chunk) {
+            let done = same_chunk[0] / chunk * chunk;
             let drawn = draw(done)?;
             for &index in same_chunk {
                 writer.write(&drawn.positions[(index - done) * width..][..width])?;

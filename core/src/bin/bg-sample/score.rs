@@ -72,6 +72,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         Some(weighted) => {
             let found = weighted.diagnostics(common.seed);
             diagnostics::add(&mut figures, &found, diagnostics::Source::Frames);
+            figures.warn_all(found.warnings());
         }
         None => scores.add_log_q(&mut figures),
     }

@@ -106,9 +106,13 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     };
     let mut reporter = Reporter::new(interrupt)?;
     let trained = job.run(input, &mut reporter);
-    reporter.finish();
+    let told = reporter.finish();
     let trained = trained?;
-    figures(&job, &trained).print(common)?;
+    let mut figures = figures(&job, &trained);
+    // People have read most of them while it ran; programs have not.
+    let is_new = |warning: &&String| common.json || !told.contains(warning);
+    figures.warn_all(trained.warnings.iter().filter(is_new).cloned());
+    figures.print(common)?;
     match trained.failure {
         None => Ok(()),
         Some(failure) => {
@@ -229,7 +233,6 @@ fn figures(job: &Job, trained: &Trained) -> Figures {
         let parameters = trained.model.parameters().n_values();
         figures.add("parameters", parameters, parameters.to_string());
     }
-    figures.warn_all(trained.warnings.iter().cloned());
     figures
 }
 

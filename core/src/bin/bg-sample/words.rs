@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use clap::CommandFactory;
-use regflow::system::SystemError;
+use regflow::system::{SystemError, printable};
 use regflow::train::{JobError, TrainError};
 
 use crate::Arguments;
@@ -26,7 +26,8 @@ pub fn message(error: &(dyn Error + 'static)) -> String {
 }
 
 fn one(error: &(dyn Error + 'static)) -> String {
-    let text = error.to_string();
+    // Names of files and what plugins say are quoted as well.
+    let text = printable(&error.to_string()).into_owned();
     if error.is::<JobError>() || error.is::<TrainError>() {
         return with_options(&text);
     }

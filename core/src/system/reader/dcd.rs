@@ -260,21 +260,22 @@ fn header(bytes: &mut Bytes) -> Result<(Layout, i32), Fault> {
     Ok((layout, claimed))
 }
 
-/// The cell (nm): `a, gamma, b, beta, alpha, c` with angles in degrees or as their cosines, or, since CHARMM 26, the symmetric
+/// The cell (nm): `a, gamma, b, beta, alpha, c` with angles in degrees or as their cosines, or, since CHARMM 25, the symmetric
 /// matrix `xx, xy, yy, xz, yz, zz`.
 fn cell_of(numbers: [f64; 6], version: i32) -> Option<[Vector; 3]> {
     let [a, gamma, b, beta, alpha, c] = numbers;
     let lengths = [a, b, c].map(|x| 0.1 * x);
     let angles = [alpha, beta, gamma];
-    // NAMD and OpenMM claim CHARMM 24 as often as not, with angles; an angle is never as small as a tilt.
-    if version > 25 && !angles.iter().all(|angle| (30.0..=150.0).contains(angle)) {
-        let [xx, xy, yy, xz, yz, zz] = numbers.map(|x| 0.1 * x);
-        return cell::checked([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]);
+    // The version tells little: programs that write angles claim any, and those that convert CHARMM's files claim 24 with a matrix.
+    // But three angles of a cell are never as small as the elements of a matrix that do not make one as small as cosines.
+    if angles.iter().all(|angle| (30.0..=150.0).contains(angle)) {
+        return cell::from_lengths(lengths, angles);
     }
-    if angles.iter().all(|angle| angle.abs() <= 1.0) {
+    if version < 25 && angles.iter().all(|angle| angle.abs() <= 1.0) {
         return cell::from_cosines(lengths, angles);
     }
-    cell::from_lengths(lengths, angles)
+    let [xx, xy, yy, xz, yz, zz] = numbers.map(|x| 0.1 * x);
+    cell::checked([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 }
 
 #[cfg(test)]
@@ -295,13 +296,16 @@ mod tests {
         for (x, y) in found.iter().flatten().zip(right.iter().flatten().flatten()) {
             assert!((x - y).abs() < 1e-14);
         }
-        let matrix = cell_of([30.0, 1.0, 31.0, -2.0, 0.5, 32.0], 40).unwrap();
-        for (x, y) in matrix
-            .iter()
-            .flatten()
-            .zip([3.0, 0.1, -0.2, 0.1, 3.1, 0.05, -0.2, 0.05, 3.2])
-        {
-            assert!((x - y).abs() < 1e-14);
+        // CHARMM's own, CHARMM 25's, and one that a converter claims to be of CHARMM 24.
+        for version in [40, 25, 24] {
+            let matrix = cell_of([30.0, 1.0, 31.0, -2.0, 0.5, 32.0], version).unwrap();
+            for (x, y) in matrix
+                .iter()
+                .flatten()
+                .zip([3.0, 0.1, -0.2, 0.1, 3.1, 0.05, -0.2, 0.05, 3.2])
+            {
+                assert!((x - y).abs() < 1e-14);
+            }
         }
         assert!(cell_of([0.0; 6], 24).is_none());
     }

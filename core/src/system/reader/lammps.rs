@@ -19,6 +19,8 @@ pub(super) struct Lammps {
 struct Box {
     origin: Vector,
     vectors: [Vector; 3],
+    /// Atoms have images along at least one of the vectors.
+    periodic: bool,
 }
 
 /// How positions are given.
@@ -59,7 +61,7 @@ impl Lammps {
     }
 
     /// The lines behind `ITEM: BOX BOUNDS`. Tilted boxes are described by the bounds of the box around them.
-    fn read_box(&mut self, general: bool) -> Result<Box, Fault> {
+    fn read_box(&mut self, general: bool, periodic: bool) -> Result<Box, Fault> {
         let mut rows = [[0.0; 4]; 3];
         let mut width = 0;
         for row in &mut rows {
@@ -83,6 +85,7 @@ impl Lammps {
             return Ok(Box {
                 origin: rows.map(|row| row[3]),
                 vectors: rows.map(|row| [row[0], row[1], row[2]]),
+                periodic,
             });
         }
         let [[xlo, xhi, xy, _], [ylo, yhi, xz, _], [zlo, zhi, yz, _]] = rows;
@@ -98,6 +101,7 @@ impl Lammps {
                 [xy, yhi - ylo, 0.0],
                 [xz, yz, zhi - zlo],
             ],
+            periodic,
         })
     }
 
@@ -234,8 +238,9 @@ impl Lammps {
             frame.labels = order.iter().map(|&row| frame.labels[row].clone()).collect();
         }
         self.unordered |= columns.id.is_none();
-        frame.cell =
-            cell.and_then(|cell| super::cell::checked(cell.vectors.map(|v| v.map(|x| x * unit))));
+        frame.cell = cell
+            .filter(|cell| cell.periodic)
+            .and_then(|cell| super::cell::checked(cell.vectors.map(|v| v.map(|x| x * unit))));
         Ok(())
     }
 }
@@ -267,7 +272,12 @@ impl Reader for Lammps {
                 counted = true;
             } else if let Some(flags) = item.strip_prefix("BOX BOUNDS") {
                 let general = flags.contains("abc origin");
-                cell = Some(self.read_box(general)?);
+                // Walls (f, s, m) on both sides of all directions; old dumps name none of them.
+                let has_walls = flags
+                    .split_whitespace()
+                    .filter(|f| f.starts_with(['f', 's', 'm']));
+                let periodic = has_walls.count() < 3;
+                cell = Some(self.read_box(general, periodic)?);
             } else if let Some(names) = item.strip_prefix("ATOMS") {
                 let columns = self.columns(names)?;
                 if !counted {

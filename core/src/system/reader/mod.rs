@@ -26,7 +26,7 @@ mod xyz;
 use std::io;
 use std::path::Path;
 
-use super::{SystemError, chem};
+use super::{SystemError, chem, printable};
 use crate::math::vector::Vector;
 pub(super) use kind::unpacked_name;
 use kind::{Format, Kind};
@@ -156,8 +156,12 @@ impl Fault {
                     found,
                 };
             }
-            Self::Units(units) => return SystemError::Units { path, units },
-            Self::Damaged(reason) => reason,
+            Self::Units(units) => {
+                let units = printable(&units).into_owned();
+                return SystemError::Units { path, units };
+            }
+            // Not all readers quote the file through `short`.
+            Self::Damaged(reason) => printable(&reason).into_owned(),
         };
         match frame {
             0 => SystemError::Format {

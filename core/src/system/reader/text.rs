@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Fault;
 use super::kind::Packing;
+use crate::system::printable;
 
 /// No format has longer lines; a binary file under a wrong name does.
 const LONGEST_LINE: u64 = 1 << 24;
@@ -130,9 +131,10 @@ impl Lines {
 
 /// The start of a text, for messages.
 pub(super) fn short(text: &str) -> String {
-    let mut start: String = text.trim().chars().take(60).collect();
+    let start: String = text.trim().chars().take(60).collect();
+    let mut shown = printable(&start).into_owned();
     if start.len() < text.trim().len() {
-        start.push_str("...");
+        shown.push_str("...");
     }
-    start
+    shown
 }

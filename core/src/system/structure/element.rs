@@ -131,6 +131,9 @@ impl Mass {
     }
 }
 
+/// Atoms that a note names.
+const MOST_NAMED: usize = 5;
+
 /// The elements of all chosen atoms; `notes` is told what was guessed. `particles` are those of the chosen atoms, in their order.
 pub(super) fn elements(
     path: &Path,
@@ -194,9 +197,15 @@ pub(super) fn elements(
         found.push(element);
     }
     let mut tell = |what: &str, list: &[String]| {
-        if let Some(first) = list.first() {
-            notes.push(format!("{what} ({} in all): atom {first}", list.len()));
+        if list.is_empty() {
+            return;
         }
+        let named = list[..list.len().min(MOST_NAMED)].join(", atom ");
+        let more = if list.len() > MOST_NAMED { ", ..." } else { "" };
+        notes.push(format!(
+            "{what} ({} in all): atom {named}{more}",
+            list.len()
+        ));
     };
     tell("elements are guessed from names", &guessed);
     tell(
@@ -335,14 +344,17 @@ fn candidates(atom: &RawAtom, residue: &str, alone: bool) -> Vec<(Element, Sourc
         add(one, Source::Known);
         return found;
     }
+    // "Cl1" is spelt as a symbol; "CL1" and "BR2" are hardly anything else; a "CD1" is a carbon more often than cadmium.
+    let mixed = two.len() == 2 && two.as_bytes()[1].is_ascii_lowercase();
+    let looks_like_two = mixed || ["CL", "BR", "SI", "SE"].contains(&two);
     match atom.letters {
         Some(2) => add(two, Source::Known),
+        // By the book; but programs that begin all names in column 14 write chlorine so as well.
+        Some(_) if looks_like_two && lookup(two).is_some() => add(one, Source::Guessed),
         Some(_) => add(one, Source::Known),
         None => {}
     }
-    // "Cl1" is spelt as a symbol; "CL1" and "BR2" are hardly anything else; a "CD1" is a carbon more often than cadmium.
-    let mixed = two.len() == 2 && two.as_bytes()[1].is_ascii_lowercase();
-    if mixed || ["CL", "BR", "SI", "SE"].contains(&two) || (residue == "MSE" && two == "SE") {
+    if looks_like_two {
         add(two, Source::Guessed);
     }
     add(

@@ -15,7 +15,9 @@ use self::bonds::{by_distances, by_names, sorted};
 use self::raw::Raw;
 use super::elements::most_bonds;
 use super::particles::{connects, parts};
-use super::{Atom, AtomSelection, Particles, Residue, SystemError, Topology, chem, reader};
+use super::{
+    Atom, AtomSelection, Particles, Residue, SystemError, Topology, chem, printable, reader,
+};
 
 /// How a structure file is read.
 #[derive(Clone, Copy, Default, Debug)]
@@ -150,10 +152,10 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("cif"));
     let format = reader::format_of(path)?;
-    let refused = |reason| SystemError::Format {
+    let refused = |reason: String| SystemError::Format {
         path: path.to_owned(),
         format: format.clone(),
-        reason,
+        reason: printable(&reason).into_owned(),
     };
     let failed = |source| SystemError::Read {
         path: path.to_owned(),
@@ -215,6 +217,7 @@ fn read_raw(path: &Path, warnings: &mut Vec<String>) -> Result<Raw, SystemError>
     if raw.atoms.is_empty() {
         return Err(refused("it has no atoms".to_owned()));
     }
+    raw.check_text().map_err(refused)?;
     Ok(raw)
 }
 

@@ -63,6 +63,38 @@ impl Raw {
         self.residues.len() - 1
     }
 
+    /// Refuses control characters in names: no program writes them, and chemfiles' names end at a NUL.
+    pub(super) fn check_text(&self) -> Result<(), String> {
+        let has = |text: &str| text.contains(char::is_control);
+        for (index, atom) in self.atoms.iter().enumerate() {
+            let RawResidue {
+                residue,
+                insertion,
+                segment,
+                ..
+            } = &self.residues[atom.residue];
+            let label = match &atom.label {
+                Label::None => "",
+                Label::Symbol(text) | Label::Type(text) => text,
+            };
+            let texts = [
+                ("name", atom.name.as_str()),
+                ("element or type", label),
+                ("alternate location", &atom.location),
+                ("residue", &residue.name),
+                ("chain", &residue.chain),
+                ("insertion code", insertion),
+                ("segment", segment),
+            ];
+            if let Some((what, text)) = texts.into_iter().find(|(_, text)| has(text)) {
+                return Err(format!(
+                    "the {what} of atom {index}, '{text}', holds a control character"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Position in nm.
     pub(super) fn position(&self, atom: usize) -> [f64; 3] {
         self.atoms[atom].position.map(|x| x * NM_PER_ANGSTROM)

@@ -582,3 +582,47 @@ fn masses_tell_the_order_of_atoms() {
         })
     ));
 }
+
+#[test]
+fn control_characters_in_names_are_refused_and_escaped() {
+    let text = pdb("aldp");
+    for (name, text) in [
+        ("a.pdb", text.replacen(" CH3 ACE", " C\0 3ACE", 1)),
+        ("a.pdb", text.replacen("ACE", "A\u{1b}E", 1)),
+        ("a.xyz", "2\n\nH\u{7} 0 0 0\nH 0 0 0.7\n".to_owned()),
+    ] {
+        let error = read_as(name, &text, None).unwrap_err().to_string();
+        assert!(error.contains("control character"), "{error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+    // Numbers are quoted.
+    let text = "a\n1\n    1LIG     C1    1   0.0\u{1b}0   0.000   0.000\n";
+    let error = read_as("a.gro", text, None).unwrap_err().to_string();
+    assert!(error.contains("\\u{1b}"), "{error}");
+}
+
+#[test]
+fn a_name_in_column_14_that_looks_like_chlorine_is_told() {
+    let atom = |serial: usize, name: &str, x: f64| {
+        format!("HETATM{serial:5} {name} LIG A   1    {x:8.3}   0.000   0.000  1.00  0.00\n")
+    };
+    let text = atom(1, " C1 ", 0.0) + &atom(2, " CL1", 1.7) + &atom(3, " BR ", -1.9);
+    let bonded = format!("{text}CONECT    1    2    3\n");
+    let found = read_as("a.pdb", &bonded, None).unwrap();
+    let notes = found.warnings.join("; ");
+    assert!(
+        notes.contains("elements are guessed from names (2 in all)")
+            && notes.contains("atom 1 (CL1 of LIG1) is C")
+            && notes.contains("atom 2 (BR of LIG1) is B"),
+        "{notes}"
+    );
+    // The element's column leaves nothing to guess.
+    let stated: String = text
+        .lines()
+        .zip(["C", "Cl", "Br"])
+        .map(|(line, element)| format!("{line:76}{element:>2}\n"))
+        .collect();
+    let found = read_as("a.pdb", &stated, None).unwrap();
+    let notes = found.warnings.join("; ");
+    assert!(!notes.contains("elements"), "{notes}");
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{OpenFile, SystemError, Trajectory};
 use crate::system::periodic::Cell;
 use crate::system::reader::Label;
-use crate::system::{Atom, elements};
+use crate::system::{Atom, elements, printable};
 
 impl Trajectory {
     /// Checks the frame that was read and appends the positions of the chosen atoms (nm), made whole; false for a frame without
@@ -31,8 +31,12 @@ impl Trajectory {
         let (points, _) = positions.as_chunks::<3>();
         // All atoms at one point: what programs write that were not asked for positions.
         let one_point = || points.len() > 1 && points.iter().all(|point| *point == points[0]);
-        if self.frame.empty || one_point() {
-            self.pass_over(&file.path, index);
+        let empty = match self.frame.empty {
+            true => Some("velocities or forces only"),
+            false => one_point().then_some("all atoms are at one point"),
+        };
+        if let Some(reason) = empty {
+            self.pass_over(&file.path, index, reason);
             all_positions.truncate(start);
             return Ok(false);
         }
@@ -97,12 +101,13 @@ impl Trajectory {
                     path: path.to_owned(),
                     atom: index,
                     expected: format!("{} ({})", expected.name, expected.element),
-                    found: match (label.name.as_str(), label.element.as_str()) {
+                    found: printable(&match (label.name.as_str(), label.element.as_str()) {
                         (name, "") => name.to_owned(),
                         ("", element) => element.to_owned(),
                         (name, element) if name == element => name.to_owned(),
                         (name, element) => format!("{name} ({element})"),
-                    },
+                    })
+                    .into_owned(),
                 });
             }
         }

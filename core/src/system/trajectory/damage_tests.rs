@@ -166,10 +166,31 @@ fn frames_without_positions_are_refused() {
             positions: vec![0.0; 66],
         },
     );
-    assert!(matches!(
-        read(&path),
-        Err(SystemError::NoPositions { frame: 0, .. })
-    ));
+    let error = read(&path).unwrap_err();
+    assert!(
+        matches!(error, SystemError::NoPositions { frame: 0, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("at one point"), "{error}");
+}
+
+#[test]
+fn a_range_without_frames_tells_how_many_there_are() {
+    let path = dipeptide_path();
+    for (start, stop, available) in [(5, Some(3), 10), (3, Some(3), 10), (20, None, 10)] {
+        let options = ReadOptions {
+            start,
+            stop,
+            ..ReadOptions::default()
+        };
+        let mut trajectory =
+            Trajectory::open(&[&path, &path], &topology("aldp"), &options).unwrap();
+        let error = trajectory.read_all().unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("({available} frames in all)")),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -177,13 +198,17 @@ fn broken_molecules_are_mended_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.lammpstrj");
     // Wrapped into a cell, then the cell taken away.
-    let text = lammps_dump(false, [15.0; 3]).replace("0.0 15\n", "0.0 0.0\n");
-    fs::write(&path, &text).unwrap();
-    let error = read(&path).unwrap_err();
-    assert!(
-        matches!(error, SystemError::BrokenMolecule { frame: 0, .. }),
-        "{error}"
-    );
+    let wrapped = lammps_dump(false, [15.0; 3]);
+    // Without a volume, and between walls.
+    let changes = [("0.0 15\n", "0.0 0.0\n"), ("pp pp pp", "ff fs sm")];
+    for text in changes.map(|(old, new)| wrapped.replace(old, new)) {
+        fs::write(&path, &text).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(
+            matches!(error, SystemError::BrokenMolecule { frame: 0, .. }),
+            "{error}"
+        );
+    }
     // A placeholder cell is ignored.
     let path = folder.path().join("b.lammpstrj");
     let dump = lammps_dump(false, [1000.0; 3]).replace("0.0 1000\n", "0.0 1.0\n");

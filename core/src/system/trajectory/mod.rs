@@ -111,6 +111,7 @@ struct EmptyFrames {
     first: String,
     path: PathBuf,
     frame: usize,
+    reason: &'static str,
     count: usize,
     warning: usize,
 }
@@ -305,19 +306,39 @@ impl Trajectory {
             }
         }
         // What the reader of a file that is not read to its end has to say.
-        if let Some(open) = self.open.take() {
+        let mut unread = self.open.take();
+        if let Some(open) = &unread {
             for warning in open.reader.warnings() {
                 self.warn(&open.path, &warning);
             }
-            self.frames_before += open.next;
         }
         if self.delivered > 0 {
             return Ok(false);
+        }
+        // How many frames there are beyond the end of the range; damage there is of no concern here.
+        loop {
+            if let Some(open) = &mut unread {
+                while matches!(open.reader.next(None), Ok(true)) {
+                    open.next += 1;
+                }
+                self.frames_before += open.next;
+            }
+            let Some(path) = self.files.get(self.next_file) else {
+                break;
+            };
+            self.next_file += 1;
+            unread = Some(OpenFile {
+                format: reader::format_of(path)?,
+                reader: reader::open(path, self.atoms_in_file())?,
+                path: path.clone(),
+                next: 0,
+            });
         }
         if let Some(empty) = &self.empty {
             return Err(SystemError::NoPositions {
                 path: empty.path.clone(),
                 frame: empty.frame,
+                reason: empty.reason,
             });
         }
         let name = |path: &PathBuf| format!("'{}'", path.display());
@@ -347,21 +368,22 @@ impl Trajectory {
     }
 
     /// Counts a frame without positions.
-    fn pass_over(&mut self, path: &Path, frame: usize) {
+    fn pass_over(&mut self, path: &Path, frame: usize, reason: &'static str) {
         let empty = self.empty.get_or_insert_with(|| {
             self.warnings.push(String::new());
             EmptyFrames {
                 first: format!("'{}', frame {frame}", path.display()),
                 path: path.to_owned(),
                 frame,
+                reason,
                 count: 0,
                 warning: self.warnings.len() - 1,
             }
         });
         empty.count += 1;
         self.warnings[empty.warning] = format!(
-            "{} frames have no positions and are left out (the first: {})",
-            empty.count, empty.first
+            "{} frames have no positions and are left out (the first: {}: {})",
+            empty.count, empty.first, empty.reason
         );
     }
 }

@@ -7,16 +7,22 @@ use crate::system::TrajectoryWriter;
 use crate::system::fixtures::{DATA, dipeptide_path, frames, reference, topology};
 
 /// Extension and rounding error (nm) of formats that hold several frames: float32 (of up to 1 nm), XTC at 1e-5 nm, three
-/// decimals of an Angstrom (PDB) and of a nm (GRO), six digits of up to 10 Angstrom.
-const FORMATS: [(&str, f64); 8] = [
+/// decimals of an Angstrom (PDB) and of a nm (GRO), seven decimals of an Angstrom.
+const FORMATS: [(&str, f64); 14] = [
     ("dcd", 1e-7),
     ("trr", 1e-7),
     ("nc", 1e-7),
     ("xtc", 0.6e-5),
     ("pdb", 0.51e-4),
     ("gro", 0.51e-3),
-    ("xyz", 0.51e-6),
-    ("xyz.gz", 0.51e-6),
+    ("xyz", 0.51e-8),
+    ("XYZ", 0.51e-8),
+    ("xyz.gz", 0.51e-8),
+    ("xyz.bz2", 0.51e-8),
+    ("extxyz", 0.51e-8),
+    ("lammpstrj", 0.51e-8),
+    ("lammpstrj.gz", 0.51e-8),
+    ("pdb.gz", 0.51e-4),
 ];
 
 pub(super) fn write(path: &Path, frames: &Frames) {
@@ -311,8 +317,8 @@ fn wrong_atoms_are_refused() {
     let path = folder.path().join("a.xyz");
     write(&path, &frames());
     let text = fs::read_to_string(&path).unwrap();
-    // chemfiles writes atom names; the fourth line is atom 1, "H1".
-    fs::write(&path, text.replacen("\nH1 ", "\nO ", 1)).unwrap();
+    // The fourth line is atom 1, "H1".
+    fs::write(&path, text.replacen("\nH ", "\nO ", 1)).unwrap();
     let error = read(&path).unwrap_err().to_string();
     assert!(
         error.contains("atom 1 is 'O'") && error.contains("H1 (H)"),
@@ -350,6 +356,73 @@ fn an_unfinished_writer_leaves_nothing() {
             "{path}"
         );
     }
+}
+
+#[test]
+fn elements_are_written_where_they_belong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.xyz");
+    write(&path, &frames());
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["22", "Properties=species:S:1:pos:R:3 step=0"]);
+    let elements = topology("aldp").atoms.into_iter().map(|a| a.element);
+    for (line, element) in lines[2..].iter().zip(elements.clone()) {
+        assert_eq!(line.split(' ').next(), Some(element.as_str()), "{line}");
+    }
+    let path = folder.path().join("a.lammpstrj");
+    write(&path, &frames());
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[6], "ITEM: BOX BOUNDS ff ff ff");
+    for (axis, line) in lines[7..10].iter().enumerate() {
+        let (low, high) = line.split_once(' ').unwrap();
+        let [low, high] = [low, high].map(|bound| bound.parse::<f64>().unwrap());
+        let frame = frames().frame(0).to_vec();
+        let mut along = frame[axis..].iter().step_by(3).map(|x| 10.0 * x);
+        assert!(along.all(|x| low < x && x < high), "{line}");
+    }
+    let kinds = ["C", "H", "O", "N"];
+    for (line, element) in lines[11..].iter().zip(elements) {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let kind: usize = fields[1].parse().unwrap();
+        assert_eq!([fields[2], kinds[kind - 1]], [&element, &element], "{line}");
+    }
+}
+
+#[test]
+fn formats_that_lose_configurations_are_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.smi", "a.cif", "a.rst7", "a.smi.gz", "a.pdb.bz2"] {
+        let error = TrajectoryWriter::create(&folder.path().join(name), &topology("aldp"))
+            .err()
+            .unwrap_or_else(|| panic!("{name} passed"))
+            .to_string();
+        assert!(
+            error.contains(name) && error.contains(".dcd") && error.contains(".lammpstrj"),
+            "{error}"
+        );
+    }
+    // Whatever chemfiles writes is refused, or comes back.
+    for format in chemfiles::formats_list() {
+        let Some(extension) = format.extension.filter(|_| format.write) else {
+            continue;
+        };
+        for packing in ["", ".gz", ".bz2", ".xz"] {
+            let path = folder.path().join(format!("a{extension}{packing}"));
+            if let Ok(mut writer) = TrajectoryWriter::create(&path, &topology("aldp")) {
+                writer.write(&frames().positions).unwrap();
+                writer.finish().unwrap();
+                let found = read(&path).unwrap();
+                let all = frames();
+                let off = found.positions.iter().zip(&all.positions);
+                assert_eq!(found.len(), all.len(), "{path:?}");
+                assert!(off.fold(0.0, |most: f64, (x, y)| most.max((x - y).abs())) < 1e-3);
+            }
+        }
+    }
+    let left = listing(folder.path());
+    assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
 }
 
 /// Set REGFLOW_FULL_DISK to a folder on a file system of a few MB (mount -t tmpfs -o size=2m tmpfs FOLDER).

@@ -223,10 +223,15 @@ fn frames_without_positions_are_left_out_and_counted() {
     let result = Trajectory::open(&[&path], &chain, &ReadOptions::default())
         .unwrap()
         .read_all();
-    assert!(matches!(
-        result,
-        Err(SystemError::NoPositions { frame: 0, .. })
-    ));
+    let error = result.unwrap_err();
+    assert!(
+        matches!(error, SystemError::NoPositions { frame: 0, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("velocities or forces only"),
+        "{error}"
+    );
 }
 
 #[test]

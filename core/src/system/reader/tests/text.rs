@@ -90,8 +90,10 @@ fn packed_files_of_several_pieces() {
         let error = read(&cut).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }
-    let error = read_as("a.xyz.xz", "x", &hydrogen).unwrap_err().to_string();
-    assert!(error.contains("unpack it first"), "{error}");
+    for name in ["a.xyz.xz", "a.dcd.gz", "a.xtc.bz2", "a.trr.gz", "a.nc.gz"] {
+        let error = read_as(name, "x", &hydrogen).unwrap_err().to_string();
+        assert!(error.contains("unpack it first"), "{error}");
+    }
 }
 
 #[test]
