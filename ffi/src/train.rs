@@ -245,7 +245,7 @@ pub unsafe extern "C" fn regflow_train(
         let mut store = FrameStore::new(topology.n_atoms());
         for frame in frames.chunks_exact(3 * topology.n_atoms()) {
             let frame = converted(frame, |x| x * given.units.length)?;
-            store.try_extend(&frame).map_err(|_| Failure::Memory {
+            store.extend(&frame).map_err(|_| Failure::Memory {
                 bytes: frames.len().saturating_mul(size_of::<f32>()),
             })?;
         }

@@ -125,7 +125,7 @@ impl FrameStore {
     ///
     /// # Errors
     /// There is no memory for more. Those before are kept.
-    pub fn try_extend(&mut self, positions: &[f64]) -> Result<(), TryReserveError> {
+    pub fn extend(&mut self, positions: &[f64]) -> Result<(), TryReserveError> {
         let width = 3 * self.n_atoms;
         for x in positions.chunks_exact(width) {
             if self.n.is_multiple_of(self.per_piece) {
@@ -149,16 +149,6 @@ impl FrameStore {
             self.n += 1;
         }
         Ok(())
-    }
-
-    /// As [`FrameStore::try_extend`], for a program that has nothing else to do without memory.
-    ///
-    /// # Panics
-    /// There is no memory for more.
-    pub fn extend(&mut self, positions: &[f64]) {
-        if let Err(error) = self.try_extend(positions) {
-            panic!("{error}");
-        }
     }
 
     /// Atoms of each configuration.
@@ -256,7 +246,7 @@ mod tests {
         assert_eq!(FrameStore::new(1 << 26).per_piece, 1);
         let mut store = FrameStore::new(2);
         store.per_piece = usize::MAX / 12;
-        assert!(store.try_extend(&[0.0; 6]).is_err());
+        assert!(store.extend(&[0.0; 6]).is_err());
         assert!(store.is_empty());
     }
 
@@ -266,8 +256,8 @@ mod tests {
         let positions: Vec<f64> = (0..6 * n).map(|k| 40.0 + (k as f64 * 0.37).sin()).collect();
         let mut store = FrameStore::new(2);
         assert!(store.is_empty());
-        store.extend(&positions[..6 * 5]);
-        store.extend(&positions[6 * 5..]);
+        store.extend(&positions[..6 * 5]).unwrap();
+        store.extend(&positions[6 * 5..]).unwrap();
         assert_eq!((store.n(), store.n_atoms()), (n, 2));
         let mut x = [0.0; 6];
         for index in [0, 4, 5, PIECE - 1, PIECE, n - 1] {

@@ -111,7 +111,7 @@ impl Dataset {
         options: &DatasetOptions,
     ) -> Result<Dataset, DatasetError> {
         let mut frames = FrameStore::new(topology.n_atoms());
-        frames.try_extend(&positions)?;
+        frames.extend(&positions)?;
         drop(positions);
         let runs = [frames.n()];
         Dataset::from_store(frames, &runs, topology, options)
@@ -411,7 +411,9 @@ mod tests {
         let model = case(3).model;
         let topology = model.topology();
         let mut store = FrameStore::new(topology.n_atoms());
-        store.extend(&vec![0.0; FEWEST_FRAMES * 3 * topology.n_atoms()]);
+        store
+            .extend(&vec![0.0; FEWEST_FRAMES * 3 * topology.n_atoms()])
+            .unwrap();
         let n = store.n();
         let told = |runs: &[usize], validation_fraction| {
             let options = DatasetOptions {

@@ -21,6 +21,9 @@ pub enum EvaluationError {
         /// Most that is possible.
         most: usize,
     },
+    /// The configurations do not fit into memory.
+    #[error("the configurations drawn do not fit into memory: {0}; draw fewer")]
+    Memory(#[from] std::collections::TryReserveError),
     /// The potential has no finite energy for a frame of the reference.
     #[error(
         "frame {frame} of the reference (its runs one after the other) has energy {energy} kJ/mol: the reference is not of this potential, \

@@ -265,7 +265,7 @@ impl Look<'_> {
             self.energy.energies(&samples.positions, &mut energies)?;
             drawn.extend(&samples.log_q, &energies);
             self.add(&mut looked, &samples.positions, &energies);
-            positions.extend(&samples.positions);
+            positions.extend(&samples.positions)?;
         }
         Ok((positions, drawn, looked))
     }

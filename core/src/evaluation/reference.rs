@@ -179,7 +179,9 @@ mod tests {
     fn frames(n: usize) -> FrameStore {
         let mut store = FrameStore::new(2);
         for frame in 0..n {
-            store.extend(&[0.0, 0.0, 0.0, frame as f64, 0.0, 0.0]);
+            store
+                .extend(&[0.0, 0.0, 0.0, frame as f64, 0.0, 0.0])
+                .unwrap();
         }
         store
     }

@@ -121,7 +121,9 @@ mod tests {
             let mut store = FrameStore::new(22);
             for frame in 0..frames.len() {
                 let frame = frames.frame(if still { 0 } else { frame });
-                store.extend(&frame.iter().map(|x| x * scale).collect::<Vec<_>>());
+                store
+                    .extend(&frame.iter().map(|x| x * scale).collect::<Vec<_>>())
+                    .unwrap();
             }
             store
         };
@@ -152,7 +154,7 @@ mod tests {
         let mut x = [0.0; 66];
         for frame in 0..second.n() / 2 {
             second.copy(frame, &mut x);
-            both.extend(&x);
+            both.extend(&x).unwrap();
         }
         check(&both, None, None).unwrap();
         let range = sound.n()..both.n();

@@ -102,7 +102,7 @@ impl FrameRange {
     ) -> Outcome<(FrameStore, Vec<usize>)> {
         let mut store = FrameStore::new(topology.n_atoms());
         let mut keep = |positions: &mut [f64]| {
-            store.extend(positions);
+            store.extend(positions)?;
             Ok(())
         };
         let lengths = self.for_each_chunk(files, topology, selection, expected, &mut keep)?;

@@ -46,7 +46,7 @@ impl<'a> Check<'a> {
             self.file = file;
             self.sample = EvenSample::new(self.topology.n_atoms());
         }
-        if self.sample.add(frame) {
+        if self.sample.add(frame)? {
             self.finish()?;
         }
         Ok(())
@@ -91,22 +91,22 @@ impl EvenSample {
     }
 
     /// Takes in the next frame; tells whether there are enough for the first time.
-    fn add(&mut self, frame: &[f64]) -> bool {
+    fn add(&mut self, frame: &[f64]) -> Outcome<bool> {
         if self.kept.n() == self.most {
             let mut kept = FrameStore::new(self.kept.n_atoms());
             let mut x = vec![0.0; frame.len()];
             for index in (0..self.most).step_by(2) {
                 self.kept.copy(index, &mut x);
-                kept.extend(&x);
+                kept.extend(&x)?;
             }
             self.kept = kept;
             self.stride *= 2;
         }
         if self.seen.is_multiple_of(self.stride) {
-            self.kept.extend(frame);
+            self.kept.extend(frame)?;
         }
         self.seen += 1;
-        self.seen == self.most
+        Ok(self.seen == self.most)
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         let mut told = Vec::new();
         for frame in 0..50 {
             let half = f64::from(frame);
-            if sample.add(&[-half, 0.0, 0.0, half, 0.0, 0.0]) {
+            if sample.add(&[-half, 0.0, 0.0, half, 0.0, 0.0]).unwrap() {
                 told.push(frame);
             }
         }

@@ -102,7 +102,7 @@ fn storage_keeps_every_bit_and_damage_is_refused() {
 fn a_store_of_frames_fits_the_same_map() {
     let fixture = aldp();
     let mut store = FrameStore::new(22);
-    store.extend(&fixture.positions);
+    store.extend(&fixture.positions).unwrap();
     for (kind, options) in variants() {
         let whole = fixture.fit(kind, &options);
         let stored = Coordinates::fit_to(kind, &fixture.topology, &store, &options).unwrap();

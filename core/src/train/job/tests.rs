@@ -35,7 +35,7 @@ fn positions() -> Vec<f64> {
 
 fn store(positions: &[f64]) -> FrameStore {
     let mut frames = FrameStore::new(22);
-    frames.extend(positions);
+    frames.extend(positions).unwrap();
     frames
 }
 
@@ -190,7 +190,7 @@ fn frames_that_cannot_be_are_refused() {
     let other = Input {
         frames: {
             let mut frames = FrameStore::new(11);
-            frames.extend(&whole);
+            frames.extend(&whole).unwrap();
             frames
         },
         ..input(&[], Some(&energy))
