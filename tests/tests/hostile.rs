@@ -236,7 +236,7 @@ fn bad_options() {
     assert_names(&train(&["--config", "/nowhere.toml"]), &["/nowhere.toml"]);
     let config = folder.path().join("c.toml");
     std::fs::write(&config, "stepz = 3").unwrap();
-    assert_names(&train(&["--config", text(&config)]), &["--stepz"]);
+    assert_names(&train(&["--config", text(&config)]), &["`stepz`", "c.toml"]);
     // Divergence is told with its step and a remedy, and leaves no model.
     assert_names(
         &train(&["--learning-rate", "1e30", "--steps", "50", "--warm-up", "0"]),
