@@ -32,9 +32,8 @@ const MOST_RETREATS: usize = 5;
 ///
 /// # Errors
 /// An option is out of its range, a stage lacks what it needs, the checkpoint cannot be written at the beginning or belongs to another
-/// run; or
-/// training diverges for good, or a stage fails, before there are better parameters than those at the beginning. The model then
-/// keeps the parameters it had.
+/// run; or training diverges for good, or a stage fails, before there are better parameters than those at the beginning. The model
+/// then keeps the parameters it had.
 pub fn train(
     model: &mut Model,
     dataset: &Dataset,

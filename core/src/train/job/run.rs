@@ -185,7 +185,9 @@ impl Job {
             warnings,
             failure,
             out: None,
-            checkpoint: checkpoint.map(|checkpoint| checkpoint.path),
+            checkpoint: checkpoint
+                .map(|saved| saved.path)
+                .filter(|path| path.exists()),
         };
         if !trained.summary.stopped {
             trained.write(self.out.as_deref());
