@@ -212,10 +212,16 @@ fn figures(job: &Job, trained: &Trained) -> Figures {
     path("checkpoint", trained.checkpoint.clone());
     if summary.stopped {
         let steps = summary.steps;
-        eprintln!(
-            "stopped after {steps} steps; the run is saved in {}: give the same command with --resume to go on",
-            trained.checkpoint.clone().unwrap_or_default().display()
-        );
+        let saved = match &trained.checkpoint {
+            Some(checkpoint) => format!(
+                "the run is saved in {}: give the same command with --resume to go on",
+                checkpoint.display()
+            ),
+            None => {
+                "the run could not be saved; the model has its best parameters so far".to_owned()
+            }
+        };
+        eprintln!("stopped after {steps} steps; {saved}");
         figures.add("stopped", true, format!("after {steps} steps"));
         figures.add("steps", steps, steps.to_string());
     } else {

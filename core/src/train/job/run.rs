@@ -58,7 +58,7 @@ pub struct Trained {
     pub warnings: Vec<String>,
     /// What ended the run, or kept the model from being written, once there was something worth keeping.
     pub failure: Option<JobError>,
-    /// The model file, if it was written: not by a run that was stopped.
+    /// The model file, if it was written: not by a run that was stopped and is in its checkpoint.
     pub out: Option<PathBuf>,
     /// The checkpoint, if it is still there.
     pub checkpoint: Option<PathBuf>,
@@ -189,7 +189,8 @@ impl Job {
                 .map(|saved| saved.path)
                 .filter(|path| path.exists()),
         };
-        if !trained.summary.stopped {
+        // A run that was stopped is in its checkpoint; if that could not be kept, what it has found so far is.
+        if !trained.summary.stopped || trained.checkpoint.is_none() {
             trained.write(self.out.as_deref());
         }
         Ok(trained)

@@ -377,3 +377,26 @@ fn a_run_that_is_stopped_keeps_its_checkpoint() {
     let curve = std::fs::read_to_string(at("m.csv")).unwrap();
     assert_eq!(curve.lines().count(), 6, "{curve}");
 }
+
+#[test]
+fn a_run_that_is_stopped_and_cannot_be_saved_writes_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = tempfile::tempdir().unwrap();
+    let out = folder.path().join("m.safetensors");
+    let checkpoint = saved.path().join("m.checkpoint");
+    let energy = force_field();
+    let job = job(json!({ "out": out, "checkpoint": checkpoint }));
+    let mut stop = |p: &Progress| match p.step {
+        5.. => {
+            std::fs::remove_dir_all(saved.path()).unwrap();
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    };
+    let trained = job
+        .run(input(&positions(), Some(&energy)), &mut stop)
+        .unwrap();
+    assert!(trained.summary.stopped && trained.checkpoint.is_none());
+    assert_eq!(trained.out.as_deref(), Some(out.as_path()));
+    Model::load(&out, &Device::Cpu).unwrap();
+}
