@@ -54,7 +54,13 @@ pub fn check_plausible(
     if let Some(energy) = energy {
         let positions = even(frames, n_atoms, most_looked_at(n_atoms).min(MOST_ENERGIES));
         let mut energies = vec![0.0; positions.len() / (3 * n_atoms.max(1))];
+        let refusals = || energy.refusals().map_or(0, |refusals| refusals.count);
+        let before = refusals();
         energy.energies(&positions, &mut energies)?;
+        if refusals() > before {
+            // The engine says why it could not evaluate some; nothing is known of these.
+            energies.retain(|energy| energy.is_finite());
+        }
         let kt = kt(temperature.unwrap_or(ROOM_TEMPERATURE));
         energies.iter_mut().for_each(|energy| *energy /= kt);
         check_reduced_energies(&energies, n_atoms)?;

@@ -60,9 +60,15 @@ pub enum Implausible {
     },
     /// Energies far above what a sample has.
     #[error(
-        "the frames are no sample of this potential: half of them have an energy above {median:.3e} kT, {per_degree:.3e} kT for each of {degrees} \
-         degrees of freedom, where thermal motion has half a kT above the minimum; check the units of the coordinates, the \
-         atom order, and that the potential is that of the frames"
+        "the frames are no sample of this potential: {}; check the units of the coordinates, the atom order, and that the potential is \
+         that of the frames",
+        match median.is_finite() {
+            true => format!(
+                "half of them have an energy above {median:.3e} kT, {per_degree:.3e} kT for each of {degrees} degrees of freedom, where \
+                 thermal motion has half a kT above the minimum"
+            ),
+            false => "half of them or more have no finite energy".to_owned(),
+        }
     )]
     Energies {
         /// Median of the reduced energies; infinite if more than half are not finite.

@@ -132,17 +132,16 @@ fn every_subcommand_takes_them() {
     // A polish needs forces.
     let mut train = vec!["train", "--topology", text(&topology), "--energy", &openmm];
     train.extend(frames);
-    train.extend([
-        "--temperature",
-        "300",
-        "--batch",
-        "32",
-        "--out",
-        text(&model),
-    ]);
+    train.extend(["--temperature", "300", "--out", text(&model)]);
     train.extend(["--architecture-config", r#"{"couplings": 2, "hidden": 16}"#]);
-    train.extend(["--stage", r#"{"objective": "likelihood", "steps": 20}"#]);
-    train.extend(["--stage", r#"{"objective": "polish", "steps": 4}"#]);
+    train.extend([
+        "--stage",
+        r#"{"objective": "likelihood", "steps": 20, "batch": 32}"#,
+    ]);
+    train.extend([
+        "--stage",
+        r#"{"objective": "polish", "steps": 4, "batch": 32}"#,
+    ]);
     assert_eq!(run(&train)["steps"], 24);
 
     for (place, energy) in [native.as_str(), &openmm, &lammps].into_iter().enumerate() {

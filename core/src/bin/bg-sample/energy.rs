@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use regflow::system::{ArrayData, NamedArray, write_npz};
 
 use crate::figures::Figures;
-use crate::inputs::{self, EnergyArgument, FrameArguments};
+use crate::inputs::{self, EnergyArgument, FrameArguments, Refused};
 use crate::plausible::Expected;
 use crate::{Common, Outcome};
 
@@ -45,6 +45,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         temperature: None,
     };
     let (mut energies, mut forces) = (Vec::new(), Vec::new());
+    let mut refused = Refused::new(Some(energy.as_ref()));
     let FrameArguments { trajectory, range } = &arguments.frames;
     range.for_each_chunk(
         trajectory,
@@ -57,9 +58,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
             let energies = &mut energies[done.0..];
             if arguments.forces {
                 forces.resize(done.1 + positions.len(), 0.0);
-                energy.energies_and_forces(positions, energies, &mut forces[done.1..])?;
+                let forces = &mut forces[done.1..];
+                refused.during(|| energy.energies_and_forces(positions, energies, forces))?;
             } else {
-                energy.energies(positions, energies)?;
+                refused.during(|| energy.energies(positions, energies))?;
             }
             Ok(())
         },
@@ -101,6 +103,6 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         arguments.out.display().to_string(),
         arguments.out.display().to_string(),
     );
-    figures.warn_all(inputs::refusals(energy.as_ref()));
+    figures.warn_all(refused.warning());
     figures.print(common)
 }

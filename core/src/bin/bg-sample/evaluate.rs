@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use crate::diagnostics::{self, Source};
 use crate::figures::Figures;
-use crate::inputs::{self, EnergyArgument, FrameRange};
+use crate::inputs::{self, EnergyArgument, FrameRange, Refused};
 use crate::plausible::Expected;
 use crate::{Common, Outcome};
 
@@ -104,18 +104,21 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let (curve, curve_warning) = arguments.curve()?;
 
     let mut progress = Progress::new()?;
-    let found = evaluation::evaluate(
-        &model,
-        energy.as_ref(),
-        &reference,
-        &options,
-        &mut |what, fraction| progress.tell(what, fraction),
-    );
+    let mut refused = Refused::new(Some(energy.as_ref()));
+    let found = refused.during(|| {
+        evaluation::evaluate(
+            &model,
+            energy.as_ref(),
+            &reference,
+            &options,
+            &mut |what, fraction| progress.tell(what, fraction),
+        )
+    });
     progress.bar.finish_and_clear();
     let mut found = found?;
     found.curve = curve;
     found.warnings.extend(curve_warning);
-    found.warnings.extend(inputs::refusals(energy.as_ref()));
+    found.warnings.extend(refused.warning());
     found.title = format!("{}", arguments.model.display());
     found.settings.splice(0..0, arguments.files(common));
 

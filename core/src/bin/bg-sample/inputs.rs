@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regflow::coordinates::FrameStore;
-use regflow::energy::{self, Energy};
+use regflow::energy::{self, Energy, Refusals};
 use regflow::model::Model;
 use regflow::potential;
 use regflow::system::{
@@ -225,9 +225,37 @@ fn warn(text: &str) {
     eprintln!("warning: {}", system::printable(text));
 }
 
-/// What the engine behind a potential could not evaluate, in words.
-pub fn refusals(energy: &dyn Energy) -> Option<String> {
-    energy.refusals().map(|refusals| refusals.to_string())
+/// What the engine behind a potential could not evaluate of the configurations that count: those that checks look at count in the
+/// engine, but not here.
+pub struct Refused<'a> {
+    energy: Option<&'a dyn Energy>,
+    count: u64,
+}
+
+impl<'a> Refused<'a> {
+    pub fn new(energy: Option<&'a dyn Energy>) -> Self {
+        Refused { energy, count: 0 }
+    }
+
+    fn all(&self) -> Option<Refusals> {
+        self.energy?.refusals()
+    }
+
+    /// Counts what is refused during `body`.
+    pub fn during<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        let count = |all: Option<Refusals>| all.map_or(0, |all| all.count);
+        let before = count(self.all());
+        let result = body();
+        self.count += count(self.all()) - before;
+        result
+    }
+
+    /// In words, if there is any.
+    pub fn warning(&self) -> Option<String> {
+        let all = self.all().filter(|_| self.count > 0)?;
+        let count = self.count;
+        Some(Refusals { count, ..all }.to_string())
+    }
 }
 
 /// Checks that a file can be written, before the work that it is to hold is done.

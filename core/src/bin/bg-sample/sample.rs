@@ -6,7 +6,7 @@ use regflow::system::TrajectoryWriter;
 
 use crate::diagnostics;
 use crate::figures::Figures;
-use crate::inputs::{self, OptionalEnergy};
+use crate::inputs::{self, OptionalEnergy, Refused};
 use crate::progress::Interrupt;
 use crate::scores::Scores;
 use crate::{Common, Outcome};
@@ -79,6 +79,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let interrupt = Interrupt::listen()?;
     let mut writer = TrajectoryWriter::create(&arguments.out, model.topology())?;
     let mut scores = Scores::new(model.temperature(), energy.as_deref());
+    let mut refused = Refused::new(energy.as_deref());
     let mut populations = Populations::new(model.topology());
     let chunk = CHUNK.max(model.rows_per_call(arguments.n));
     let draw = |done: usize| -> Outcome<_> {
@@ -94,7 +95,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     };
     for done in (0..arguments.n).step_by(chunk) {
         let drawn = draw(done)?;
-        scores.extend(&drawn.positions, &drawn.log_q)?;
+        refused.during(|| scores.extend(&drawn.positions, &drawn.log_q))?;
         populations.extend(&drawn.positions);
         if arguments.resample.is_none() {
             writer.write(&drawn.positions)?;
@@ -136,6 +137,6 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     let path = |path: &PathBuf| path.display().to_string();
     figures.add("out", path(&arguments.out), path(&arguments.out));
     figures.add("sidecar", path(&sidecar), path(&sidecar));
-    figures.warn_all(energy.as_deref().and_then(inputs::refusals));
+    figures.warn_all(refused.warning());
     figures.print(common)
 }

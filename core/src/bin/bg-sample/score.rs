@@ -6,7 +6,7 @@ use regflow::metric::Populations;
 
 use crate::diagnostics;
 use crate::figures::Figures;
-use crate::inputs::{self, FrameArguments, OptionalEnergy};
+use crate::inputs::{self, FrameArguments, OptionalEnergy, Refused};
 use crate::plausible::Expected;
 use crate::scores::Scores;
 use crate::{Common, Outcome};
@@ -50,6 +50,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
     };
     let streams = Streams::new(Purpose::ScoreAugmentation, common.seed);
     let mut scores = Scores::new(model.temperature(), energy.as_deref());
+    let mut refused = Refused::new(energy.as_deref());
     let mut populations = Populations::new(model.topology());
     let lengths = frames.range.for_each_chunk(
         &frames.trajectory,
@@ -61,7 +62,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
             augment(model.coordinates(), positions, first, streams)?;
             let log_q = model.score(positions)?;
             populations.extend(positions);
-            scores.extend(positions, &log_q)?;
+            refused.during(|| scores.extend(positions, &log_q))?;
             Ok(())
         },
     )?;
@@ -83,7 +84,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> Outcome {
         arguments.out.display().to_string(),
         arguments.out.display().to_string(),
     );
-    figures.warn_all(energy.as_deref().and_then(inputs::refusals));
+    figures.warn_all(refused.warning());
     figures.print(common)
 }
 
