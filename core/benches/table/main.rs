@@ -25,6 +25,7 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome {
     process::prepare();
+    regflow::parallel::start()?;
     let mut table = Table::new(std::env::args().skip(1))?;
     flows::rows(&mut table)?;
     energies::rows(&mut table)?;

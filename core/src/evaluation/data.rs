@@ -163,7 +163,7 @@ pub struct Curve {
     pub loss: Vec<f64>,
     /// Loss on held-out data, where it was measured.
     pub validation: Vec<Option<f64>>,
-    /// ESS/N of the model's samples, where it was measured.
+    /// ESS/N of the model's samples with their largest weights cut, where it was measured.
     pub ess: Vec<Option<f64>>,
     /// ESS/N on held-out frames, where it was measured: it falls where samples miss what the frames show.
     pub forward_ess: Vec<Option<f64>>,

@@ -50,6 +50,9 @@ pub enum ModelError {
         /// What the architecture plugin says.
         source: Box<crate::plugin::PluginError>,
     },
+    /// There are no threads to compute with.
+    #[error(transparent)]
+    Threads(#[from] crate::parallel::ThreadsError),
     /// An array of positions does not fit the model's molecule.
     #[error("{found} coordinates are not a whole number of configurations of {n_atoms} atoms ({} each)", 3 * n_atoms)]
     Length {

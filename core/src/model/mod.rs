@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coordinates::{Coordinates, CoordinatesError};
 use crate::math::Streams;
+use crate::parallel;
 use crate::plugin::{self, CheckReport, Flow, Molecule, Parameters, Plugin, PluginError};
 use crate::system::Topology;
 use crate::tensor::{DType, Device, Tensor};
@@ -127,6 +128,8 @@ impl Model {
         header: Header,
         mut parameters: Parameters,
     ) -> Result<Model, ModelError> {
+        // Before the first operation: the tensor library would start threads of its own.
+        parallel::start()?;
         let features = header.coordinates.features();
         let config = header.architecture.config.to_string();
         let molecule = molecule(&header.topology);

@@ -322,7 +322,7 @@ pub(super) fn training(curve: &evaluation::Curve) -> Result<Vec<Panel>, ReportEr
     {
         let mut chart = Chart::new(
             "ESS/N during training",
-            "Effective sample size over their number, of samples and of held-out frames, against the step.",
+            "Effective sample size over their number, of samples (their largest 0.2 % of weights cut) and of held-out frames, against the step.",
             SIZE,
             Axis::linear(start, end, "step"),
             Axis::linear(0.0, (1.15 * top).clamp(1e-3, 1.0), "ESS/N"),

@@ -40,7 +40,7 @@ pub struct Progress {
     pub learning_rate: f64,
     /// Loss of the averaged parameters on held-out blocks, after the steps that validate.
     pub validation: Option<f64>,
-    /// ESS/N of fresh samples, after the steps of a polish that validate.
+    /// ESS/N of fresh samples with their largest weights cut, after the steps of a polish that validate.
     pub ess: Option<f64>,
     /// Forward ESS/N on held-out frames, after the steps of a polish that validate.
     pub forward_ess: Option<f64>,

@@ -18,7 +18,8 @@ pub struct Judgement {
     /// plus the divergence `KL(p || q)` by the held-out frames, 0 at best.
     #[serde(deserialize_with = "or_nan")]
     pub score: f64,
-    /// ESS/N of fresh samples, of a polish.
+    /// ESS/N of fresh samples, of a polish, with weights cut at their 0.998 quantile: of thousands one alone can halve it uncut, by
+    /// the luck of its draw.
     pub ess: Option<f64>,
     /// Forward ESS/N, `1 / mean(w)` over held-out frames with weights `w` normalised by Z, of a polish: small where the flow has
     /// lost what the frames have.

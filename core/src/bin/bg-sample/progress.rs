@@ -110,7 +110,7 @@ impl Observer for Reporter {
         let text = |value: Option<f64>| value.map_or_else(|| "-".into(), |v| format!("{v:.3}"));
         let stage = format!("stage {}/{} {}", p.stage[0] + 1, p.stage[1], p.objective);
         let ess = self.ess.map_or_else(String::new, |[own, forward]| {
-            format!("  ESS/N {own:.3}, on held-out frames {forward:.3}")
+            format!("  ESS/N {own:.3} (clipped), on held-out frames {forward:.3}")
         });
         self.bar.set_message(format!(
             "{stage}  step {}  loss {loss:.3}  validation {}{ess}",

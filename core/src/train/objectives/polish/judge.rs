@@ -166,19 +166,18 @@ impl Weights {
 
     /// `-1/2 log ESS + KL(p || q)`: 0 of a flow that is the target. Infinite or NaN where it is worth nothing.
     pub fn score(&self) -> f64 {
-        let samples = clip(&self.samples, CLIP).0;
         let forward = match self.frames.len() {
             0 => 0.0,
             n => self.frames.iter().sum::<f64>() / n as f64 - log_mean(&self.samples),
         };
         // Not `max`, which would take NaN for 0.
         let forward = if forward < 0.0 { 0.0 } else { forward };
-        forward - 0.5 * metric::ess_per_n(&samples).ln()
+        forward - 0.5 * self.ess().ln()
     }
 
-    /// Kish's ESS/N of the flow's samples.
+    /// Kish's ESS/N of the flow's samples, their weights cut at [`CLIP`].
     pub fn ess(&self) -> f64 {
-        metric::ess_per_n(&self.samples)
+        metric::ess_per_n(&clip(&self.samples, CLIP).0)
     }
 
     /// `1 / E_p[w]`, at most 1.
