@@ -114,7 +114,9 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
     let (own, forward) = (both.ess(), both.forward_ess());
     // 1 / (.977 e^.5 + .023 e^1.5), by either kind of points, up to the tails that quantiles leave out.
     let exact = 1.0 / (0.977 * 0.5f64.exp() + 0.023 * 1.5f64.exp());
-    assert!((own - exact).abs() < 0.01, "{own} {exact}");
+    // Of a lognormal weight of variance .5 the largest .2 % have 7 % of the second moment, of which the cut leaves more than a half.
+    let nearly = |own: f64, exact: f64| own > exact && own < 1.06 * exact;
+    assert!(nearly(own, exact), "{own} {exact}");
     assert!((forward - exact).abs() < 0.01, "{forward} {exact}");
     // -1/2 log ESS + .977 * .25 + .023 * .75.
     let kept = both.score();
@@ -130,7 +132,7 @@ fn a_flow_that_drops_a_basin_is_never_the_better_one() {
         // By its own samples it is the better one once hardly any of them are there: e^-.5.
         if share < 1e-4 {
             let own = lost.ess();
-            assert!(own > exact && (own - (-0.5f64).exp()).abs() < 0.01, "{own}");
+            assert!(own > both.ess() && nearly(own, (-0.5f64).exp()), "{own}");
         }
     }
     // Nothing at all where frames are.
