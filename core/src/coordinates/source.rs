@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::CoordinatesError;
 use super::batch::Fault;
 
-/// Numbers of positions in a piece (8 MB), and the most configurations in one. Fixed, so that sums over pieces do not depend
-/// on the number of threads.
-const PIECE_NUMBERS: usize = 1 << 20;
+/// Most numbers in a piece, half a MB as allocators hand it out without waste, and the most configurations in one. Fixed, so that sums
+/// over pieces do not depend on the number of threads.
+const PIECE_NUMBERS: usize = 1 << 17;
 const PIECE: usize = 2048;
 
 /// Configurations that can be read in any order and as often as needed.
