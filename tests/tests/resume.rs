@@ -252,11 +252,11 @@ fn a_full_disk_costs_checkpoints_and_no_work() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     left.sort();
-    assert!(
-        left.iter()
-            .all(|name| !name.to_string_lossy().starts_with('.')),
-        "{left:?}"
-    );
+    // The process that was killed may have left what it was writing.
+    let partial = left
+        .iter()
+        .filter(|name| name.to_string_lossy().starts_with('.'));
+    assert!(partial.count() <= 1, "{left:?}");
     assert!(!parts.path().join("m.checkpoint").exists(), "{left:?}");
 }
 
